@@ -1,0 +1,193 @@
+"""The boundary: the one module that imports ``js`` and ``pyodide.ffi``.
+
+It owns what crosses between Python and JavaScript: proxies, buffers and errors. It can be imported
+anywhere; what needs a JavaScript runtime says so when it is used.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .exceptions import BY_NAME, DOMException
+
+__all__ = [
+    "JsException",
+    "JsProxy",
+    "NativeListener",
+    "describe",
+    "is_blob",
+    "is_buffer",
+    "is_null",
+    "new_websocket",
+    "python_error",
+    "tag",
+    "to_sendable",
+]
+
+try:
+    import js
+    from pyodide.ffi import JsBuffer, JsException, JsProxy, create_proxy, jsnull, to_js
+except ImportError:
+    js = None
+
+    class JsException(Exception):  # type: ignore[no-redef]  # noqa: N818 - Pyodide's name
+        """Never raised where there is no JavaScript."""
+
+    class JsProxy:  # type: ignore[no-redef]
+        """Nothing is one where there is no JavaScript."""
+
+
+def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
+    """Calls ``new WebSocket(url)`` or ``new WebSocket(url, protocols)``.
+
+    Raises:
+        RuntimeError: There is no JavaScript here, or it has no ``WebSocket``.
+        TypeError: ``url`` or ``protocols`` is not of a type that the constructor takes.
+        JsException: What the constructor throws.
+    """
+    constructor = _websocket_constructor()
+    if not isinstance(url, (str, JsProxy)):
+        raise TypeError(f"url must be a str or a js.URL, not {describe(url)}")
+    if protocols is None:
+        return constructor.new(url)
+    if isinstance(protocols, (str, JsProxy)):
+        return constructor.new(url, protocols)
+    if not isinstance(protocols, Iterable):
+        raise TypeError(f"protocols must be a str or an iterable of str, not {describe(protocols)}")
+    names = list(protocols)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"a subprotocol must be a str, not {describe(name)}: {name!r}")
+    return constructor.new(url, to_js(names))
+
+
+def _websocket_constructor() -> Any:
+    if js is None:
+        raise RuntimeError(
+            "readystate runs in Pyodide, in a browser or another JavaScript runtime, and wraps its "
+            f"WebSocket; this is {platform.python_implementation()} "
+            f"{platform.python_version()} on {sys.platform}, which has none. "
+            "Outside JavaScript, the websockets library does the same work."
+        )
+    constructor = getattr(js, "WebSocket", None)
+    if constructor is None:
+        raise RuntimeError(
+            "this JavaScript runtime has no WebSocket. "
+            "Node.js has it from version 22, and version 20 with --experimental-websocket."
+        )
+    return constructor
+
+
+def python_error(error: Any) -> Exception:
+    """The Python exception that stands for a caught ``JsException``.
+
+    A :exc:`DOMException`, of the subclass that belongs to the error's ``name``, or a
+    :exc:`TypeError`. To be raised ``from`` the ``JsException``.
+    """
+    name, message, js_error = str(error.name), str(error.message), error.js_error
+    if name == "TypeError":
+        return TypeError(message)
+    if name in BY_NAME:
+        return BY_NAME[name](message, js_error=js_error)
+    code = getattr(error, "code", 0)
+    return DOMException(message, name, code=code if isinstance(code, int) else 0, js_error=js_error)
+
+
+def to_sendable(data: Any) -> Any:
+    """``data`` as the native ``send()`` takes it, without turning any other object into its text.
+
+    Raises:
+        TypeError: ``data`` is neither text nor binary.
+    """
+    if isinstance(data, str):
+        return data
+    if isinstance(data, JsProxy):
+        if is_blob(data) or (is_buffer(data) and tag(data) != "SharedArrayBuffer"):
+            return data
+    else:
+        try:
+            view = memoryview(data)
+        except TypeError:
+            pass
+        else:
+            return _uint8array(view)
+    raise TypeError(
+        "send() takes a str, a bytes-like object, or a JavaScript ArrayBuffer, typed array, "
+        f"DataView or Blob, not {describe(data)}"
+    )
+
+
+def _uint8array(view: memoryview) -> Any:
+    """A new ``Uint8Array`` with the bytes of ``view``, whatever its shape, strides and format."""
+    if view.format != "B" or not view.contiguous:
+        try:
+            view = view.cast("B")
+        except TypeError:
+            # Not C-contiguous, without elements, or of a format that cast() does not know.
+            view = memoryview(view.tobytes())
+    array = js.Uint8Array.new(view.nbytes)
+    array.assign(view)
+    return array
+
+
+def is_buffer(value: Any) -> bool:
+    """Whether ``value`` is a JavaScript ``ArrayBuffer`` or a view of one."""
+    return isinstance(value, JsProxy) and isinstance(value, JsBuffer)
+
+
+def is_blob(value: Any) -> bool:
+    """Whether ``value`` is a JavaScript ``Blob`` (a ``File`` is one)."""
+    return isinstance(value, JsProxy) and tag(value) in ("Blob", "File")
+
+
+def is_null(value: Any) -> bool:
+    """Whether ``value`` is JavaScript's ``null`` (which is not ``None``: that is ``undefined``)."""
+    return value is jsnull
+
+
+def tag(value: Any) -> str:
+    """The class of a JavaScript value, as ``Object.prototype.toString`` tells it."""
+    return str(js.Object.prototype.toString.call(value))[len("[object ") : -1]
+
+
+def describe(value: Any) -> str:
+    """The type of ``value``, for an error message."""
+    if isinstance(value, JsProxy):
+        return f"a JavaScript {tag(value)}"
+    return type(value).__name__
+
+
+class NativeListener:
+    """One Python function that listens to events of one JavaScript ``EventTarget``.
+
+    It takes one proxy however many event types it listens to. The proxy, and with it the function
+    and all that it refers to, lives until :meth:`destroy`.
+    """
+
+    __slots__ = ("_proxy", "_target", "types")
+
+    def __init__(self, target: Any, function: Callable[[Any], None]) -> None:
+        self._target = target
+        self._proxy = create_proxy(function)
+        self.types: set[str] = set()
+
+    def listen(self, type: str) -> None:
+        """Begins to listen to events of ``type``."""
+        if type not in self.types:
+            self.types.add(type)
+            self._target.addEventListener(type, self._proxy)
+
+    def ignore(self, type: str) -> None:
+        """Ceases to listen to events of ``type``."""
+        if type in self.types:
+            self.types.remove(type)
+            self._target.removeEventListener(type, self._proxy)
+
+    def destroy(self) -> None:
+        """Ceases to listen, and lets go of the function. Not to be called from the function."""
+        for type in tuple(self.types):
+            self.ignore(type)
+        self._proxy.destroy()

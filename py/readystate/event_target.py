@@ -1,0 +1,149 @@
+"""Which listeners an event reaches, and in which order: the listeners of one ``EventTarget``.
+
+Pure logic: it knows neither the browser nor what calling a listener means.
+https://dom.spec.whatwg.org/#interface-eventtarget and, for the ``on...`` handlers,
+https://html.spec.whatwg.org/multipage/webappapis.html#event-handlers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+__all__ = ["Listener", "Listeners", "Signal"]
+
+
+class Signal(Protocol):
+    """What is needed of an ``AbortSignal``."""
+
+    @property
+    def aborted(self) -> bool: ...
+
+
+@dataclass(slots=True, eq=False)
+class Listener:
+    """One entry of the list: a function that was added, or the place of an ``on...`` handler."""
+
+    type: str
+    callback: Any
+    capture: bool = False
+    once: bool = False
+    signal: Signal | None = None
+    is_handler: bool = False
+    removed: bool = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is still to be called."""
+        # Asking the signal here, rather than listening to it, needs no proxy that could leak.
+        return not self.removed and not (self.signal is not None and self.signal.aborted)
+
+
+class Listeners:
+    """The listeners of one target, in the order in which they are called."""
+
+    __slots__ = ("_all",)
+
+    def __init__(self) -> None:
+        self._all: list[Listener] = []
+
+    def add(
+        self,
+        type: str,
+        callback: Any,
+        *,
+        capture: bool = False,
+        once: bool = False,
+        signal: Signal | None = None,
+    ) -> None:
+        """Adds ``callback``, unless it is there already with the same type and ``capture``.
+
+        As in the DOM, the options of the one that is there stay as they are, and a signal that is
+        aborted already adds nothing.
+        """
+        listener = Listener(type, callback, capture, once, signal)
+        if listener.is_live and self._find(type, callback, capture) is None:
+            # At the target, the listeners for the capture phase are called first.
+            place = sum(other.capture for other in self._all) if capture else len(self._all)
+            self._all.insert(place, listener)
+
+    def remove(self, type: str, callback: Any, *, capture: bool = False) -> None:
+        """Removes ``callback``; not even an event that is being dispatched reaches it any more."""
+        listener = self._find(type, callback, capture)
+        if listener is not None:
+            self._discard(listener)
+
+    def handler(self, type: str) -> Any:
+        """The ``on...`` handler for ``type``, or ``None``."""
+        listener = self._handler_entry(type)
+        return None if listener is None else listener.callback
+
+    def set_handler(self, type: str, callback: Any) -> None:
+        """Sets the ``on...`` handler for ``type``; ``None`` clears it.
+
+        One that replaces another is called in its place; one that is set after ``None`` is called
+        last.
+        """
+        listener = self._handler_entry(type)
+        if listener is None:
+            if callback is not None:
+                self._all.append(Listener(type, callback, is_handler=True))
+        elif callback is None:
+            self._discard(listener)
+        else:
+            listener.callback = callback
+
+    def has(self, type: str) -> bool:
+        """Whether anything listens to ``type``."""
+        return any(listener.type == type and listener.is_live for listener in self._all)
+
+    def types(self) -> set[str]:
+        """The types that anything listens to."""
+        return {listener.type for listener in self._live()}
+
+    def reached_by(self, type: str) -> Iterator[Any]:
+        """The callbacks that an event of ``type`` is to be given to, one after another.
+
+        What one of them changes has its effect on the next: one that was removed is passed over,
+        one that was added waits for the next event. One with ``once`` is removed before it is
+        called.
+        """
+        for listener in [listener for listener in self._all if listener.type == type]:
+            if listener.is_live:
+                if listener.once:
+                    self._discard(listener)
+                yield listener.callback
+
+    def clear(self) -> None:
+        """Removes all of them."""
+        for listener in self._all:
+            listener.removed = True
+        self._all.clear()
+
+    def _live(self) -> list[Listener]:
+        if not all(listener.is_live for listener in self._all):
+            self._all = [listener for listener in self._all if listener.is_live]
+        return self._all
+
+    def _find(self, type: str, callback: Any, capture: bool) -> Listener | None:
+        for listener in self._live():
+            if (
+                listener.type == type
+                and listener.capture == capture
+                and not listener.is_handler
+                # Not by identity alone: a bound method is a new object each time it is named.
+                and (listener.callback is callback or listener.callback == callback)
+            ):
+                return listener
+        return None
+
+    def _handler_entry(self, type: str) -> Listener | None:
+        for listener in self._all:
+            if listener.is_handler and listener.type == type:
+                return listener
+        return None
+
+    def _discard(self, listener: Listener) -> None:
+        listener.removed = True
+        self._all = [other for other in self._all if other is not listener]

@@ -1,0 +1,102 @@
+"""What tests that run in Pyodide need again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+from readystate import Event, WebSocket
+
+# What went to the event loop's exception handler. A test that expects it takes it out.
+reported: list[dict[str, Any]] = []
+
+_ids = itertools.count()
+
+
+def url(path: str, **query: Any) -> str:
+    """The WebSocket URL of a path of the tests' server."""
+    import js
+
+    address = f"ws://{js.location.host}{path}"
+    return f"{address}?{urlencode(query)}" if query else address
+
+
+def new_id() -> str:
+    """An id for the server's journal that no other test uses."""
+    import js
+
+    return f"{js.crypto.randomUUID()}-{next(_ids)}"
+
+
+async def journal(id: str, **wait: Any) -> list[dict[str, Any]]:
+    """What the server received on the connections with ``id``; waits as the journal does."""
+    import js
+
+    query = f"?{urlencode(wait)}" if wait else ""
+    response = await js.fetch(f"/journal/{id}{query}")
+    text = await response.text()
+    assert response.ok, text
+    connections: list[dict[str, Any]] = json.loads(text)
+    return connections
+
+
+def event(ws: WebSocket, type: str) -> asyncio.Future[Any]:
+    """The next event of ``type``; listening begins now, not when it is awaited."""
+    future: asyncio.Future[Event] = asyncio.get_event_loop().create_future()
+
+    def listener(event: Event) -> None:
+        if not future.done():
+            future.set_result(event)
+
+    ws.addEventListener(type, listener, once=True)
+    return future
+
+
+async def opened(path: str = "/ws/echo", protocols: Any = None, **query: Any) -> WebSocket:
+    """A socket that is open."""
+    ws = WebSocket(url(path, **query), protocols)
+    await event(ws, "open")
+    return ws
+
+
+async def closed(ws: WebSocket, *arguments: Any) -> Any:
+    """Closes the socket, and returns its ``close`` event."""
+    future = event(ws, "close")
+    ws.close(*arguments)
+    return await future
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Waits, a turn of the event loop at a time, until the condition holds."""
+    while not condition():
+        await asyncio.sleep(0)
+
+
+async def all_delivered(ws: WebSocket) -> None:
+    """Waits until what the socket's ``close`` event set off has been done."""
+    await until(lambda: ws._native_listener is None)
+
+
+class Caught:
+    """The exception that :func:`raises` has caught."""
+
+    value: Any = None
+
+
+@contextmanager
+def raises(*classes: type[BaseException], match: str = "") -> Iterator[Caught]:
+    """The block must raise one of ``classes``, with text in which ``match`` is found."""
+    caught = Caught()
+    try:
+        yield caught
+    except classes as error:
+        assert re.search(match, str(error)), f"{match!r} is not in {str(error)!r}"
+        caught.value = error
+    else:
+        raise AssertionError(f"did not raise {' or '.join(cls.__name__ for cls in classes)}")

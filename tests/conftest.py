@@ -1,0 +1,36 @@
+"""The server and the browsers of all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server import Server
+
+from .browsers import NAMES, launch_options
+
+TESTS = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Drives all browsers, unless ``--browser`` asks for one."""
+    if not config.option.browser:
+        config.option.browser = list(NAMES)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(
+    browser_type_launch_args: dict[str, Any], browser_name: str
+) -> dict[str, Any]:
+    """The launch options that were found for this machine."""
+    return {**browser_type_launch_args, **launch_options(browser_name)}
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The project's server, with the pages of the tests below ``/tests/``."""
+    with Server(folders={"/tests": TESTS}) as server:
+        yield server

@@ -1,0 +1,169 @@
+"""``python -m tests.setup``: all that the tests need beyond ``pip install``.
+
+The JavaScript runtimes that the pages load, and for each kind of browser one that can be driven:
+one that is installed, else Playwright's download, else the system's package.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Error, sync_playwright
+
+from server import vendor
+
+from .browsers import FOUND, NAMES, installed
+
+_DOWNLOAD_HOST = "cdn.playwright.dev"
+_PACKAGES = {
+    "apt-get": {"chromium": "chromium", "firefox": "firefox-esr"},
+    "dnf": {"chromium": "chromium", "firefox": "firefox"},
+}
+
+
+class NotPossible(Exception):  # noqa: N818
+    """Why one of the ways to a browser is closed."""
+
+
+def main() -> int:
+    """Sets everything up; returns the exit status."""
+    missing = []
+    try:
+        vendor.fetch()
+    except vendor.VendorError as error:
+        print(error)
+        missing.append("the JavaScript runtimes")
+    found = {}
+    for name in NAMES:
+        options = find(name)
+        if options is None:
+            missing.append(name)
+        else:
+            found[name] = options
+    FOUND.write_text(json.dumps(found, indent=2) + "\n")
+    if missing:
+        print(f"Not set up: {', '.join(missing)}. The tests that need them will fail.")
+    return 1 if missing else 0
+
+
+def find(name: str) -> dict[str, Any] | None:
+    """Launch options with which Playwright can drive a browser of the kind ``name``, or ``None``.
+
+    Says each thing that it does.
+    """
+    steps: tuple[tuple[str, Callable[[str], None]], ...] = (
+        ("installed", look),
+        ("downloaded by Playwright", download),
+        ("from the system's packages", install_package),
+    )
+    for how, step in steps:
+        try:
+            step(name)
+        except NotPossible as reason:
+            print(f"{name}: not {how}: {reason}", flush=True)
+            continue
+        for options in (*installed(name), {}):
+            version = try_launch(name, options)
+            if version:
+                where = options.get("executable_path", "Playwright's")
+                print(f"{name}: {version} ({where})", flush=True)
+                return options
+        print(f"{name}: none that can be driven is {how}", flush=True)
+    return None
+
+
+def try_launch(name: str, options: dict[str, Any]) -> str | None:
+    """The version of the browser, or ``None`` if Playwright cannot drive it."""
+    with sync_playwright() as playwright:
+        try:
+            browser = getattr(playwright, name).launch(timeout=60_000, **options)
+        except Error as error:
+            if options:
+                print(f"{name}: {options['executable_path']}: {str(error).splitlines()[0]}")
+            return None
+        try:
+            page = browser.new_page()
+            page.goto("data:text/html,<title>ready</title>", timeout=30_000)
+            return str(browser.version) if page.title() == "ready" else None
+        except Error as error:
+            print(f"{name}: {options}: {str(error).splitlines()[0]}")
+            return None
+        finally:
+            browser.close()
+
+
+def look(_: str) -> None:
+    """Nothing is to be done for what is installed already."""
+
+
+def download(name: str) -> None:
+    """Has Playwright download its own build of the browser."""
+    if not os.environ.get("HTTPS_PROXY") and not os.environ.get("PLAYWRIGHT_DOWNLOAD_HOST"):
+        # Playwright itself would try for minutes.
+        try:
+            socket.create_connection((_DOWNLOAD_HOST, 443), timeout=5).close()
+        except OSError as error:
+            raise NotPossible(f"{_DOWNLOAD_HOST} is out of reach ({error})") from error
+    print(f"{name}: downloading Playwright's build", flush=True)
+    run([sys.executable, "-m", "playwright", "install", name], timeout=900)
+
+
+def install_package(name: str) -> None:
+    """Installs the system's package of the browser."""
+    manager = next((manager for manager in _PACKAGES if shutil.which(manager)), None)
+    if manager is None:
+        raise NotPossible(f"none of {', '.join(_PACKAGES)} is here; install {name} by hand")
+    prefix: list[str] = []
+    if os.geteuid() != 0:  # these managers are of systems that have it
+        prefix = ["sudo", "-n"]
+        if not (shutil.which("sudo") and succeeds([*prefix, "true"])):
+            package = _PACKAGES[manager][name]
+            raise NotPossible(f"that needs root; as root: {manager} install {package}")
+    print(f"{name}: installing the system's package with {manager}", flush=True)
+    package = _PACKAGES[manager][name]
+    if manager == "apt-get":
+        wait = ["-o", "DPkg::Lock::Timeout=120"]
+        run([*prefix, manager, "update", *wait], timeout=300)
+        run(
+            [*prefix, manager, "install", "-y", "--no-install-recommends", *wait, package],
+            timeout=900,
+        )
+    else:
+        run([*prefix, manager, "install", "-y", package], timeout=900)
+
+
+def succeeds(command: list[str]) -> bool:
+    """Whether ``command`` exits with status 0."""
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def run(command: list[str], *, timeout: float) -> None:
+    """Runs ``command`` for at most ``timeout`` seconds, its output kept for when it fails."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with tempfile.TemporaryFile("w+") as output:
+        try:
+            subprocess.run(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=timeout,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            output.seek(0)
+            lines = [line.strip() for line in output if line.strip()]
+            raise NotPossible(lines[-1] if lines else str(error)) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""The exceptions, as far as they can be had without a browser."""
+
+from __future__ import annotations
+
+import pytest
+
+import readystate
+from readystate import DOMException
+
+NAMES = [
+    (readystate.InvalidStateError, "InvalidStateError", 11),
+    (readystate.DOMSyntaxError, "SyntaxError", 12),
+    (readystate.InvalidAccessError, "InvalidAccessError", 15),
+    (readystate.SecurityError, "SecurityError", 18),
+    (readystate.QuotaExceededError, "QuotaExceededError", 22),
+]
+
+
+@pytest.mark.parametrize(("cls", "name", "code"), NAMES)
+def test_each_has_the_name_and_code_of_the_standard(
+    cls: type[DOMException], name: str, code: int
+) -> None:
+    error = cls("what the browser says")
+    assert isinstance(error, DOMException)
+    assert (error.name, error.code, error.message) == (name, code, "what the browser says")
+    assert str(error) == "what the browser says"
+    assert error.js_error is None
+
+
+def test_another_name_is_a_plain_dom_exception() -> None:
+    error = DOMException("stopped", "AbortError", code=20)
+    assert (error.name, error.code, str(error)) == ("AbortError", 20, "stopped")
+
+
+def test_the_syntax_error_is_not_pythons() -> None:
+    assert not issubclass(readystate.DOMSyntaxError, SyntaxError)
+
+
+def test_the_tree_at_the_top_of_the_module_is_complete() -> None:
+    from readystate import exceptions
+
+    assert exceptions.__doc__ is not None
+    for name in exceptions.__all__:
+        assert f"+-- {name} " in exceptions.__doc__
