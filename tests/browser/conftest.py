@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage
@@ -15,11 +16,11 @@ from .in_browser import Runtime
 _EXPECTED = ("WebSocket connection to", "Firefox can\u2019t establish", "The connection to")
 
 
-@pytest.fixture(scope="session", params=["page", "worker"])
-def booted(
-    browser: Browser, server: Server, request: pytest.FixtureRequest
+@contextmanager
+def open_runtime(
+    browser: Browser, server: Server, place: str
 ) -> Iterator[tuple[Runtime, list[str]]]:
-    """A runtime, and what is written to its console as errors and warnings."""
+    """A runtime in a new page, and what is written to its console as errors and warnings."""
     context = browser.new_context()
     page = context.new_page()
     complaints: list[str] = []
@@ -30,10 +31,19 @@ def booted(
 
     page.on("console", on_console)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{server.url}/tests/browser/runtime.html?place={request.param}")
+    page.goto(f"{server.url}/tests/browser/runtime.html?place={place}")
     page.wait_for_function("globalThis.callPython")
     yield Runtime(page), complaints
     context.close()
+
+
+@pytest.fixture(scope="session", params=["page", "worker"])
+def booted(
+    browser: Browser, server: Server, request: pytest.FixtureRequest
+) -> Iterator[tuple[Runtime, list[str]]]:
+    """One runtime for all tests that run in one, in each browser and place."""
+    with open_runtime(browser, server, request.param) as opened:
+        yield opened
 
 
 @pytest.fixture

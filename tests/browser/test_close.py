@@ -68,7 +68,7 @@ async def test_a_code_that_is_not_allowed_is_an_invalid_access_error(code: int) 
     ws = await opened()
     for arguments in ((code,), (code, "reason")):
         with raises(InvalidAccessError) as caught:
-            ws.close(*arguments)  # type: ignore[arg-type]
+            ws.close(*arguments)
         assert (caught.value.name, caught.value.code) == ("InvalidAccessError", 15)
     assert ws.readyState == WebSocket.OPEN
 

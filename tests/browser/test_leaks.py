@@ -1,0 +1,189 @@
+"""What a socket has created is gone when it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+from playwright.sync_api import Browser
+
+from readystate import WebSocket
+from server import Server
+from tests.browser.conftest import open_runtime
+from tests.browser.in_browser import in_browser
+from tests.browser.inpage import all_delivered, closed, event, opened, until, url
+
+AT_ONCE = 20
+
+
+async def one_connection(messages: int) -> None:
+    """A connection with everything that can hold on to something."""
+    import js
+
+    ws = WebSocket(url("/ws/echo"), "json")
+    ws.binaryType = "arraybuffer"
+    received: list[object] = []
+    ws.onmessage = lambda event: received.append(event.data)
+    ws.onclose = lambda event: received.append(event.code)
+    removed = received.append
+    ws.addEventListener("message", removed)
+    ws.removeEventListener("message", removed)
+    ws.addEventListener("message", lambda event: event, signal=js.AbortController.new().signal)
+    ws.addEventListener("open", lambda _: None, once=True)
+
+    async def on_error(event: object) -> None:
+        pass
+
+    ws.onerror = on_error
+    await event(ws, "open")
+    for number in range(messages):
+        ws.send(f"text {number}" if number % 2 else b"binary")
+    await until(lambda: len(received) == messages)
+    await closed(ws)
+    await all_delivered(ws)
+
+
+async def one_failure() -> None:
+    """A connection that is refused."""
+    ws = WebSocket(url("/ws/refuse", status=403))
+    ws.onopen = ws.onerror = lambda event: None
+    await event(ws, "close")
+    await all_delivered(ws)
+
+
+async def rounds(count: int, messages: int = 10) -> None:
+    for _ in range(count // AT_ONCE):
+        await asyncio.gather(*(one_connection(messages) for _ in range(AT_ONCE)))
+    await asyncio.gather(*(one_failure() for _ in range(AT_ONCE)))
+    await asyncio.sleep(0)
+    gc.collect()
+
+
+def proxies() -> tuple[int, int]:
+    """How many Python objects JavaScript holds, and how many JavaScript objects Python holds."""
+    import pyodide_js
+
+    module = pyodide_js._module
+    gc.collect()
+    return module.pyproxy_alloc_map.size, module._hiwire_num_refs()
+
+
+@in_browser
+async def test_no_proxy_outlives_its_connection() -> None:
+    """1,000 connections, 10,000 messages."""
+    import pyodide_js
+
+    pyodide_js._module.enable_pyproxy_allocation_tracing()
+    await rounds(AT_ONCE)
+    before = proxies()
+    await rounds(1000)
+    assert proxies() == before
+
+
+@in_browser
+async def test_the_python_object_goes_too() -> None:
+    import weakref
+
+    async def connect() -> weakref.ref[WebSocket]:
+        ws = await opened()
+        ws.onmessage = lambda event: ws.send("a cycle")
+        await closed(ws)
+        await all_delivered(ws)
+        return weakref.ref(ws)
+
+    reference = await connect()
+    gc.collect()
+    assert reference() is None
+
+
+@in_browser
+async def test_a_listener_that_is_removed_is_let_go_of() -> None:
+    import weakref
+
+    class Listener:
+        def __call__(self, event: object) -> None:
+            pass
+
+    ws, listener = await opened(), Listener()
+    reference = weakref.ref(listener)
+    ws.addEventListener("message", listener)
+    ws.onopen = listener
+    ws.removeEventListener("message", listener)
+    ws.onopen = None
+    del listener
+    gc.collect()
+    assert reference() is None
+
+
+@in_browser
+async def test_a_socket_with_listeners_lives_without_a_reference() -> None:
+    """As in the DOM: the garbage collector does not take what still has an event to deliver."""
+    seen: list[object] = []
+
+    def connect() -> None:
+        ws = WebSocket(url("/ws/close", after=1, code=4000, delay=0.05))
+        ws.onopen = lambda event: event.target.send("x")
+        ws.onmessage = lambda event: seen.append(event.data)
+        ws.onclose = lambda event: seen.append(event.code)
+
+    connect()
+    gc.collect()
+    await until(lambda: len(seen) == 2)
+    assert seen == ["x", 4000]
+
+
+@in_browser
+async def test_a_socket_without_listeners_holds_nothing() -> None:
+    import weakref
+
+    ws = WebSocket(url("/ws/echo"))
+    native, reference = ws.js_websocket, weakref.ref(ws)
+    del ws
+    gc.collect()
+    assert reference() is None
+    native.close()
+
+
+@in_browser
+async def test_listeners_that_are_added_after_the_end_hold_nothing() -> None:
+    import weakref
+
+    async def listened_to() -> weakref.ref[WebSocket]:
+        ws = await opened()
+        await closed(ws)
+        await all_delivered(ws)
+        ws.onclose = lambda event: ws.send("a cycle")
+        ws.addEventListener("open", lambda event: ws.send("a cycle"))
+        return weakref.ref(ws)
+
+    async def never_listened_to() -> weakref.ref[WebSocket]:
+        ws = WebSocket(url("/ws/refuse"))
+        await until(lambda: ws.readyState == WebSocket.CLOSED)
+        ws.onclose = lambda event: ws.send("a cycle")
+        return weakref.ref(ws)
+
+    for closed_socket in (listened_to, never_listened_to):
+        reference = await closed_socket()
+        gc.collect()
+        assert reference() is None, closed_socket
+
+
+@pytest.mark.only_browser("chromium")
+def test_the_heap_of_the_page_stays_flat(browser: Browser, server: Server) -> None:
+    """JavaScript's heap after a forced collection, through the DevTools protocol."""
+    with open_runtime(browser, server, "page") as (runtime, _):
+        cdp = runtime.page.context.new_cdp_session(runtime.page)
+
+        def used() -> int:
+            runtime.call(rounds, count=200, timeout=60)
+            for _ in range(3):
+                cdp.send("HeapProfiler.collectGarbage")
+            return int(cdp.send("Runtime.getHeapUsage")["usedSize"])
+
+        used()
+        before = used()
+        for _ in range(3):
+            after = used()
+        # 600 connections and 6,000 messages: a leak of as little as 200 bytes each would show.
+        assert after - before < 100_000
