@@ -21,6 +21,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.browser = list(NAMES)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is quick comes first; and where Playwright runs, asyncio.run() does not any more."""
+    items.sort(key=lambda item: "browser" in item.path.relative_to(TESTS).parts)
+
+
 @pytest.fixture(scope="session")
 def browser_type_launch_args(
     browser_type_launch_args: dict[str, Any], browser_name: str

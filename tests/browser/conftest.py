@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage
+from playwright.sync_api import Browser
 
 from server import Server
 
-from .in_browser import Runtime
-
-# Browsers write these for each connection that fails, as some do on purpose in the tests.
-_EXPECTED = ("WebSocket connection to", "Firefox can\u2019t establish", "The connection to")
-
-
-@contextmanager
-def open_runtime(
-    browser: Browser, server: Server, place: str
-) -> Iterator[tuple[Runtime, list[str]]]:
-    """A runtime in a new page, and what is written to its console as errors and warnings."""
-    context = browser.new_context()
-    page = context.new_page()
-    complaints: list[str] = []
-
-    def on_console(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not message.text.startswith(_EXPECTED):
-            complaints.append(message.text)
-
-    page.on("console", on_console)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{server.url}/tests/browser/runtime.html?place={place}")
-    page.wait_for_function("globalThis.callPython")
-    yield Runtime(page), complaints
-    context.close()
+from .in_browser import Runtime, open_runtime
 
 
 @pytest.fixture(scope="session", params=["page", "worker"])

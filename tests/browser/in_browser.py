@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
+
+from server import Server
 
 ROOT = Path(__file__).parents[2]
+
+# What browsers write to the console of what some tests do on purpose.
+_EXPECTED = (
+    # A connection fails.
+    "WebSocket connection to",
+    "Firefox can\u2019t establish a connection",
+    "The connection to",
+    # A message is sent after close().
+    "WebSocket is already in CLOSING or CLOSED state",
+    # binaryType is set to something else.
+    "The provided value",
+)
 
 
 class Runtime:
@@ -48,6 +63,31 @@ class Runtime:
         if not ok:
             pytest.fail(result, pytrace=False)
         return result
+
+
+@contextmanager
+def open_runtime(
+    browser: Browser, server: Server, place: str
+) -> Iterator[tuple[Runtime, list[str]]]:
+    """A runtime in a new page, and what is written to its console as errors and warnings."""
+    context = browser.new_context()
+    page = context.new_page()
+    complaints: list[str] = []
+
+    def complain(text: str) -> None:
+        if not text.startswith(_EXPECTED):
+            complaints.append(text)
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complain(message.text)
+
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: complain(str(error)))
+    page.goto(f"{server.url}/tests/browser/runtime.html?place={place}")
+    page.wait_for_selector(f"body[data-ready={place}]", state="attached", timeout=60_000)
+    yield Runtime(page), complaints
+    context.close()
 
 
 def in_browser(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

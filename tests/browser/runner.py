@@ -48,8 +48,9 @@ async def call(source: str, path: str, name: str, arguments: str, timeout: float
         inpage.reported.clear()
         loop.set_exception_handler(None)
         for thing in gc.get_objects():
-            if type(thing) is WebSocket and thing.readyState < WebSocket.CLOSING:
-                thing.close()
+            # One whose constructor raised, and that a traceback refers to, has no native object.
+            if type(thing) is WebSocket and hasattr(thing, "js_websocket"):
+                thing.js_websocket.close()
     return answer
 
 

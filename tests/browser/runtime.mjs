@@ -29,3 +29,4 @@ async function inWorker() {
 
 const place = new URLSearchParams(location.search).get("place");
 globalThis.callPython = await (place === "worker" ? inWorker() : inPage());
+document.body.dataset.ready = place;

@@ -10,8 +10,7 @@ from playwright.sync_api import Browser
 
 from readystate import WebSocket
 from server import Server
-from tests.browser.conftest import open_runtime
-from tests.browser.in_browser import in_browser
+from tests.browser.in_browser import in_browser, open_runtime
 from tests.browser.inpage import all_delivered, closed, event, opened, until, url
 
 AT_ONCE = 20

@@ -1,0 +1,58 @@
+"""Who may talk to the server: the Host and Origin headers."""
+
+import ipaddress
+from collections.abc import Callable, Collection
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def is_loopback(address: str) -> bool:
+    """Whether `address` (numeric) is reachable from this machine alone."""
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+def host_name(host: str) -> str:
+    """Return a Host header's value without its port, in lower case."""
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() else host).lower()
+
+
+def loopback_only(names: Collection[str] = LOOPBACK_NAMES) -> Middleware:
+    """Return a middleware that answers 403 unless Host is one of `names`.
+
+    A page of another site can point its own name at 127.0.0.1 (DNS rebinding) and would then be
+    of the same origin as this server; the Host header gives it away.
+    """
+
+    @web.middleware
+    async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+        for host in request.headers.getall(hdrs.HOST, [""]):
+            if host_name(host) not in names:
+                raise web.HTTPForbidden(
+                    text=f"Host {host!r} does not name this machine: use localhost or 127.0.0.1.\n"
+                )
+        return await handler(request)
+
+    return check_host
+
+
+def origin_check(allowed: Collection[str]) -> Callable[[web.Request], None]:
+    """Return a function that raises HTTPForbidden for an upgrade from a foreign page.
+
+    No Origin header (not a browser), the server's own origin, and those in `allowed` ("*": any)
+    pass.
+    """
+
+    def check_origin(request: web.Request) -> None:
+        origin = request.headers.get(hdrs.ORIGIN)
+        own = f"{request.scheme}://{request.headers.get(hdrs.HOST, '')}"
+        if origin in (None, own) or "*" in allowed or origin in allowed:
+            return
+        raise web.HTTPForbidden(
+            text=f"Origin {origin!r} is not allowed: start the server with --allow-origin.\n"
+        )
+
+    return check_origin

@@ -1,0 +1,178 @@
+"""The WebSocket endpoints: one function each, from its query to what it does with a peer.
+
+The functions check the query (HTTPBadRequest) before anything is answered, and return the
+coroutine function that takes over. README.md is their reference.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+
+from server import frames
+from server.peer import Peer, size_of
+from server.query import Query, refuse
+
+Behaviour = Callable[[Peer], Awaitable[None]]
+
+MAX_COUNT = 10_000_000
+MAX_SIZE = 64 * 2**20
+MAX_FLOOD = 4 * 2**30
+MAX_REASON = 123
+"""Bytes of a close reason, by RFC 6455."""
+CHUNK = 256 * 1024
+"""Bytes that a flood hands to the transport at once, at least."""
+
+
+def echo(_: Query) -> Behaviour:
+    """Return each message as it came."""
+
+    async def run(peer: Peer) -> None:
+        await peer.accept()
+        async for message in peer:
+            await peer.send(message)
+
+    return run
+
+
+def refuse_upgrade(query: Query) -> Behaviour:
+    """Answer with an HTTP status instead of upgrading."""
+    status = query.integer("status", 403, 400, 599)
+
+    async def run(peer: Peer) -> None:
+        peer.refuse(status)
+
+    return run
+
+
+def close(query: Query) -> Behaviour:
+    """Echo some messages, then close."""
+    after = query.integer("after", 0, 0, MAX_COUNT)
+    code = query.optional_integer("code", 0, 0xFFFF)
+    reason = query.text("reason") or ""
+    if len(reason.encode()) > MAX_REASON:
+        raise refuse("reason", reason, f"at most {MAX_REASON} bytes")
+    if reason and code is None:
+        raise refuse("reason", reason, "a code with it")
+
+    async def run(peer: Peer) -> None:
+        await peer.accept()
+        for _ in range(after):
+            message = await peer.receive()
+            if message is None:
+                return
+            await peer.send(message)
+        await peer.close(code, reason)
+
+    return run
+
+
+def drop(query: Query) -> Behaviour:
+    """Reset TCP without a close frame, or instead of a handshake."""
+    when = query.choice("when", "open", "handshake")
+    after = query.integer("after", 0, 0, MAX_COUNT)
+
+    async def run(peer: Peer) -> None:
+        if when == "open":
+            await peer.accept()
+            if not after:
+                await peer.settle()  # some browsers would not see the handshake for the reset
+            for _ in range(after):
+                if await peer.receive() is None:
+                    return
+        peer.wire.abort()
+
+    return run
+
+
+def flood(query: Query) -> Behaviour:
+    """Send many messages, as fast as the peer takes them."""
+    count = query.integer("count", 1000, 0, MAX_COUNT)
+    size = query.integer("size", 64, 0, MAX_SIZE)
+    kind = query.choice("kind", "text", "binary")
+    then = query.choice("then", "open", "close", "drop")
+    number = query.flag("number")
+    if count * size > MAX_FLOOD:
+        raise refuse("count", str(count), f"count times size of at most {MAX_FLOOD} bytes")
+    if number and kind == "binary":
+        raise refuse("number", "1", "kind=text with it")
+    if number and size < len(str(count - 1)):
+        raise refuse("size", str(size), f"room for the number {count - 1}")
+
+    def chunks() -> Iterator[bytes]:
+        opcode = frames.TEXT if kind == "text" else frames.BINARY
+        frame = frames.encode(opcode, b"x" * size)
+        many = max(1, CHUNK // len(frame))
+        if number:
+            for start in range(0, count, many):
+                yield b"".join(
+                    frames.encode(opcode, str(index).ljust(size).encode())
+                    for index in range(start, min(start + many, count))
+                )
+        else:
+            chunk = frame * min(many, count)
+            for _ in range(count // many):
+                yield chunk
+            yield frame * (count % many)
+
+    async def pour(peer: Peer) -> None:
+        for chunk in chunks():
+            if peer.gone:
+                return
+            await peer.write(chunk)
+            await asyncio.sleep(0)
+        if then == "close":
+            peer.start_close(1000)
+        elif then == "drop":
+            peer.wire.transport.close()
+
+    async def run(peer: Peer) -> None:
+        await peer.accept()
+        pouring = asyncio.create_task(pour(peer))
+        try:
+            async for _ in peer:
+                pass
+        finally:
+            pouring.cancel()
+            await asyncio.wait([pouring])
+
+    return run
+
+
+def sink(query: Query) -> Behaviour:
+    """Count what comes, and tell."""
+    ack = query.integer("ack", 1, 0, MAX_COUNT)
+    rate = query.integer("rate", 0, 0, MAX_FLOOD)
+
+    async def run(peer: Peer) -> None:
+        if rate:
+            peer.wire.pace(rate)
+        await peer.accept()
+        messages = size = 0
+        async for message in peer:
+            messages += 1
+            size += size_of(message)
+            if ack and messages % ack == 0:
+                await peer.send(json.dumps({"messages": messages, "bytes": size}))
+
+    return run
+
+
+def stall(_: Query) -> Behaviour:
+    """Shake hands, then neither read nor write."""
+
+    async def run(peer: Peer) -> None:
+        await peer.accept()
+        await peer.wire.ignore()
+
+    return run
+
+
+ENDPOINTS: dict[str, Callable[[Query], Behaviour]] = {
+    "echo": echo,
+    "refuse": refuse_upgrade,
+    "close": close,
+    "drop": drop,
+    "flood": flood,
+    "sink": sink,
+    "stall": stall,
+}

@@ -1,0 +1,194 @@
+"""What the connections with an id received, for tests to ask."""
+
+import asyncio
+import base64
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_HELD = 4 * 2**20
+"""Bytes of contents kept of one connection."""
+MAX_RECORDS = 200_000
+"""Messages recorded of one connection."""
+MAX_TOTAL = 128 * 2**20
+"""Bytes held in all, about; the oldest ids go first."""
+RECORD_COST = 500
+"""Bytes that a record takes beside its contents, about."""
+MAX_IDS = 1_000
+MAX_CONNECTIONS = 1_000
+"""Connections kept of one id."""
+
+
+@dataclass
+class Record:
+    """One message: `time` is in seconds since its connection was accepted."""
+
+    kind: str
+    size: int
+    data: str | bytes | None
+    sha256: str
+    time: float
+
+    def plain(self) -> dict[str, Any]:
+        data = base64.b64encode(self.data).decode() if isinstance(self.data, bytes) else self.data
+        return {**vars(self), "data": data}
+
+
+@dataclass
+class Entry:
+    """One connection."""
+
+    path: str
+    query: str
+    origin: str | None
+    offered: list[str]
+    protocol: str | None
+    changed: Callable[[int], None]
+    opened: bool = False
+    messages: list[Record] = field(default_factory=list)
+    count: int = 0
+    size: int = 0
+    truncated: bool = False
+    close: dict[str, Any] | None = None
+    _held: int = 0
+    _since: float = field(default_factory=time.monotonic)
+
+    @property
+    def weight(self) -> int:
+        """The bytes that it holds, about."""
+        return self._held + RECORD_COST * (1 + len(self.messages))
+
+    def open(self) -> None:
+        """The handshake has been answered."""
+        self.opened = True
+        self.changed(0)
+
+    def receive(self, message: str | bytes) -> None:
+        """Record a message; its contents too while there is room."""
+        payload = message.encode() if isinstance(message, str) else message
+        size = len(payload)
+        before = self.weight
+        self.count += 1
+        self.size += size
+        keep = self._held + size <= MAX_HELD
+        if len(self.messages) < MAX_RECORDS:
+            if keep:
+                self._held += size
+            self.messages.append(
+                Record(
+                    kind="text" if isinstance(message, str) else "binary",
+                    size=size,
+                    data=message if keep else None,
+                    sha256=hashlib.sha256(payload).hexdigest(),
+                    time=time.monotonic() - self._since,
+                )
+            )
+        else:
+            keep = False
+        self.truncated = self.truncated or not keep
+        self.changed(self.weight - before)
+
+    def end(self, code: int | None = None, reason: str = "", clean: bool = False) -> None:
+        """The connection is over; `code` is the peer's. Only the first call counts."""
+        if self.close is None:
+            self.close = {"code": code, "reason": reason, "clean": clean}
+            self.changed(0)
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "query": self.query,
+            "origin": self.origin,
+            "offered": self.offered,
+            "protocol": self.protocol,
+            "opened": self.opened,
+            "messages": [record.plain() for record in self.messages],
+            "count": self.count,
+            "bytes": self.size,
+            "truncated": self.truncated,
+            "close": self.close,
+        }
+
+
+class Journal:
+    """The connections of every id. It lives in one event loop."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, list[Entry]] = {}
+        self._weight = 0
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def add(
+        self,
+        id: str,
+        *,
+        path: str,
+        query: str,
+        origin: str | None,
+        offered: list[str],
+        protocol: str | None,
+    ) -> Entry:
+        """Begin the record of a connection; the oldest go when there are too many."""
+        entries = self._ids.setdefault(id, [])
+        entry = Entry(path, query, origin, offered, protocol, self._changed)
+        entries.append(entry)
+        for old in entries[:-MAX_CONNECTIONS]:
+            self._forget(old)
+        del entries[:-MAX_CONNECTIONS]
+        while len(self._ids) > MAX_IDS:
+            self._drop(next(iter(self._ids)))
+        self._changed(entry.weight)
+        return entry
+
+    def get(self, id: str) -> list[dict[str, Any]] | None:
+        """Return the connections of `id` as plain data, None if there was none."""
+        entries = self._ids.get(id)
+        return None if entries is None else [entry.plain() for entry in entries]
+
+    async def wait(
+        self, id: str, *, messages: int | None, closed: int | None, timeout: float
+    ) -> bool:
+        """Wait until `id` has so many messages and closed connections, at most `timeout` seconds.
+
+        Either number, 0 too, waits for a first connection; without any there is no wait. Return
+        whether the numbers are reached.
+        """
+        if messages is None and closed is None:
+            return True
+
+        def reached() -> bool:
+            entries = self._ids.get(id)
+            return (
+                entries is not None
+                and sum(entry.count for entry in entries) >= (messages or 0)
+                and sum(entry.close is not None for entry in entries) >= (closed or 0)
+            )
+
+        try:
+            async with asyncio.timeout(timeout):
+                while not reached():
+                    waiter = asyncio.get_running_loop().create_future()
+                    self._waiters.append(waiter)
+                    await waiter
+        except TimeoutError:
+            return False
+        return True
+
+    def _drop(self, id: str) -> None:
+        for entry in self._ids.pop(id):
+            self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
+        self._weight -= entry.weight
+        entry.changed = lambda _: None
+
+    def _changed(self, weight: int) -> None:
+        self._weight += weight
+        while self._weight > MAX_TOTAL and len(self._ids) > 1:
+            self._drop(next(iter(self._ids)))
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,192 @@
+"""The other end of a WebSocket connection, from its request to its end."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDict
+
+from server import frames
+from server.journal import Entry
+from server.wire import Wire
+
+CLOSE_TIMEOUT = 10.0
+"""Seconds that a closing handshake of ours may take."""
+SETTLE_TIMEOUT = 1.0
+"""Seconds that a peer has to answer the ping that tells whether it is open."""
+DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
+CONTROL = (WSMsgType.PING, WSMsgType.PONG)
+LINGER = 2.0
+"""Seconds that input is still read after a failure."""
+
+
+class _Response(web.WebSocketResponse):
+    """aiohttp's side of the protocol, without its closing.
+
+    Its close() answers any code with 1000, and after a failure closes TCP with input unread, which
+    resets the connection before the peer has seen the close frame.
+    """
+
+    async def close(self, **_: object) -> bool:
+        """Leave closing to Peer."""
+        return False
+
+
+class Peer:
+    """A client that asked for a WebSocket. Nothing is answered until accept() or refuse()."""
+
+    def __init__(
+        self,
+        request: web.Request,
+        *,
+        protocol: str | None,
+        compress: bool,
+        max_message: int,
+        entry: Entry | None,
+    ) -> None:
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("The client has gone before it was answered.")
+        self.wire = Wire(transport)
+        self.response: web.StreamResponse = web.Response()
+        self._request = request
+        self._protocol = protocol
+        self._max_message = max_message
+        self._entry = entry
+        # aiohttp refuses a frame that is as long as its limit.
+        self._ws = _Response(
+            compress=compress, max_msg_size=max_message + 1, autoclose=False, autoping=False
+        )
+        self._writer: AbstractStreamWriter | None = None
+        self._closing = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing more can be sent."""
+        return self._closing or self.wire.transport.is_closing()
+
+    async def accept(self) -> None:
+        """Answer the handshake. Raises HTTPBadRequest if it is malformed."""
+        if self._protocol is not None:
+            self._ws.headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = self._protocol
+        # aiohttp can only choose among the protocols that were offered: keep them from it.
+        headers = CIMultiDict(self._request.headers)
+        headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
+        self._writer = await self._ws.prepare(self._request.clone(headers=headers))
+        self.response = self._ws
+        if self._entry is not None:
+            self._entry.open()
+
+    def refuse(self, status: int) -> None:
+        """Answer with an HTTP status instead of a WebSocket."""
+        self.response = web.Response(status=status, text=f"Refused with {status}, as asked.\n")
+        self.response.force_close()
+
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Yield each message until the connection is over, its closing handshake included."""
+        while (message := await self.receive()) is not None:
+            yield message
+
+    async def receive(self) -> str | bytes | None:
+        """Return the next message; None when the connection is over."""
+        while (message := await self._next()).type in CONTROL:
+            pass
+        return message.data if message.type in DATA else None
+
+    async def settle(self) -> None:
+        """Wait until the peer knows that it is open: it answers a ping, or a second has passed."""
+        await self.write(frames.encode(frames.PING, b""))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_TIMEOUT):
+                while (await self._next()).type in (*DATA, WSMsgType.PING):
+                    pass
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a message. Does nothing when the connection has gone: what came counts still."""
+        if self.gone:
+            return
+        with contextlib.suppress(ConnectionError):
+            if isinstance(message, str):
+                await self._ws.send_str(message)
+            else:
+                await self._ws.send_bytes(message)
+
+    async def write(self, data: bytes) -> None:
+        """Write encoded frames as they are, and wait while the transport's buffer is full."""
+        if self._writer is None:
+            raise RuntimeError("There is no WebSocket yet: accept() first.")
+        self.wire.transport.write(data)
+        with contextlib.suppress(ConnectionError):
+            await self._writer.drain()
+
+    def start_close(self, code: int | None, reason: str = "") -> None:
+        """Send a close frame; the peer's answer comes with receive()."""
+        if not self.gone:
+            self.wire.transport.write(frames.encode_close(code, reason))
+            self._closing = True
+
+    async def close(self, code: int | None, reason: str = "") -> None:
+        """Close, and read on until the peer has answered."""
+        self.start_close(code, reason)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                async for _ in self:
+                    pass
+
+    def go_away(self) -> None:
+        """Close with 1001 and wait for nothing."""
+        transport = self.wire.transport
+        if self.response is self._ws:
+            self.start_close(WSCloseCode.GOING_AWAY)
+        transport.close()
+        if transport.get_write_buffer_size():
+            transport.abort()
+
+    async def release(self) -> None:
+        """End what is left of the connection, once it has been dealt with."""
+        if self.response is self._ws and not self.wire.lost.done():
+            self.wire.transport.close()
+            await asyncio.wait([self.wire.lost], timeout=LINGER)
+            self.wire.transport.abort()
+        self.wire.detach()
+        if self._entry is not None:
+            self._entry.end()
+
+    async def _next(self) -> WSMessage:
+        """Return what comes next, recorded or answered as it needs to be."""
+        message: WSMessage = await self._ws.receive()
+        if message.type in DATA:
+            if size_of(message.data) > self._max_message:
+                await self._fail(WSCloseCode.MESSAGE_TOO_BIG)
+                return WSMessage(WSMsgType.CLOSED, None, None)
+            if self._entry is not None:
+                self._entry.receive(message.data)
+        elif message.type is WSMsgType.PING and not self.gone:
+            await self.write(frames.encode(frames.PONG, bytes(message.data)))
+        elif message.type is WSMsgType.CLOSE:
+            await self._finish_close(message.data or None, message.extra or "")
+        elif message.type is WSMsgType.ERROR and isinstance(message.data, WebSocketError):
+            await self._fail(message.data.code)
+        return message
+
+    async def _finish_close(self, code: int | None, reason: str) -> None:
+        self.start_close(code)
+        if self._entry is not None:
+            self._entry.end(code or frames.NO_CODE, reason, clean=True)
+        self.wire.transport.close()
+        await asyncio.wait([self.wire.lost], timeout=CLOSE_TIMEOUT)
+
+    async def _fail(self, code: int) -> None:
+        """Fail the connection (RFC 6455 7.1.7), reading on so that the close frame arrives."""
+        self.start_close(code)
+        self.wire.discard()
+        if not self.wire.transport.is_closing():
+            self.wire.transport.write_eof()
+        await asyncio.wait([self.wire.lost], timeout=LINGER)
+
+
+def size_of(message: str | bytes) -> int:
+    """Return the bytes that `message` has on the wire."""
+    return len(message.encode() if isinstance(message, str) else message)

@@ -1,0 +1,176 @@
+"""The server in a thread of its own."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Collection, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from server.access import LOOPBACK_NAMES, is_loopback, loopback_only
+from server.app import build
+from server.journal import Journal
+
+WEB = Path(__file__).resolve().parent.parent / "web"
+SHUTDOWN_TIMEOUT = 0.1
+"""Seconds that requests under way get when the server stops."""
+
+
+class Server:
+    """Serves pages and WebSocket endpoints from a background thread.
+
+    `port` 0 is any free one. `allow_origins` are origins, beside its own, whose pages may open
+    WebSockets ("*": all). `max_message` is in bytes. `folders` are extra folders by URL prefix.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        allow_origins: Collection[str] = (),
+        max_message: int = 16 * 2**20,
+        max_connections: int = 256,
+        folders: Mapping[str, Path] | None = None,
+        web_folder: Path = WEB,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._allow_origins = frozenset(allow_origins)
+        self._max_message = max_message
+        self._max_connections = max_connections
+        self._folders = {"": web_folder, **(folders or {})}
+        self._journal = Journal()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+
+    def start(self) -> None:
+        """Listen and serve. Raises OSError if the address cannot be had."""
+        if self._thread is not None:
+            raise RuntimeError("The server runs already: stop() it first.")
+        listener = listen(self.host, self.port)
+        self.port = listener.getsockname()[1]
+        self._journal = Journal()
+        self._stopping = asyncio.Event()
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve(listener, ready)), name="server", daemon=True
+        )
+        self._thread.start()
+        ready.result()
+
+    def stop(self) -> None:
+        """Close all connections and end the thread. Does nothing if it does not run."""
+        if self._thread is None or self._loop is None:
+            return
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+        self._thread = self._loop = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The server's origin, without a slash at the end."""
+        return f"http://{self._authority}"
+
+    def url_for(self, path: str, **query: object) -> str:
+        """Return the URL of `path`."""
+        return f"{self.url}{path}{encode(query)}"
+
+    def ws_url(self, path: str, **query: object) -> str:
+        """Return the WebSocket URL of `path`."""
+        return f"ws://{self._authority}{path}{encode(query)}"
+
+    def journal(
+        self,
+        id: str,
+        messages: int | None = None,
+        closed: int | None = None,
+        timeout: float = 5,
+    ) -> list[dict[str, Any]]:
+        """Return what the connections of `id` received, as GET /journal/<id> does.
+
+        With `messages` or `closed` wait for so many, at most `timeout` seconds (0: for the first
+        connection). Raises LookupError
+        for an unknown id, TimeoutError (with what there is) when the wait was in vain.
+        """
+        if self._loop is None:
+            raise RuntimeError("The server does not run: start() it first.")
+
+        async def look() -> tuple[bool, list[dict[str, Any]] | None]:
+            reached = await self._journal.wait(
+                id, messages=messages, closed=closed, timeout=timeout
+            )
+            return reached, self._journal.get(id)
+
+        reached, found = asyncio.run_coroutine_threadsafe(look(), self._loop).result()
+        if not reached:
+            raise TimeoutError(
+                f"The journal of {id!r} has not reached messages={messages}, closed={closed} "
+                f"in {timeout} s; it holds {found}"
+            )
+        if found is None:
+            raise LookupError(f"No connection had the id {id!r}.")
+        return found
+
+    @property
+    def _authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    async def _serve(self, listener: socket.socket, ready: "Future[None]") -> None:
+        address = listener.getsockname()[0]
+        own = f"[{address}]" if ":" in address else address
+        middlewares = [loopback_only({*LOOPBACK_NAMES, own})] if is_loopback(address) else []
+        runner = web.AppRunner(
+            build(
+                self._journal,
+                self._folders,
+                middlewares=middlewares,
+                allow_origins=self._allow_origins,
+                max_message=self._max_message,
+                max_connections=self._max_connections,
+            ),
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_TIMEOUT,
+        )
+        try:
+            await runner.setup()
+            await web.SockSite(runner, listener).start()
+        except BaseException as error:
+            listener.close()
+            ready.set_exception(error)
+            return
+        self._loop = asyncio.get_running_loop()
+        ready.set_result(None)
+        await self._stopping.wait()
+        await runner.cleanup()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises OSError if the address is taken or is not ours."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    # create_server sets SO_REUSEADDR where that means: at once after a stop.
+    return socket.create_server(address[:2], family=family, backlog=128)
+
+
+def encode(query: Mapping[str, object]) -> str:
+    """Return a URL's query with its question mark; nothing for an empty one."""
+    return f"?{urlencode(query)}" if query else ""

@@ -1,0 +1,90 @@
+"""Files of a folder over HTTP, and none from outside it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from aiohttp import hdrs, web
+from yarl import URL
+
+HIDDEN = frozenset({"node_modules"})
+IMMUTABLE = "public, max-age=31536000, immutable"
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".md": "text/markdown; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".py": "text/x-python; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".toml": "application/toml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".whl": "application/zip",
+    ".zip": "application/zip",
+}
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a path segment is never served: dotfiles (and so ..), node_modules, the empty one."""
+    return not name or name.startswith(".") or name.lower() in HIDDEN
+
+
+def find(folder: Path, path: str) -> Path | None:
+    """Return the file or folder below `folder` that `path` (decoded, relative) names.
+
+    None if there is none, or if it is hidden, or if a symbolic link leads out of `folder`.
+    """
+    segments = path.split("/") if path else []
+    if any(is_hidden(name) or "\\" in name or "\0" in name for name in segments):
+        return None
+    root = folder.resolve()
+    try:
+        found = root.joinpath(*segments).resolve(strict=True)
+    except (OSError, RuntimeError):
+        return None
+    if not found.is_relative_to(root) or any(map(is_hidden, found.relative_to(root).parts)):
+        return None
+    return found
+
+
+class StaticFiles:
+    """The request handler for every path that nothing else handles.
+
+    `folders` maps URL prefixes ("" for the rest, "/tests") to folders; the longest prefix wins.
+    """
+
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        self._folders = sorted(folders.items(), key=lambda item: -len(item[0]))
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the file, a folder's index.html, a redirect to a folder, or 404."""
+        path = request.path
+        prefix, folder = next(
+            (prefix, folder)
+            for prefix, folder in self._folders
+            if path == prefix or path.startswith(f"{prefix}/")
+        )
+        relative = path[len(prefix) + 1 :]
+        found = find(folder, relative.removesuffix("/"))
+        if found is not None and found.is_dir():
+            if not path.endswith("/"):
+                query = request.query_string
+                raise web.HTTPFound(URL.build(path=f"{path}/", query_string=query))
+            found = find(folder, f"{relative}index.html")
+        elif relative.endswith("/"):
+            found = None
+        if found is None or not found.is_file():
+            if path == "/favicon.ico":
+                return web.Response(status=204)
+            raise web.HTTPNotFound(text=f"There is no {path} here.\n")
+        headers = {hdrs.CACHE_CONTROL: IMMUTABLE if is_versioned(path) else "no-cache"}
+        if found.suffix.lower() in TYPES:
+            headers[hdrs.CONTENT_TYPE] = TYPES[found.suffix.lower()]
+        return web.FileResponse(found, headers=headers)
+
+
+def is_versioned(path: str) -> bool:
+    """Whether what `path` names never changes: /vendor/<package>@<version>/..."""
+    segments = path.split("/")
+    return len(segments) > 3 and segments[1] == "vendor" and "@" in segments[2]

@@ -1,0 +1,117 @@
+"""The TCP connection beneath a WebSocket: what aiohttp's response cannot do with it."""
+
+import asyncio
+import select
+import socket
+import struct
+from typing import cast
+
+RECEIVE_BUFFER = 64 * 1024
+"""SO_RCVBUF (bytes) of a connection that is to stall its peer early."""
+KEEPALIVE = 10
+"""Seconds of silence before TCP asks whether an ignored peer is still there."""
+HANG_UP_POLL = 0.1
+"""Seconds between two looks at a connection that nobody reads."""
+
+
+class Wire(asyncio.Protocol):
+    """Stands between a transport and its protocol.
+
+    It tells when the connection is lost, slows reading down, discards input, and aborts.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        """Done as soon as the connection is gone."""
+        self._inner = cast(asyncio.Protocol, transport.get_protocol())
+        self._discarding = False
+        self._rate = 0
+        self._held = bytearray()
+        self._timer: asyncio.TimerHandle | None = None
+        transport.set_protocol(self)
+
+    @property
+    def _socket(self) -> socket.socket:
+        return cast(socket.socket, self.transport.get_extra_info("socket"))
+
+    def detach(self) -> None:
+        """Give the transport back to the protocol it had."""
+        if not self.lost.done():
+            self.transport.set_protocol(self._inner)
+
+    def abort(self) -> None:
+        """Reset the connection (RST): no close frame, no FIN, what is unsent is gone."""
+        if not self.transport.is_closing():
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def discard(self) -> None:
+        """Read and forget whatever comes from now on."""
+        self._discarding = True
+
+    def pace(self, rate: int) -> None:
+        """Read no more than `rate` bytes per second, so that the peer's TCP has to wait."""
+        self._narrow()
+        self._rate = rate
+
+    async def ignore(self) -> None:
+        """Stop reading and return when the peer has gone.
+
+        A peer whose unsent data fills the buffers cannot get its FIN through: that it has gone
+        shows when its system gives up, after a minute or more.
+        """
+        self._narrow()
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
+        self.transport.pause_reading()
+        # A paused transport watches nothing, and a FIN hides behind unread data: ask the kernel.
+        poller = select.poll()
+        poller.register(self._socket, getattr(select, "POLLRDHUP", 0))
+        while not self.lost.done() and not poller.poll(0):
+            await asyncio.wait([self.lost], timeout=HANG_UP_POLL)
+        self.transport.abort()
+
+    def _narrow(self) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+
+    def _deliver(self, data: bytes) -> None:
+        if not self._discarding:
+            self._inner.data_received(data)
+        if self._rate:
+            self.transport.pause_reading()
+            self._timer = self._loop.call_later(len(data) / self._rate, self._go_on)
+
+    def _go_on(self) -> None:
+        self._timer = None
+        if self._held:
+            data = bytes(self._held)
+            self._held.clear()
+            self._deliver(data)
+        elif not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self._timer is None:
+            self._deliver(data)
+        else:  # aiohttp resumes the transport when its own queue has room: too early for us
+            self._held += data
+            self.transport.pause_reading()
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._held:
+            self._inner.data_received(bytes(self._held))
+        self._inner.connection_lost(exc)
+        self.lost.set_result(None)

@@ -1,0 +1,356 @@
+"""The first page: five ways to send the first message."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect
+
+from server import Server
+
+from .in_browser import ROOT
+
+WEB = ROOT / "web"
+WAYS = (
+    "send_at_once",
+    "sleep_then_send",
+    "send_on_open",
+    "check_ready_state",
+    "queue_until_open",
+)
+SENDING = WAYS[1:]
+BOOT = 60_000
+# PyScript's own Python evaluates JavaScript; nothing is inline.
+STRICT = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; img-src data:; "
+    "connect-src 'self' ws:; base-uri 'none'; form-action 'none'"
+)
+
+
+def complaints(page: Page) -> list[str]:
+    """What the page writes to its console as an error or a warning, from now on."""
+    found: list[str] = []
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            found.append(message.text)
+
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
+def expect_run(page: Page) -> None:
+    expect(page.locator("#lab")).to_have_attribute("data-state", "done", timeout=BOOT)
+
+
+def way(page: Page, name: str) -> Locator:
+    return page.locator(f"#{name}")
+
+
+def field(page: Page, name: str, what: str) -> Locator:
+    return way(page, name).locator(f"[data-field={what}]")
+
+
+def number(page: Page, name: str, what: str) -> float:
+    value = way(page, name).get_attribute(f"data-{what}")
+    assert value is not None
+    return float(value)
+
+
+def height(locator: Locator) -> float:
+    box = locator.bounding_box()
+    assert box is not None
+    return box["height"]
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page in a context of its own."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def ran(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
+    """The page after its first run, and what its console said."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    said = complaints(page)
+    page.goto(f"{server.url}/")
+    expect_run(page)
+    yield page, said
+    context.close()
+
+
+class Site(threading.Thread):
+    """A plain web server for a folder, which knows nothing of WebSockets."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(daemon=True)
+        handler = functools.partial(_Quiet, directory=str(folder))
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+
+    def run(self) -> None:
+        self.http.serve_forever(0.05)
+
+    def stop(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def static_host(server: Server, tmp_path: Path) -> Iterator[Site]:
+    """web/ below a path of a host that has none of the server's endpoints."""
+    (tmp_path / "some" / "path").mkdir(parents=True)
+    (tmp_path / "some" / "path" / "web").symlink_to(WEB)
+    site = Site(tmp_path)
+    site.start()
+    yield site
+    site.stop()
+
+
+def test_nothing_complains_on_the_console(ran: tuple[Page, list[str]]) -> None:
+    page, said = ran
+    assert said == []
+    expect(page.locator(".trouble:visible")).to_have_count(0)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_each_way_comes_to_a_verdict(ran: tuple[Page, list[str]], name: str) -> None:
+    page, _ = ran
+    expect(field(page, name, "verdict")).not_to_be_empty()
+    expect(field(page, name, "state")).to_have_text("CLOSED")
+    assert number(page, name, "opened") >= 300
+    label = way(page, name).locator("svg.timeline").get_attribute("aria-label")
+    assert label is not None
+    assert re.match("Timeline: CONNECTING from 0 to .* OPEN from .* CLOSED from", label)
+    title = way(page, name).locator("h3").inner_text()
+    expect(page.locator("#summary")).to_contain_text(f"{title}: ")
+
+
+def test_sending_at_once_raises_what_the_browser_throws(ran: tuple[Page, list[str]]) -> None:
+    page, _ = ran
+    expect(field(page, "send_at_once", "exception")).to_have_text("InvalidStateError")
+    expect(field(page, "send_at_once", "code")).to_have_text("11")
+    thrown = page.evaluate(
+        """() => {
+            const socket = new WebSocket(`ws://${location.host}/ws/sink`);
+            try { socket.send(""); } catch (error) { return error.message; }
+            finally { socket.onopen = () => socket.close(); }
+        }"""
+    )
+    expect(field(page, "send_at_once", "message")).to_have_text(thrown)
+    expect(way(page, "send_at_once")).to_have_attribute("data-outcome", "failed")
+
+
+def test_nothing_sent_too_early_arrives(ran: tuple[Page, list[str]], server: Server) -> None:
+    page, _ = ran
+    id = way(page, "send_at_once").get_attribute("data-id")
+    assert id is not None
+    [connection] = server.journal(id)
+    assert connection["opened"]
+    assert connection["messages"] == []
+
+
+@pytest.mark.parametrize("name", SENDING)
+def test_arrivals_are_those_of_the_journal(
+    ran: tuple[Page, list[str]], server: Server, name: str
+) -> None:
+    page, _ = ran
+    id = way(page, name).get_attribute("data-id")
+    shown = way(page, name).get_attribute("data-arrived")
+    assert id is not None
+    assert shown is not None
+    [connection] = server.journal(id, closed=1)
+    assert connection["close"]["clean"]
+    sent = ["one", "two", "three"] if name == "queue_until_open" else ["hello"]
+    assert [message["data"] for message in connection["messages"]] == sent
+    times = [message["time"] * 1000 for message in connection["messages"]]
+    assert [float(time) for time in shown.split()] == pytest.approx(times, abs=0.01)
+    # Two clocks that start within the time that a request takes.
+    assert number(page, name, "sent") == pytest.approx(times[0], abs=150)
+    expect(field(page, name, "arrived")).to_contain_text(f"{times[0]:.0f} ms")
+
+
+def test_sleep_is_late_and_the_others_are_not(ran: tuple[Page, list[str]]) -> None:
+    page, _ = ran
+    expect(way(page, "sleep_then_send")).to_have_attribute("data-outcome", "late")
+    assert number(page, "sleep_then_send", "sent") >= 1000
+    for name in ("send_on_open", "check_ready_state", "queue_until_open"):
+        expect(way(page, name)).to_have_attribute("data-outcome", "good")
+        assert 0 <= number(page, name, "wasted") < number(page, "sleep_then_send", "wasted")
+        assert number(page, name, "sent") < number(page, "sleep_then_send", "sent")
+
+
+def test_the_code_shown_is_the_code_that_runs(ran: tuple[Page, list[str]]) -> None:
+    page, _ = ran
+    program = re.sub(r"(?m)^ {4}", "", (WEB / "lab.py").read_text())
+    for name in WAYS:
+        code = way(page, name).locator("pre").inner_text().strip()
+        assert "ws.send(" in code
+        assert f"{code}\n\n" in program
+
+
+def test_run_again_runs_all_anew(page: Page, server: Server) -> None:
+    said = complaints(page)
+    page.goto(f"{server.url}/")
+    expect_run(page)
+    first = [way(page, name).get_attribute("data-id") for name in WAYS]
+    button = page.get_by_role("button", name="Run again")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#lab")).to_have_attribute("data-state", "running")
+    expect(button).to_be_focused()
+    expect(button).to_have_attribute("aria-disabled", "true")
+    expect_run(page)
+    second = [way(page, name).get_attribute("data-id") for name in WAYS]
+    assert not set(first) & set(second)
+    assert all(second)
+    assert said == []
+
+
+def test_the_page_is_there_before_python(page: Page, server: Server) -> None:
+    held: list[Route] = []
+    page.route("**/pyodide.asm.wasm", lambda route: held.append(route))
+    page.goto(f"{server.url}/")
+    expect(page.get_by_role("status").first).to_contain_text("Loading Python", timeout=BOOT)
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", level=3)).to_have_count(len(WAYS))
+    expect(page.get_by_role("button", name="Run again")).to_be_disabled()
+    articles = page.locator(".way").all()
+    before = [height(article) for article in articles]
+    held[0].continue_()
+    expect_run(page)
+    assert [height(article) for article in articles] == before
+
+
+def test_runs_under_a_strict_policy(page: Page, server: Server) -> None:
+    said = complaints(page)
+
+    def add_policy(route: Route) -> None:
+        response = route.fetch()
+        headers = {**response.headers, "content-security-policy": STRICT}
+        route.fulfill(response=response, headers=headers)
+
+    page.route(f"{server.url}/", add_policy)
+    page.goto(f"{server.url}/")
+    expect_run(page)
+    assert said == []
+
+
+def test_a_static_host_is_told_from_the_server(page: Page, static_host: Site) -> None:
+    page.goto(f"{static_host.url}/some/path/web/")
+    expect(page.get_by_role("alert")).to_contain_text("python -m server", timeout=BOOT)
+    host = static_host.url.removeprefix("http://")
+    expect(page.get_by_role("alert")).to_contain_text(f"ws://{host}/some/path/web/ws/sink")
+    expect(page.locator("#lab")).to_have_attribute("data-state", "failed")
+    # What needs no server is shown all the same.
+    expect(field(page, "send_at_once", "exception")).to_have_text("InvalidStateError")
+
+
+def test_a_server_that_comes_later_is_found(page: Page) -> None:
+    with Server() as server:
+        page.goto(f"{server.url}/")
+        expect_run(page)
+    again = page.get_by_role("button", name="Run again")
+    again.click()
+    expect(page.locator("#no-server")).to_be_visible(timeout=BOOT)
+    with Server(port=server.port):
+        again.click()
+        expect_run(page)
+        expect(page.locator("#no-server")).to_be_hidden()
+
+
+def test_without_vendor_the_cdn_has_the_same_versions(
+    page: Page, server: Server, tmp_path: Path
+) -> None:
+    web = tmp_path / "web"
+    shutil.copytree(WEB, web, ignore=shutil.ignore_patterns("vendor"))
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    page.route(re.compile("^https:"), refuse)
+    site = Site(web)
+    site.start()
+    page.goto(f"{site.url}/")
+    alert = page.get_by_role("alert")
+    expect(alert.first).to_contain_text("Python could not be started", timeout=BOOT)
+    expect(alert.first).to_contain_text("cdn.jsdelivr.net")
+    site.stop()
+    [core] = [url for url in asked if url.endswith("/core.js")]
+    assert re.fullmatch(r"https://cdn.jsdelivr.net/npm/@pyscript/core@[\d.]+/dist/core.js", core)
+
+
+@pytest.mark.parametrize("missing", ["core.js", "pyodide.mjs", "readystate.whl", "lab.py"])
+def test_what_cannot_be_loaded_is_said(page: Page, server: Server, missing: str) -> None:
+    def refuse(route: Route) -> None:
+        if route.request.method == "HEAD":
+            route.continue_()
+        else:
+            route.fulfill(status=404, body="")
+
+    page.route(f"**/{missing}", refuse)
+    page.goto(f"{server.url}/")
+    alert = page.get_by_role("alert")
+    expect(alert.first).to_contain_text("Python could not be started", timeout=BOOT)
+
+
+def test_what_does_not_come_is_said(page: Page, server: Server) -> None:
+    page.route("**/pyodide.asm.wasm", lambda route: route.abort())
+    page.goto(f"{server.url}/")
+    status = page.get_by_role("status").first
+    expect(status).to_contain_text("takes long", timeout=BOOT)
+
+
+def test_an_exception_is_said(page: Page, server: Server) -> None:
+    def break_it(route: Route) -> None:
+        route.fulfill(body="raise ValueError('of no use')", content_type="text/x-python")
+
+    page.route("**/lab.py", break_it)
+    page.goto(f"{server.url}/")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("ValueError: of no use", timeout=BOOT)
+    alert.get_by_text("Traceback").first.click()
+    expect(alert).to_contain_text("lab.py", use_inner_text=True)
+
+
+def test_a_page_without_its_script_says_so(page: Page, server: Server) -> None:
+    page.route("**/boot.js", lambda route: route.abort())
+    page.goto(f"{server.url}/")
+    expect(page.locator(".stalled")).to_contain_text("has not started")
+    expect(page.locator(".stalled")).to_be_visible(timeout=20_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_fits(browser: Browser, browser_name: str, server: Server, width: int, scheme: Any) -> None:
+    viewport: Any = {"width": width, "height": 800}
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{server.url}/")
+    expect_run(page)
+    assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    path = ROOT / "artifacts" / "lab" / f"{browser_name}-{width}-{scheme}.png"
+    page.screenshot(path=path, full_page=True)
+    browser.close()

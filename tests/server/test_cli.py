@@ -1,0 +1,118 @@
+"""`python -m server`, as a process of its own in a copy of the project."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from server import Server
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture
+def project(tmp_path: Path, site: Path) -> Path:
+    for name in ("server", "py"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    (site / "index.html").write_text("<!doctype html>home")
+    return tmp_path
+
+
+def start(project: Path, *options: str) -> subprocess.Popen[str]:
+    """Run the server without npm, which would take a moment."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "server", *options],
+        cwd=project,
+        env={"PATH": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_serves_until_interrupted(project: Path, end: signal.Signals) -> None:
+    with start(project, "--port", "0") as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\n", line)
+        for path in ("", "wheel/readystate.whl"):
+            with urllib.request.urlopen(f"{line.strip()}{path}") as response:  # noqa: S310
+                assert response.status == 200
+        process.send_signal(end)
+        output, errors = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert output == ""
+    *_, last = errors.splitlines()
+    assert last == (
+        "npm is not on the PATH: install Node.js, which brings it, and try again. "
+        "Until then the pages use the public CDN."
+    )
+    assert "Traceback" not in errors
+
+
+def test_a_port_in_use(project: Path) -> None:
+    with Server() as server:
+        process = start(project, "--port", str(server.port))
+        output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output) == (1, "")
+    assert errors.splitlines()[-1] == (
+        f"Port {server.port} of 127.0.0.1 is in use: stop what uses it, or choose another with "
+        "--port (0: any free one)."
+    )
+    assert "Traceback" not in errors
+
+
+def test_a_host_that_is_not_ours(project: Path) -> None:
+    process = start(project, "--host", "192.0.2.1", "--port", "0")
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert errors.splitlines()[-1].startswith("Cannot listen on 192.0.2.1, port 0: ")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--port", "65536"],
+        ["--port", "x"],
+        ["--allow-origin", "example.org"],
+        ["--allow-origin", "https://example.org/"],
+        ["--max-message", "0"],
+        ["--max-connections", "0"],
+    ],
+)
+def test_wrong_options(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    from server.__main__ import parse
+
+    with pytest.raises(SystemExit) as error:
+        parse(options)
+    assert error.value.code == 2
+    assert f"argument {options[0]}: {options[1]!r} is no " in capsys.readouterr().err
+
+
+def test_options() -> None:
+    from server.__main__ import parse
+
+    options = parse(["--allow-origin", "https://example.org:8443", "--allow-origin", "*"])
+    assert options.allow_origin == ["https://example.org:8443", "*"]
+    assert (options.host, options.port, options.max_message) == ("127.0.0.1", 8000, 2**24)
+
+
+def test_help_names_every_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    from server.__main__ import parse
+    from server.endpoints import ENDPOINTS
+
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    text = capsys.readouterr().out
+    readme = (ROOT / "server" / "README.md").read_text()
+    for name in ENDPOINTS:
+        assert f"/ws/{name}" in text
+        assert f"/ws/{name}" in readme

@@ -1,0 +1,232 @@
+"""Fetching the runtimes. The network is needed: npm and pip really run."""
+
+import base64
+import hashlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server import vendor
+from server.vendor import VendorError
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def fake_npm(folder: Path, script: str) -> Path:
+    """A folder for the PATH whose npm runs `script`."""
+    folder.mkdir()
+    npm = folder / "npm"
+    npm.write_text(f"#!/bin/sh\n{script}\n")
+    npm.chmod(0o755)
+    return folder
+
+
+def project(folder: Path, site: Path) -> Path:
+    """A copy of the server beside `site`, to be run as a process."""
+    shutil.copytree(ROOT / "server", folder / "server")
+    assert site == folder / "web"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A web/ with everything fetched. Copy it before changing it."""
+    web = tmp_path_factory.mktemp("fetched") / "web"
+    shutil.copytree(ROOT / "web", web, ignore=shutil.ignore_patterns("vendor", "wheel"))
+    stream = io.StringIO()
+    assert vendor.fetch(web, stream)
+    first, last = stream.getvalue().splitlines()
+    assert first.startswith("Fetching pyodide ")
+    assert last.startswith("Fetched pyodide ")
+    return web
+
+
+@pytest.fixture
+def whole(fetched: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(fetched, tmp_path / "web"))
+
+
+def test_folders_have_the_pinned_versions_in_their_names(fetched: Path) -> None:
+    dependencies = json.loads((fetched / "package.json").read_text())["dependencies"]
+    pyodide = fetched / "vendor" / f"pyodide@{dependencies['pyodide']}"
+    pyscript = fetched / "vendor" / f"pyscript@{dependencies['@pyscript/core']}"
+    for path in (pyodide / "pyodide.mjs", pyodide / "pyodide.asm.wasm", pyscript / "core.js"):
+        assert path.stat().st_size > 0
+    assert not list(pyscript.rglob("*.map"))
+    assert sorted(path.name for path in (fetched / "vendor").iterdir()) == sorted(
+        [".lock", "manifest.json", pyodide.name, pyscript.name]
+    )
+
+
+def test_pyodide_accepts_micropips_wheel(fetched: Path) -> None:
+    (lock_path,) = fetched.glob("vendor/pyodide@*/pyodide-lock.json")
+    package = json.loads(lock_path.read_text())["packages"]["micropip"]
+    wheel = lock_path.parent / package["file_name"]
+    assert hashlib.sha256(wheel.read_bytes()).hexdigest() == package["sha256"]
+    assert package["sha256"] in (fetched / "micropip.txt").read_text()
+
+
+def test_nothing_is_fetched_twice(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    stream = io.StringIO()
+    assert not vendor.fetch(whole, stream)
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("damage", ["truncated", "folder", "manifest"])
+def test_damage_is_repaired(whole: Path, damage: str) -> None:
+    (wasm,) = whole.glob("vendor/pyodide@*/pyodide.asm.wasm")
+    if damage == "truncated":
+        wasm.write_bytes(wasm.read_bytes()[:1000])
+    elif damage == "folder":
+        shutil.rmtree(wasm.parent)
+    else:
+        (whole / "vendor" / "manifest.json").write_text("{")
+    (whole / "vendor" / "pyodide@0.0.1").mkdir()
+    stream = io.StringIO()
+    assert vendor.fetch(whole, stream)
+    why = {"truncated": "is damaged)", "folder": "is missing)", "manifest": "is damaged)"}[damage]
+    assert why in stream.getvalue()
+    assert vendor.flaw(whole) is None
+    assert wasm.stat().st_size > 1_000_000
+    assert not (whole / "vendor" / "pyodide@0.0.1").exists()
+
+
+def test_changed_pins_are_noticed(whole: Path) -> None:
+    with (whole / "package-lock.json").open("a") as file:
+        file.write("\n")
+    assert vendor.flaw(whole) == "the pinned versions have changed"
+
+
+def test_without_pip_the_rest_is_fetched(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    stream = io.StringIO()
+    assert vendor.fetch(site, stream)
+    assert "Without micropip (pip: No matching distribution found" in stream.getvalue()
+    assert "PyScript's `packages` will need the network." in stream.getvalue()
+    assert vendor.flaw(site) is None
+
+
+def test_without_npm(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(VendorError, match=r"^npm is not on the PATH: install Node.js"):
+        vendor.fetch(site, io.StringIO())
+    assert [path.name for path in (site / "vendor").iterdir()] == [".lock"]
+
+
+def test_npm_fails(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = """
+    echo 'npm error code ENOTFOUND'
+    echo 'npm error request to https://example.org/x failed, reason: getaddrinfo ENOTFOUND' >&2
+    echo 'npm error     at ClientRequest.emit (node:events:524:28)'
+    echo 'npm error A complete log of this run can be found in: /x'
+    exit 1"""
+    monkeypatch.setenv("PATH", str(fake_npm(tmp_path / "bin", script)))
+    stream = Terminal()
+    with pytest.raises(
+        VendorError,
+        match=r"^npm could not fetch the packages: request to https://example.org/x failed, "
+        r"reason: getaddrinfo ENOTFOUND\. Check the network",
+    ):
+        vendor.fetch(site, stream)
+    assert stream.getvalue().endswith("\n")
+    assert [path.name for path in (site / "vendor").iterdir()] == [".lock"]
+
+
+def test_a_failure_keeps_what_was_there(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (core,) = whole.glob("vendor/pyscript@*/core.js")
+    (whole / "vendor" / "manifest.json").unlink()
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(VendorError):
+        vendor.fetch(whole, io.StringIO())
+    assert core.is_file()
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("", "it said nothing"),
+        ("npm ERR! code E404\nnpm ERR! 404 Not Found.\n", "404 Not Found"),
+        ("ERROR: Hashes differ.\n  Expected: x", "Hashes differ"),
+    ],
+)
+def test_the_reason(output: str, reason: str) -> None:
+    assert vendor.reason(output) == reason
+
+
+def test_progress_on_a_terminal_is_one_line() -> None:
+    stream = Terminal()
+    progress = vendor.Progress(stream)
+    progress.start("Fetching x")
+    progress.update(1_500_000)
+    progress.end("Fetched x.")
+    assert stream.getvalue() == "Fetching x ...\rFetching x ... 1.5 MB\r\x1b[KFetched x.\n"
+
+
+def test_two_processes_at_once(site: Path, tmp_path: Path) -> None:
+    folder = project(tmp_path, site)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "server.vendor"], cwd=folder, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert sorted("Fetched" in output for output in outputs) == [False, True]
+    assert vendor.flaw(site) is None
+
+
+def test_the_command_fails_with_one_line(site: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "server.vendor"],
+        cwd=project(tmp_path, site),
+        env={"PATH": ""},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("npm is not on the PATH")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_leaves_nothing_behind(site: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "started"
+    os.mkfifo(pipe)
+    path = fake_npm(tmp_path / "bin", f"echo started > '{pipe}'; exec sleep 60")
+    with subprocess.Popen(
+        [sys.executable, "-m", "server.vendor"],
+        cwd=project(tmp_path, site),
+        env={"PATH": f"{path}:{os.environ['PATH']}"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert pipe.read_text() == "started\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert [path.name for path in (site / "vendor").iterdir()] == [".lock"]
+
+
+def test_npm_checks_what_it_installs(site: Path) -> None:
+    lock_path = site / "package-lock.json"
+    lock = json.loads(lock_path.read_text())
+    wrong = base64.b64encode(bytes(64)).decode()
+    lock["packages"]["node_modules/pyodide"]["integrity"] = f"sha512-{wrong}"
+    lock_path.write_text(json.dumps(lock))
+    with pytest.raises(VendorError, match="npm could not fetch the packages"):
+        vendor.fetch(site, io.StringIO())
