@@ -13,7 +13,8 @@ from server import Server
 from tests.browser.in_browser import in_browser, open_runtime
 from tests.browser.inpage import all_delivered, closed, event, opened, until, url
 
-AT_ONCE = 20
+# Chromium delays connections, the more the more of them are pending: 16 by seconds.
+AT_ONCE = 5
 
 
 async def one_connection(messages: int) -> None:
@@ -43,18 +44,9 @@ async def one_connection(messages: int) -> None:
     await all_delivered(ws)
 
 
-async def one_failure() -> None:
-    """A connection that is refused."""
-    ws = WebSocket(url("/ws/refuse", status=403))
-    ws.onopen = ws.onerror = lambda event: None
-    await event(ws, "close")
-    await all_delivered(ws)
-
-
 async def rounds(count: int, messages: int = 10) -> None:
     for _ in range(count // AT_ONCE):
         await asyncio.gather(*(one_connection(messages) for _ in range(AT_ONCE)))
-    await asyncio.gather(*(one_failure() for _ in range(AT_ONCE)))
     await asyncio.sleep(0)
     gc.collect()
 
@@ -64,19 +56,38 @@ def proxies() -> tuple[int, int]:
     import pyodide_js
 
     module = pyodide_js._module
+    module.enable_pyproxy_allocation_tracing()
     gc.collect()
     return module.pyproxy_alloc_map.size, module._hiwire_num_refs()
 
 
-@in_browser
-async def test_no_proxy_outlives_its_connection() -> None:
-    """1,000 connections, 10,000 messages."""
-    import pyodide_js
-
-    pyodide_js._module.enable_pyproxy_allocation_tracing()
+async def many_connections() -> None:
     await rounds(AT_ONCE)
     before = proxies()
     await rounds(1000)
+    assert proxies() == before
+
+
+@pytest.mark.parametrize("place", ["page", "worker"])
+def test_no_proxy_outlives_its_connection(browser: Browser, server: Server, place: str) -> None:
+    """1,000 connections, 10,000 messages."""
+    # In a page of its own: Chromium slows down one in which connections have failed.
+    with open_runtime(browser, server, place) as (runtime, complaints):
+        runtime.call(many_connections, timeout=120)
+    assert complaints == []
+
+
+@in_browser
+async def test_no_proxy_outlives_a_failed_connection() -> None:
+    async def fail() -> None:
+        ws = WebSocket(url("/ws/refuse", status=403))
+        ws.onopen = ws.onerror = lambda event: ws.close()
+        await event(ws, "close")
+        await all_delivered(ws)
+
+    await fail()
+    before = proxies()
+    await fail()
     assert proxies() == before
 
 
