@@ -19,10 +19,10 @@ def test_in_pyscript(page: Page, server: Server, place: str, how: str) -> None:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     (wheel,) = (ROOT / "web" / "wheel").glob("readystate-*-py3-none-any.whl")
-    query = {"how": how, "wheel": f"/wheel/{wheel.name}"}
+    query = {"how": how, "wheel": f"{server.url}/wheel/{wheel.name}"}
     if place == "worker":
         query["worker"] = "1"
     page.goto(f"{server.url}/tests/browser/pyscript.html?{urlencode(query)}")
-    page.wait_for_function("document.title.includes('3000')", timeout=60_000)
+    page.wait_for_function("document.title.includes('3000')", timeout=30_000)
     assert page.title() == f"{place}, InvalidStateError, open, text, binary, 3000 True"
     assert complaints == []
