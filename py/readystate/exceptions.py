@@ -9,6 +9,12 @@
           +-- InvalidAccessError   (15) close() with a code other than 1000 and 3000-4999
           +-- SecurityError        (18) a connection that the browser forbids
           +-- QuotaExceededError   (22) more than the browser will hold
+     +-- ConnectionFailed          connect() got no connection; also an OSError
+          +-- OpenTimeout          none within open_timeout; also a TimeoutError
+     +-- ConnectionClosed          the connection has ended: its code, reason and was_clean
+          +-- ConnectionClosedOK   as either side meant it to: 1000, 1001 or without a code
+          +-- ConnectionClosedError  in any other way
+     +-- ConcurrencyError          two tasks receive from one connection; also a RuntimeError
 
 What Web IDL calls a ``TypeError`` arrives as Python's :exc:`TypeError`.
 
@@ -22,10 +28,16 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "ConcurrencyError",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "ConnectionFailed",
     "DOMException",
     "DOMSyntaxError",
     "InvalidAccessError",
     "InvalidStateError",
+    "OpenTimeout",
     "QuotaExceededError",
     "SecurityError",
 ]
@@ -120,3 +132,61 @@ BY_NAME: dict[str, type[DOMException]] = {
         QuotaExceededError,
     )
 }
+
+
+class ConnectionFailed(ConnectionError):  # noqa: N818
+    """No connection came about. Browsers hide the reason from pages on purpose.
+
+    https://websockets.spec.whatwg.org/#feedback-from-the-protocol
+
+    Attributes:
+        url: Where to, without the query.
+    """
+
+    def __init__(self, url: str, message: str | None = None) -> None:
+        super().__init__(message or f"{url} could not be connected to. {_WHERE_TO_LOOK}")
+        self.url = url
+
+
+_WHERE_TO_LOOK = (
+    "The browser does not tell pages why; its console may. Is the server running and in reach, and "
+    "does it accept WebSockets at this path, from this page's Origin, with one of these "
+    "subprotocols? Is its TLS certificate valid? Does the page's Content-Security-Policy "
+    "(connect-src) allow it? From an https: page only wss: is allowed."
+)
+
+
+class OpenTimeout(ConnectionFailed, TimeoutError):  # noqa: N818
+    """No connection came about within ``open_timeout``; the attempt has been given up."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        super().__init__(url, f"{url} has not accepted the connection within {timeout:g} s")
+
+
+class ConnectionClosed(Exception):  # noqa: N818
+    """The connection is closing or has ended.
+
+    Attributes:
+        code: Of the server's close frame; 1005 if that had none, 1006 if there was no frame.
+        reason: Of the server's close frame.
+        was_clean: Whether the connection ended with a closing handshake.
+    """
+
+    def __init__(self, code: int, reason: str, was_clean: bool) -> None:
+        how = "closed" if was_clean else "lost, without a closing handshake"
+        super().__init__(f"{how}: {code}{f' {reason!r}' if reason else ''}")
+        self.code = code
+        self.reason = reason
+        self.was_clean = was_clean
+
+
+class ConnectionClosedOK(ConnectionClosed):
+    """It ended as meant: cleanly, with 1000, 1001 or no code at all."""
+
+
+class ConnectionClosedError(ConnectionClosed):
+    """It ended with another code, or was lost."""
+
+
+class ConcurrencyError(RuntimeError):
+    """A second task receives from a connection while one is waiting for a message."""
