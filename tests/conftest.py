@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server import Server
+from server import Server, wheel
 
 from .browsers import NAMES, launch_options
 
@@ -36,6 +36,7 @@ def browser_type_launch_args(
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """The project's server, with the pages of the tests below ``/tests/``."""
+    """The project's server, with the package as it is now, and the tests' pages at ``/tests/``."""
+    wheel.build()
     with Server(folders={"/tests": TESTS}) as server:
         yield server

@@ -500,3 +500,27 @@ class TestStall:
     def test_a_fast_sender_is_stalled(self) -> None:
         with Server() as server, handshake(server, "/ws/stall") as sock:
             assert fill(sock, 16 * 2**20) < 2 * 2**20
+
+
+def test_a_client_may_go_before_it_is_answered(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = (
+        f"GET /ws/echo HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n"
+    )
+    for _ in range(50):
+        with socket.create_connection(("127.0.0.1", server.port)) as sock:
+            # Closed with a reset, and so known to the server at once.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.sendall(request.encode())
+    talk = server.ws_url("/ws/echo", id="after_those")
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session, session.ws_connect(talk):
+            pass
+
+    asyncio.run(main())
+    server.journal("after_those", closed=1)
+    assert caplog.records == []

@@ -1,0 +1,119 @@
+"""What is measured, and how: the main thread's time and the heap through the DevTools protocol."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Page
+
+Sample = Mapping[str, float]
+"""The values of one measurement by the metrics' keys."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that a sample holds."""
+
+    key: str
+    label: str
+    unit: str
+
+
+SCRIPT = Metric("script", "script", "µs a message")
+TASK = Metric("task", "task", "µs a message")
+MEDIAN = Metric("median", "median", "ms")
+P99 = Metric("p99", "99th percentile", "ms")
+START = Metric("start", "import", "ms")
+HEAP = Metric("heap", "page heap", "KiB")
+BLOCKS = Metric("blocks", "Python's blocks", "blocks")
+
+
+@dataclass(frozen=True)
+class MainThread:
+    """The time that the main thread of a page has been busy, in seconds of its own clock.
+
+    Attributes:
+        script: Running JavaScript and WebAssembly, from events, timers and microtasks.
+        task: All that it did, the browser's own part of each event included.
+    """
+
+    script: float
+    task: float
+
+
+class DevTools:
+    """The DevTools protocol of one page."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._session = page.context.new_cdp_session(page)
+        # The thread's clock stands still while another process has the processor.
+        self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        self._trace: list[dict[str, Any]] = []
+        self._traced = False
+        self._session.on("Tracing.dataCollected", lambda data: self._trace.extend(data["value"]))
+        self._session.on("Tracing.tracingComplete", self._on_traced)
+
+    def main_thread(self, run: Callable[[], object]) -> MainThread:
+        """What ``run``, which makes the page work and waits for it, costs the main thread."""
+        self._start_trace()
+        before = self._metrics()
+        run()
+        after = self._metrics()
+        script = after["ScriptDuration"] - before["ScriptDuration"]
+        task = after["TaskDuration"] - before["TaskDuration"]
+        return MainThread(script + self._microtasks(), task)
+
+    def heap(self) -> float:
+        """The bytes of JavaScript's heap that are in use after a collection."""
+        self.collect_garbage()
+        return float(self._session.send("Runtime.getHeapUsage")["usedSize"])
+
+    def collect_garbage(self) -> None:
+        """Has JavaScript's garbage collected."""
+        for _ in range(3):  # what a finalizer lets go of is garbage of the next round
+            self._session.send("HeapProfiler.collectGarbage")
+
+    def _metrics(self) -> dict[str, float]:
+        metrics = self._session.send("Performance.getMetrics")["metrics"]
+        return {metric["name"]: metric["value"] for metric in metrics}
+
+    def _start_trace(self) -> None:
+        self._trace.clear()
+        self._traced = False
+        self._session.send(
+            "Tracing.start",
+            {
+                "transferMode": "ReportEvents",
+                "traceConfig": {
+                    "recordMode": "recordAsMuchAsPossible",
+                    "includedCategories": ["v8.execute"],
+                    "excludedCategories": ["*"],
+                },
+            },
+        )
+
+    def _microtasks(self) -> float:
+        """The thread's time in microtasks since the trace began, in seconds.
+
+        ScriptDuration leaves them out, and all that Pyodide's event loop runs is run in them.
+        """
+        self._session.send("Tracing.end")
+        while not self._traced:
+            self._page.wait_for_timeout(5)
+        return sum(
+            event.get("tdur", 0) / 1e6
+            for event in self._trace
+            if event["name"] == "RunMicrotasks" and event["ph"] == "X"
+        )
+
+    def _on_traced(self, _: object) -> None:
+        self._traced = True
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """The value that ``percent`` of ``values`` do not exceed."""
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

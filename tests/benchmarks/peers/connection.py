@@ -1,0 +1,40 @@
+"""readystate.connect()."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from time import perf_counter
+
+from readystate import connect
+
+
+async def receive(url: str) -> int:
+    """Receives until the server closes; returns how much it was, in characters or bytes."""
+    size = 0
+    async with connect(url) as ws:
+        async for message in ws:
+            size += len(message)
+    return size
+
+
+async def send(url: str, kind: str, size: int, count: int, limit: int) -> int:
+    """Sends ``count`` messages; returns how many the server has received."""
+    message = "x" * size if kind == "text" else bytes(size)
+    async with connect(url, write_limit=limit) as ws:
+        for _ in range(count):
+            await ws.send(message)
+        return int(json.loads(await ws.recv())["messages"])
+
+
+async def round_trips(url: str, count: int, pause: float) -> list[float]:
+    """Sends ``count`` messages, each after ``pause`` ms; returns the round trips, in ms."""
+    times = []
+    async with connect(url) as ws:
+        for _ in range(count):
+            await asyncio.sleep(pause / 1000)
+            begin = perf_counter()
+            await ws.send("ping")
+            await ws.recv()
+            times.append((perf_counter() - begin) * 1000)
+    return times

@@ -1,0 +1,13 @@
+"""The package itself."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+
+async def start() -> float:
+    """How long its first import takes, in ms."""
+    begin = perf_counter()
+    import readystate  # noqa: F401
+
+    return (perf_counter() - begin) * 1000

@@ -1,0 +1,696 @@
+"""connect() and Connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from readystate import (
+    Backoff,
+    Blob,
+    ConcurrencyError,
+    Connection,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    ConnectionFailed,
+    DOMSyntaxError,
+    InvalidAccessError,
+    OpenTimeout,
+    WebSocket,
+    connect,
+)
+from tests.browser.in_browser import in_browser
+from tests.browser.inpage import journal, new_id, raises, reported, until, url
+
+
+@in_browser
+async def test_as_a_context_manager() -> None:
+    id = new_id()
+    async with connect(url("/ws/echo", id=id), subprotocols=["json"]) as ws:
+        assert isinstance(ws, Connection)
+        assert ws.url == url("/ws/echo", id=id)
+        assert ws.subprotocol == "json"
+        assert ws.extensions == ""
+        assert ws.ready_state == WebSocket.OPEN
+        assert (ws.close_code, ws.close_reason) == (None, None)
+        await ws.send("text")
+        assert await ws.recv() == "text"
+        await ws.send(b"binary")
+        assert await ws.recv() == b"binary"
+    assert ws.ready_state == WebSocket.CLOSED
+    assert (ws.close_code, ws.close_reason) == (1000, "")
+    (connection,) = await journal(id, closed=1)
+    assert connection["close"] == {"code": 1000, "reason": "", "clean": True}
+
+
+@in_browser
+async def test_as_an_awaitable() -> None:
+    ws = await connect(url("/ws/echo", secret="token"))
+    assert ws.subprotocol is None
+    assert repr(ws) == f"<Connection {url('/ws/echo')} OPEN>"
+    async with ws:
+        await ws.send("x")
+        assert await ws.recv() == "x"
+    assert repr(ws) == f"<Connection {url('/ws/echo')} CLOSED>"
+
+
+@pytest.mark.parametrize(
+    "path", ["/ws/refuse?status=403", "/ws/refuse?status=503", "/ws/drop?when=handshake", "/none"]
+)
+@in_browser
+async def test_a_failed_handshake(path: str) -> None:
+    with raises(ConnectionFailed, match="does not tell pages why") as caught:
+        await connect(url(path))
+    assert isinstance(caught.value, OSError)
+    assert not isinstance(caught.value, TimeoutError)
+    assert isinstance(caught.value, ConnectionFailed)
+    assert caught.value.url == url(path).partition("?")[0]
+    assert "status" not in str(caught.value)
+
+
+@in_browser
+async def test_a_slow_handshake() -> None:
+    id = new_id()
+    with raises(OpenTimeout, match=r"within 0\.05 s") as caught:
+        await connect(url("/ws/echo", delay=0.5, id=id), open_timeout=0.05)
+    assert isinstance(caught.value, ConnectionFailed)
+    assert isinstance(caught.value, TimeoutError)
+    # The attempt is given up: the server sees it go, in Firefox when it has answered.
+    await journal(id, closed=1)
+
+
+@in_browser
+async def test_a_cancelled_connect_leaves_no_socket_open() -> None:
+    id = new_id()
+    with raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await connect(url("/ws/echo", delay=0.5, id=id))
+    await journal(id, closed=1)
+    # Cancelled at any time, also when it is open already but nobody has it yet.
+    id = new_id()
+    for turns in range(0, 100, 5):
+        task = asyncio.ensure_future(connect(url("/ws/echo", id=id))._connect())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if not task.cancel():
+            await (await task).close()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    seen = len(await journal(id, closed=0))
+    assert len(await journal(id, closed=seen)) >= seen
+
+
+@in_browser
+async def test_what_the_constructor_throws() -> None:
+    with raises(DOMSyntaxError):
+        await connect("ws://host/#fragment")
+    with raises(DOMSyntaxError):
+        await connect(url("/ws/echo"), subprotocols="a b")
+    with raises(TypeError):
+        await connect(None)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"open_timeout": -1},
+        {"close_timeout": -1},
+        {"max_queue": -1},
+        {"max_queue_bytes": -1},
+        {"write_limit": -1},
+        {"write_limit": (1, 2)},
+        {"on_overflow": "wait"},
+    ],
+)
+@in_browser
+async def test_options_that_make_no_sense(bad: dict[str, Any]) -> None:
+    with raises(ValueError, match=next(iter(bad))):
+        connect(url("/ws/echo"), **bad)
+
+
+@in_browser
+async def test_decode() -> None:
+    async with connect(url("/ws/echo")) as ws:
+        for message in ("é", "é", "é".encode(), "é".encode()):
+            await ws.send(message)
+        assert await ws.recv(decode=True) == "é"
+        assert await ws.recv(decode=False) == "é".encode()
+        assert await ws.recv(decode=True) == "é"
+        assert await ws.recv(decode=False) == "é".encode()
+        await ws.send(b"\xff")
+        with raises(UnicodeDecodeError):
+            await ws.recv(decode=True)
+
+
+@in_browser
+async def test_what_can_be_sent() -> None:
+    import array
+
+    import js
+
+    async def fragments() -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+
+    async with connect(url("/ws/echo")) as ws:
+        for message, expected in (
+            ("", ""),
+            (bytearray(b"x"), b"x"),
+            (memoryview(b"abcd")[::2], b"ac"),
+            (array.array("H", [1]), b"\x01\x00"),
+            (js.Uint8Array.new(2), b"\0\0"),
+            (js.Blob.new(["blob"]), b"blob"),
+            (Blob(js.Blob.new(["blob"])), b"blob"),
+            (["a", "é"], "aé"),
+            ((part for part in (b"a", bytearray(b"b"), memoryview(b"c"))), b"abc"),
+            (fragments(), "ab"),
+        ):
+            await ws.send(message)
+            assert await ws.recv() == expected
+        await ws.send([])
+        await ws.send("after nothing")
+        assert await ws.recv() == "after nothing"
+
+
+@pytest.mark.parametrize("bad", [None, 5, {"a": 1}, ["a", b"b"], [b"a", "b"], [1], ["a", None]])
+@in_browser
+async def test_what_cannot_be_sent(bad: object) -> None:
+    id = new_id()
+    async with connect(url("/ws/echo", id=id)) as ws:
+        with raises(TypeError):
+            await ws.send(bad)
+    (connection,) = await journal(id, closed=1)
+    assert connection["messages"] == []
+
+
+@pytest.mark.parametrize("code", [1000, 1001])
+@in_browser
+async def test_iteration_ends_with_the_connection(code: int) -> None:
+    async with connect(url("/ws/close", after=3, code=code, reason="enough")) as ws:
+        for text in "abc":
+            await ws.send(text)
+        assert [message async for message in ws] == ["a", "b", "c"]
+        assert (ws.close_code, ws.close_reason) == (code, "enough")
+        # It is over for every way to receive and to send.
+        for call in (ws.recv, lambda: ws.send("x"), ws.drain):
+            with raises(ConnectionClosedOK) as caught:
+                await call()
+            assert (caught.value.code, caught.value.reason) == (code, "enough")
+            assert caught.value.was_clean
+
+
+@pytest.mark.parametrize("code", [1008, 1011, 1012, 3000, 4999])
+@in_browser
+async def test_iteration_raises_if_it_ends_otherwise(code: int) -> None:
+    async with connect(url("/ws/close", after=1, code=code, reason="why")) as ws:
+        await ws.send("a")
+        received = []
+        with raises(ConnectionClosedError, match=f"{code} 'why'") as caught:
+            async for message in ws:
+                received.append(message)
+        assert received == ["a"]
+        assert (caught.value.code, caught.value.reason) == (code, "why")
+        assert caught.value.was_clean
+        assert isinstance(caught.value, ConnectionClosed)
+
+
+@in_browser
+async def test_a_close_frame_without_a_code_is_as_meant() -> None:
+    async with connect(url("/ws/close")) as ws:
+        assert [message async for message in ws] == []
+        assert ws.close_code == 1005
+
+
+@in_browser
+async def test_a_lost_connection() -> None:
+    async with connect(url("/ws/drop", after=1)) as ws:
+        await ws.send("x")
+        with raises(ConnectionClosedError, match="lost") as caught:
+            await ws.recv()
+        assert (caught.value.code, caught.value.was_clean) == (1006, False)
+
+
+@in_browser
+async def test_messages_right_before_a_close_are_all_received() -> None:
+    query = {"count": 1000, "size": 16, "number": 1, "then": "close"}
+    ws = await connect(url("/ws/flood", **query))
+    await ws.wait_closed()
+    received = []
+    with raises(ConnectionClosedOK):
+        while True:
+            received.append(int(await ws.recv()))
+    assert received == list(range(1000))
+
+
+@in_browser
+async def test_messages_right_before_a_loss_are_all_received() -> None:
+    query = {"count": 1000, "size": 16, "number": 1, "then": "drop"}
+    received = []
+    with raises(ConnectionClosedError):
+        async with connect(url("/ws/flood", **query)) as ws:
+            async for message in ws:
+                received.append(int(message))
+    assert received == list(range(1000))
+
+
+@in_browser
+async def test_breaking_off_an_iteration_loses_nothing() -> None:
+    async with connect(url("/ws/flood", count=1000, size=8, number=1)) as ws:
+        received = []
+        for _ in range(10):
+            async for message in ws:
+                received.append(int(message))
+                if len(received) % 100 == 0:
+                    break
+            received.append(int(await ws.recv())) if len(received) < 1000 else None
+        while len(received) < 1000:
+            received.append(int(await ws.recv()))
+    assert received == list(range(1000))
+
+
+@in_browser
+async def test_a_cancelled_recv_loses_nothing() -> None:
+    async with connect(url("/ws/echo")) as ws:
+        with raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await ws.recv()
+        # Cancelled in the very turn in which a message has arrived.
+        for number in range(50):
+            task = asyncio.ensure_future(ws.recv())
+            await asyncio.sleep(0)
+            waiter = ws._waiter
+            assert waiter is not None
+            await ws.send(f"{number}")
+            await until(waiter.done)
+            task.cancel()
+            with raises(asyncio.CancelledError):
+                await task
+            assert await ws.recv() == f"{number}"
+
+
+@in_browser
+async def test_two_tasks_cannot_receive_at_once() -> None:
+    async with connect(url("/ws/echo")) as ws:
+        first = asyncio.ensure_future(ws.recv())
+        await until(lambda: ws._waiter is not None)
+        with raises(ConcurrencyError, match="another task") as caught:
+            await ws.recv()
+        assert isinstance(caught.value, RuntimeError)
+        with raises(ConcurrencyError):
+            async for _ in ws:
+                pass
+        await ws.send("for the first")
+        assert await first == "for the first"
+        await ws.send("again")
+        assert await ws.recv() == "again"
+
+
+@in_browser
+async def test_recv_that_waits_when_the_connection_is_closed() -> None:
+    ws = await connect(url("/ws/echo"))
+
+    async def receive() -> None:
+        with raises(ConnectionClosedOK):
+            await ws.recv()
+
+    task = asyncio.ensure_future(receive())
+    await until(lambda: ws._waiter is not None)
+    await ws.close()
+    await task
+
+
+@in_browser
+async def test_send_while_closing_raises() -> None:
+    """The native send() would discard it and say nothing."""
+    id = new_id()
+    ws = await connect(url("/ws/echo", id=id))
+    closing = asyncio.ensure_future(ws.close(3000, "bye"))
+    await until(lambda: ws.ready_state != WebSocket.OPEN)
+    with raises(ConnectionClosed):
+        await ws.send("too late")
+    await closing
+    with raises(ConnectionClosed) as caught:
+        await ws.send("too late")
+    assert caught.value.code == 3000
+    (connection,) = await journal(id, closed=1)
+    assert connection["messages"] == []
+    assert connection["close"] == {"code": 3000, "reason": "bye", "clean": True}
+
+
+@in_browser
+async def test_close_sends_all_that_was_sent_before() -> None:
+    id = new_id()
+    ws = await connect(url("/ws/sink", id=id, ack=0))
+    for number in range(500):
+        await ws.send(f"{number}")
+    await ws.close()
+    (connection,) = await journal(id, closed=1)
+    assert [message["data"] for message in connection["messages"]] == [
+        f"{number}" for number in range(500)
+    ]
+
+
+@in_browser
+async def test_bad_arguments_of_close_leave_the_connection_as_it_is() -> None:
+    async with connect(url("/ws/echo")) as ws:
+        with raises(InvalidAccessError):
+            await ws.close(1011)
+        with raises(DOMSyntaxError):
+            await ws.close(1000, "x" * 124)
+        await ws.send("still open")
+        assert await ws.recv() == "still open"
+
+
+@in_browser
+async def test_closing_twice() -> None:
+    ws = await connect(url("/ws/echo"))
+    await asyncio.gather(ws.close(3000), ws.close(4000))
+    await ws.close(3001)
+    await ws.wait_closed()
+    assert ws.close_code == 3000
+
+
+@in_browser
+async def test_a_cancelled_close_closes_all_the_same() -> None:
+    id = new_id()
+    ws = await connect(url("/ws/echo", id=id))
+    task = asyncio.ensure_future(ws.close(3000))
+    await asyncio.sleep(0)
+    task.cancel()
+    with raises(asyncio.CancelledError):
+        await task
+    await ws.wait_closed()
+    (connection,) = await journal(id, closed=1)
+    assert connection["close"]["code"] == 3000
+
+
+@in_browser
+async def test_a_cancelled_wait_closed_disturbs_nobody() -> None:
+    ws = await connect(url("/ws/echo"))
+    other = asyncio.ensure_future(ws.wait_closed())
+    with raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await ws.wait_closed()
+    await ws.close()
+    await other
+
+
+@in_browser
+async def test_a_peer_that_does_not_answer_the_close() -> None:
+    ws = await connect(url("/ws/stall"), close_timeout=0.05)
+
+    async def receive() -> None:
+        with raises(ConnectionClosedError, match="1006"):
+            await ws.recv()
+
+    task = asyncio.ensure_future(receive())
+    await until(lambda: ws._waiter is not None)
+    await ws.close()
+    assert (ws.close_code, ws.ready_state) == (1006, WebSocket.CLOSED)
+    await task
+
+
+@in_browser
+async def test_an_exception_in_the_block_closes_and_is_not_masked() -> None:
+    id = new_id()
+    with raises(ValueError, match="mine"):
+        async with connect(url("/ws/echo", id=id)):
+            raise ValueError("mine")
+    (connection,) = await journal(id, closed=1)
+    assert connection["close"]["clean"]
+
+
+@in_browser
+async def test_cancelling_the_block_closes() -> None:
+    id = new_id()
+
+    async def block() -> None:
+        async with connect(url("/ws/echo", id=id)) as ws:
+            await ws.recv()
+
+    task = asyncio.ensure_future(block())
+    await journal(id, closed=0)
+    with raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await task
+    (connection,) = await journal(id, closed=1)
+    assert connection["close"]["clean"]
+
+
+@in_browser
+async def test_messages_are_held_from_the_first_on() -> None:
+    ws = await connect(url("/ws/flood", count=100, size=8, number=1))
+    await until(lambda: len(ws._queue) == 100)
+    assert [int(await ws.recv()) for _ in range(100)] == list(range(100))
+    await ws.close()
+
+
+async def flooded(**options: Any) -> Connection:
+    """A connection on which 1,000 messages have arrived before anybody asks for one."""
+    ws = await connect(url("/ws/flood", count=1000, size=8, number=1, then="close"), **options)
+    await ws.wait_closed()
+    return ws
+
+
+async def rest(ws: Connection) -> list[int]:
+    """All that can still be received."""
+    received = []
+    try:
+        while True:
+            received.append(int(await ws.recv()))
+    except ConnectionClosed:
+        return received
+
+
+@in_browser
+async def test_overflow_closes_and_loses_nothing_that_has_come() -> None:
+    id = new_id()
+    address = url("/ws/flood", count=1_000_000, size=64, number=1, id=id)
+    ws = await connect(address, max_queue=100)
+    await ws.wait_closed()
+    received = await rest(ws)
+    assert len(received) > 100
+    assert received == list(range(len(received)))
+    assert ws.dropped == 0
+    with raises(ConnectionClosedError):
+        await ws.recv()
+    (connection,) = await journal(id, closed=1)
+    assert connection["close"]["code"] == 4008
+
+
+@in_browser
+async def test_overflow_by_size() -> None:
+    id = new_id()
+    ws = await connect(
+        url("/ws/flood", count=10_000, size=10_000, id=id), max_queue_bytes=1_000_000
+    )
+    await ws.wait_closed()
+    (connection,) = await journal(id, closed=1)
+    assert connection["close"]["code"] == 4008
+
+
+def has_come(ws: Connection, count: int) -> bool:
+    return len(ws._queue) + ws.dropped == count
+
+
+async def held(policy: str, count: int, **limits: int) -> tuple[Connection, list[int]]:
+    """What is left when ``count`` messages have come one by one and nobody has asked."""
+    async with connect(url("/ws/echo"), on_overflow=policy, **limits) as ws:  # type: ignore[arg-type]
+        for number in range(count):
+            await ws.send(f"{number:08}")
+            await until(functools.partial(has_come, ws, number + 1))
+        await ws.close()
+        return ws, await rest(ws)
+
+
+@in_browser
+async def test_dropping_the_oldest() -> None:
+    ws, left = await held("drop-oldest", 30, max_queue=10)
+    assert left == list(range(20, 30))
+    assert ws.dropped == 20
+    ws, left = await held("drop-oldest", 30, max_queue_bytes=80)
+    assert left == list(range(20, 30))
+    assert ws.dropped == 20
+
+
+@in_browser
+async def test_dropping_the_newest() -> None:
+    ws, left = await held("drop-newest", 30, max_queue=10)
+    assert left == list(range(10))
+    assert ws.dropped == 20
+
+
+@in_browser
+async def test_a_consumer_that_keeps_up_never_overflows() -> None:
+    count = 0
+    query = {"count": 100_000, "size": 64, "then": "close"}
+    async with connect(url("/ws/flood", **query), max_queue=20_000) as ws:
+        async for _ in ws:
+            count += 1
+    assert count == 100_000
+    assert ws.dropped == 0
+
+
+@in_browser
+async def test_send_waits_for_a_slow_reader() -> None:
+    """200 MiB to a server that reads 60 MiB a second: the browser holds a bounded part of it."""
+    limit = 4 * 2**20
+    chunk = bytes(2**20)
+    most = 0
+    async with connect(url("/ws/sink", ack=0, rate=60 * 2**20), write_limit=limit) as ws:
+        for _ in range(200):
+            await ws.send(chunk)
+            most = max(most, ws.buffered_amount)
+        assert limit // 2 < most <= limit
+        await ws.drain()
+        assert ws.buffered_amount == 0
+
+
+@in_browser
+async def test_send_does_not_wait_below_the_limit() -> None:
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+        asyncio.get_event_loop().call_soon(count) if turns < 1000 else None
+
+    async with connect(url("/ws/stall"), write_limit=1_000_000, close_timeout=0.01) as ws:
+        asyncio.get_event_loop().call_soon(count)
+        for _ in range(100):
+            await ws.send(bytes(1000))
+        assert turns == 0
+        turns = 1000
+
+
+@in_browser
+async def test_a_pair_of_watermarks() -> None:
+    async with connect(url("/ws/sink", ack=0), write_limit=(100_000, 0)) as ws:
+        await ws.send(bytes(100_000))
+        assert ws.buffered_amount == 100_000
+        await ws.send(b"one more")
+        assert ws.buffered_amount == 0
+
+
+@in_browser
+async def test_send_that_waits_when_the_connection_is_lost() -> None:
+    async with connect(url("/ws/stall"), write_limit=(1000, 0), close_timeout=0.05) as ws:
+
+        async def send() -> None:
+            with raises(ConnectionClosed):
+                await ws.send(bytes(8 * 2**20))
+
+        task = asyncio.ensure_future(send())
+        await until(lambda: ws.buffered_amount)
+        await ws.close()
+        await task
+
+
+@in_browser
+async def test_a_cancelled_send_has_sent() -> None:
+    id = new_id()
+    async with connect(url("/ws/sink", ack=0, id=id), write_limit=(10, 0)) as ws:
+        task = asyncio.ensure_future(ws.send(bytes(1000)))
+        await asyncio.sleep(0)
+        task.cancel()
+        with raises(asyncio.CancelledError):
+            await task
+    (connection,) = await journal(id, closed=1)
+    assert connection["bytes"] == 1000
+
+
+@in_browser
+async def test_iterating_over_connections() -> None:
+    backoff = Backoff(0, 0)
+    ids = []
+    async for ws in connect(url("/ws/close", after=1, code=1011), backoff=backoff):
+        ids.append(ws)
+        await ws.send(f"{len(ids)}")
+        try:
+            async for message in ws:
+                assert message == f"{len(ids)}"
+        except ConnectionClosedError as error:
+            assert error.code == 1011
+        if len(ids) == 3:
+            break
+    assert len(set(map(id, ids))) == 3
+    await until(lambda: all(ws.ready_state == WebSocket.CLOSED for ws in ids))
+
+
+@in_browser
+async def test_iterating_waits_between_failed_attempts() -> None:
+    waits = []
+
+    class Noted(Backoff):
+        def next_delay(self) -> float:
+            waits.append(super().next_delay())
+            return 0
+
+    async def attempt() -> None:
+        async for _ in connect(url("/ws/refuse"), backoff=Noted(1, 8, jitter=0)):
+            raise AssertionError("there is no connection")
+
+    task = asyncio.ensure_future(attempt())
+    await until(lambda: len(waits) >= 3)
+    task.cancel()
+    with raises(asyncio.CancelledError):
+        await task
+    assert waits[:3] == [1, 2, 4]
+
+
+@in_browser
+async def test_iterating_does_not_repeat_what_cannot_succeed() -> None:
+    with raises(DOMSyntaxError):
+        async for _ in connect("ws://host/#fragment"):
+            pass
+
+
+@in_browser
+async def test_each_operation_can_time_out() -> None:
+    async def wait_for(call: Callable[[], Awaitable[object]]) -> None:
+        with raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await call()
+
+    async with connect(url("/ws/stall"), write_limit=(1000, 0), close_timeout=0.05) as ws:
+        await wait_for(ws.recv)
+        await wait_for(lambda: ws.send(bytes(8 * 2**20)))
+        await wait_for(ws.drain)
+        await wait_for(ws.wait_closed)
+        await wait_for(ws.close)
+
+
+@in_browser
+async def test_nothing_is_left_of_a_connection() -> None:
+    import gc
+    import weakref
+
+    import pyodide_js
+
+    module = pyodide_js._module
+    module.enable_pyproxy_allocation_tracing()
+
+    async def one() -> weakref.ref[Connection]:
+        async with connect(url("/ws/echo")) as ws:
+            await ws.send("x")
+            await ws.recv()
+            return weakref.ref(ws)
+
+    def held() -> tuple[int, int]:
+        gc.collect()
+        return module.pyproxy_alloc_map.size, module._hiwire_num_refs()
+
+    await one()
+    await asyncio.sleep(0)
+    before = held()
+    references = [await one() for _ in range(20)]
+    await asyncio.sleep(0)
+    assert held() == before
+    assert [reference() for reference in references] == [None] * 20
+    assert reported == []

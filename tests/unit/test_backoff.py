@@ -1,0 +1,74 @@
+"""How long to wait, without waiting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from readystate import Backoff
+
+numbers = st.floats(0, 1, exclude_max=True)
+
+
+@given(
+    initial=st.floats(0, 10),
+    more=st.floats(0, 100),
+    factor=st.floats(1, 10),
+    jitter=st.floats(0, 1),
+    chances=st.lists(numbers, min_size=1, max_size=30),
+)
+def test_each_wait_is_within_its_limits(
+    initial: float, more: float, factor: float, jitter: float, chances: list[float]
+) -> None:
+    chance = iter(chances)
+    backoff = Backoff(initial, initial + more, factor, jitter, random=lambda: next(chance))
+    for failures in range(len(chances)):
+        longest = min(initial * factor**failures, initial + more)
+        delay = backoff.next_delay()
+        assert longest * (1 - jitter) * 0.999 <= delay <= longest * 1.001
+
+
+def test_without_jitter_it_doubles_up_to_the_maximum() -> None:
+    backoff = Backoff(1, 10, jitter=0)
+    assert [backoff.next_delay() for _ in range(6)] == [1, 2, 4, 8, 10, 10]
+
+
+def test_full_jitter_is_anything_from_nothing_to_the_limit() -> None:
+    chance = iter([0.0, 0.25, 0.999])
+    backoff = Backoff(4, 4, random=lambda: next(chance))
+    assert [backoff.next_delay() for _ in range(3)] == [4, 3, pytest.approx(0.004)]
+
+
+def test_only_a_healthy_connection_resets_it() -> None:
+    now = 0.0
+    backoff = Backoff(1, 100, jitter=0, healthy=5, clock=lambda: now)
+    assert [backoff.next_delay(), backoff.next_delay()] == [1, 2]
+    backoff.connected()
+    now = 4.9
+    assert backoff.next_delay() == 4
+    backoff.connected()
+    now = 9.9
+    assert backoff.next_delay() == 1
+    # It was one connection: the failures after it count on.
+    now = 100
+    assert backoff.next_delay() == 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"initial": -1},
+        {"initial": 2, "maximum": 1},
+        {"factor": 0.5},
+        {"jitter": -0.1},
+        {"jitter": 1.1},
+        {"healthy": -1},
+        {"initial": float("nan")},
+    ],
+)
+def test_what_makes_no_sense_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        Backoff(**bad)
