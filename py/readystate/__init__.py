@@ -2,7 +2,8 @@
 
 from .backoff import Backoff
 from .blob import Blob
-from .connection import Connection, connect
+from .client import connect
+from .connection import Connection
 from .events import CloseEvent, Event, MessageEvent
 from .exceptions import (
     ConcurrencyError,

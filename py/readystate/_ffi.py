@@ -6,6 +6,7 @@ anywhere; what needs a JavaScript runtime says so when it is used.
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import sys
 from collections.abc import Callable, Iterable
@@ -18,11 +19,16 @@ __all__ = [
     "JsException",
     "JsProxy",
     "NativeListener",
+    "ReadAhead",
+    "byte_length",
     "describe",
+    "has_websocket_stream",
     "is_blob",
     "is_buffer",
     "is_null",
+    "new_stream",
     "new_websocket",
+    "options",
     "python_error",
     "tag",
     "to_sendable",
@@ -50,19 +56,46 @@ def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
         JsException: What the constructor throws.
     """
     constructor = _websocket_constructor()
+    url, protocols = _arguments(url, protocols)
+    return constructor.new(url) if protocols is None else constructor.new(url, protocols)
+
+
+def has_websocket_stream() -> bool:
+    """Whether the browser has ``WebSocketStream``."""
+    return hasattr(js, "WebSocketStream")
+
+
+def new_stream(url: Any, protocols: str | Iterable[str] | None) -> Any:
+    """Calls ``new WebSocketStream(url, {protocols})``.
+
+    Raises:
+        TypeError: ``url`` or ``protocols`` is not of a type that the constructor takes.
+        JsException: What the constructor throws.
+    """
+    url, protocols = _arguments(url, [protocols] if isinstance(protocols, str) else protocols)
+    if protocols is None:
+        return js.WebSocketStream.new(url)
+    return js.WebSocketStream.new(url, options(protocols=protocols))
+
+
+def _arguments(url: Any, protocols: str | Iterable[str] | None) -> tuple[Any, Any]:
+    """The arguments of the constructors, converted."""
     if not isinstance(url, (str, JsProxy)):
         raise TypeError(f"url must be a str or a js.URL, not {describe(url)}")
-    if protocols is None:
-        return constructor.new(url)
-    if isinstance(protocols, (str, JsProxy)):
-        return constructor.new(url, protocols)
+    if protocols is None or isinstance(protocols, (str, JsProxy)):
+        return url, protocols
     if not isinstance(protocols, Iterable):
         raise TypeError(f"protocols must be a str or an iterable of str, not {describe(protocols)}")
     names = list(protocols)
     for name in names:
         if not isinstance(name, str):
             raise TypeError(f"a subprotocol must be a str, not {describe(name)}: {name!r}")
-    return constructor.new(url, to_js(names))
+    return url, to_js(names)
+
+
+def options(**values: Any) -> Any:
+    """A JavaScript object with ``values``."""
+    return to_js(values, dict_converter=js.Object.fromEntries)
 
 
 def _websocket_constructor() -> Any:
@@ -132,6 +165,11 @@ def _uint8array(view: memoryview) -> Any:
     array = js.Uint8Array.new(view.nbytes)
     array.assign(view)
     return array
+
+
+def byte_length(data: Any) -> int:
+    """The length of a JavaScript buffer or ``Blob``, in bytes."""
+    return int(data.size if is_blob(data) else data.byteLength)
 
 
 def is_buffer(value: Any) -> bool:
@@ -213,7 +251,7 @@ class Inbox:
         getter = js.Object.getOwnPropertyDescriptor(js.MessageEvent.prototype, "data").get
         self._data_of = js.Function.prototype.call.bind(getter)
         self._on_arrival = create_proxy(on_arrival)
-        self._once = to_js({"once": True}, dict_converter=js.Object.fromEntries)
+        self._once = options(once=True)
         self.is_armed = False
 
     def arm(self) -> None:
@@ -232,3 +270,47 @@ class Inbox:
         self._native.removeEventListener("message", self._push)
         self._native.removeEventListener("message", self._on_arrival)
         self._on_arrival.destroy()
+
+
+class ReadAhead:
+    """The messages of a ``ReadableStream``, read by the browser up to a bound before asked for.
+
+    Natively, because Chromium drops what is unread when the server closes the connection.
+    """
+
+    __slots__ = ("_buffer", "_pipe", "_reader", "_size")
+
+    def __init__(self, readable: Any, *, messages: int, size: int) -> None:
+        least = size / max(messages, 1)
+
+        def weigh(chunk: Any) -> float:
+            return max(len(chunk) if isinstance(chunk, str) else chunk.byteLength, least)
+
+        self._size = create_proxy(weigh)
+        held = options(highWaterMark=size, size=self._size)
+        self._buffer = js.TransformStream.new(options(), options(highWaterMark=1), held)
+        self._reader = self._buffer.readable.getReader()
+        # When the connection is lost, what has been read is kept.
+        self._pipe = readable.pipeTo(self._buffer.writable, options(preventAbort=True))
+
+    async def read(self) -> str | bytes | None:
+        """The next message, ``None`` if there is none any more."""
+        try:
+            result = await self._reader.read()
+        except JsException:
+            return None
+        if result.done:
+            return None
+        return result.value if isinstance(result.value, str) else result.value.to_bytes()
+
+    async def run(self) -> None:
+        """Returns when the stream has ended and all of it has been read ahead."""
+        try:
+            await self._pipe
+        except JsException:
+            with contextlib.suppress(JsException):  # it is closed
+                await self._buffer.writable.getWriter().close()
+
+    def destroy(self) -> None:
+        """Lets go of what it holds of Python. To be called when it has ended."""
+        self._size.destroy()

@@ -46,6 +46,13 @@ async def journal(id: str, **wait: Any) -> list[dict[str, Any]]:
     return connections
 
 
+async def all_gone(id: str) -> None:
+    """Waits until no connection with ``id`` is open; browsers may not even have begun them."""
+    await closed(await opened(id=id))
+    seen = len(await journal(id, closed=1))
+    await journal(id, closed=seen)
+
+
 def event(ws: WebSocket, type: str) -> asyncio.Future[Any]:
     """The next event of ``type``; listening begins now, not when it is awaited."""
     future: asyncio.Future[Event] = asyncio.get_event_loop().create_future()

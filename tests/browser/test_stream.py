@@ -1,0 +1,261 @@
+"""connect(transport="stream"): WebSocketStream, which Chromium has."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from playwright.sync_api import Browser
+
+from readystate import (
+    Blob,
+    ConcurrencyError,
+    Connection,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    ConnectionFailed,
+    DOMSyntaxError,
+    InvalidAccessError,
+    OpenTimeout,
+    WebSocket,
+    connect,
+)
+from server import Server
+from tests.browser import inpage
+from tests.browser.in_browser import in_browser, open_runtime
+from tests.browser.inpage import all_gone, journal, new_id, raises, reported, until, url
+
+pytestmark = pytest.mark.only_browser("chromium")
+
+
+def stream(
+    path: str, open_timeout: float = 10, close_timeout: float = 10, **query: object
+) -> connect:
+    return connect(
+        url(path, **query),
+        transport="stream",
+        open_timeout=open_timeout,
+        close_timeout=close_timeout,
+    )
+
+
+@in_browser
+async def test_text_and_binary_both_ways() -> None:
+    import js
+
+    id = new_id()
+    async with connect(url("/ws/echo", id=id), subprotocols=["json"], transport="stream") as ws:
+        assert type(ws).__name__ == "StreamConnection"
+        assert ws.url == url("/ws/echo", id=id)
+        assert ws.subprotocol == "json"
+        assert ws.extensions == ""
+        assert ws.ready_state == WebSocket.OPEN
+        assert (ws.close_code, ws.close_reason, ws.dropped) == (None, None, 0)
+        for message, expected in (
+            ("é", "é"),
+            ("", ""),
+            (b"\x00\xff", b"\x00\xff"),
+            (b"", b""),
+            (["a", "b"], "ab"),
+            (js.Uint8Array.new(2), b"\0\0"),
+            (Blob(js.Blob.new(["blob"])), b"blob"),
+        ):
+            await ws.send(message)
+            assert await ws.recv() == expected
+        await ws.send("x")
+        assert await ws.recv(decode=False) == b"x"
+        await ws.drain()
+        assert ws.buffered_amount == 0
+        with raises(TypeError):
+            await ws.send(None)
+    assert ws.ready_state == WebSocket.CLOSED
+    assert (ws.close_code, ws.close_reason) == (1000, "")
+    (connection,) = await journal(id, closed=1)
+    assert connection["close"] == {"code": 1000, "reason": "", "clean": True}
+
+
+@in_browser
+async def test_auto_takes_it() -> None:
+    async with connect(url("/ws/echo"), transport="auto") as ws:
+        assert type(ws).__name__ == "StreamConnection"
+
+
+@in_browser
+async def test_handshakes_that_fail() -> None:
+    with raises(ConnectionFailed, match="does not tell pages why"):
+        await stream("/ws/refuse", status=403)
+    with raises(OpenTimeout, match=r"0\.05 s"):
+        await stream("/ws/echo", delay=60, open_timeout=0.05)
+    with raises(DOMSyntaxError):
+        await connect("ws://host/#", transport="stream")
+    with raises(DOMSyntaxError):
+        await connect(url("/ws/echo"), subprotocols="a b", transport="stream")
+    id = new_id()
+    with raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await stream("/ws/echo", delay=60, id=id)
+    await all_gone(id)
+
+
+@in_browser
+async def test_how_it_ends() -> None:
+    for code in (1000, 1001):
+        async with stream("/ws/close", after=1, code=code, reason="enough") as ws:
+            await ws.send("a")
+            assert [message async for message in ws] == ["a"]
+            assert (ws.close_code, ws.close_reason) == (code, "enough")
+            for call in (ws.recv, lambda ws=ws: ws.send("x"), ws.drain):
+                with raises(ConnectionClosedOK):
+                    await call()
+    for code in (1011, 4000):
+        async with stream("/ws/close", code=code, reason="why") as ws:
+            with raises(ConnectionClosedError, match=f"{code} 'why'"):
+                async for _ in ws:
+                    pass
+    async with stream("/ws/drop", after=1) as ws:
+        await ws.send("x")
+        with raises(ConnectionClosedError, match="lost") as caught:
+            await ws.recv()
+        assert (caught.value.code, caught.value.was_clean) == (1006, False)
+
+
+@in_browser
+async def test_messages_before_a_close_are_all_received() -> None:
+    async with stream("/ws/flood", count=1000, size=16, number=1, then="close") as ws:
+        assert [int(message) async for message in ws] == list(range(1000))
+
+
+@in_browser
+async def test_a_cancelled_recv_loses_nothing() -> None:
+    async with stream("/ws/echo") as ws:
+        for number in range(50):
+            task = asyncio.ensure_future(ws.recv())
+            await ws.send(f"{number}")
+            for _ in range(number):
+                await asyncio.sleep(0)
+            if task.cancel():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+                assert await ws.recv() == f"{number}"
+            else:
+                assert await task == f"{number}"
+
+
+@in_browser
+async def test_two_tasks_cannot_receive_at_once() -> None:
+    async with stream("/ws/echo") as ws:
+        first = asyncio.ensure_future(ws.recv())
+        await until(lambda: ws._is_receiving)
+        with raises(ConcurrencyError):
+            await ws.recv()
+        await ws.send("for the first")
+        assert await first == "for the first"
+
+
+@in_browser
+async def test_closing() -> None:
+    id = new_id()
+    ws = await stream("/ws/echo", id=id)
+    with raises(InvalidAccessError):
+        await ws.close(1011)
+    with raises(DOMSyntaxError):
+        await ws.close(1000, "x" * 124)
+    with raises(TypeError):
+        await ws.close(1000, b"bytes")  # type: ignore[arg-type]
+    await ws.send("still open")
+    assert await ws.recv() == "still open"
+
+    async def receive() -> None:
+        with raises(ConnectionClosed):
+            await ws.recv()
+
+    task = asyncio.ensure_future(receive())
+    await until(lambda: ws._is_receiving)
+    await asyncio.gather(ws.close(3000, "bye"), ws.close(4000))
+    await task
+    with raises(ConnectionClosed):
+        await ws.send("too late")
+    (connection,) = await journal(id, closed=1)
+    assert connection["close"] == {"code": 3000, "reason": "bye", "clean": True}
+    assert len(connection["messages"]) == 1
+
+
+@in_browser
+async def test_closing_with_much_still_unread() -> None:
+    ws = await stream("/ws/flood", count=2000, size=10_000)
+    assert len(await ws.recv()) == 10_000
+    await ws.close()
+    assert ws.close_code == 1000
+
+
+@in_browser
+async def test_a_peer_that_does_not_answer_the_close() -> None:
+    ws = await stream("/ws/stall", close_timeout=0.05)
+    await ws.close()
+    assert (ws.close_code, ws.ready_state) == (1006, WebSocket.CLOSED)
+
+
+@in_browser
+async def test_send_waits_for_a_slow_reader() -> None:
+    id = new_id()
+    async with stream("/ws/sink", ack=0, rate=60 * 2**20, id=id) as ws:
+        for _ in range(100):
+            await ws.send(bytes(2**20))
+            # What the server has not read is in the buffers of TCP and of the browser's network
+            # process, none of it in the page.
+            assert ws.buffered_amount == 0
+    (connection,) = await journal(id, closed=1)
+    assert connection["bytes"] == 100 * 2**20
+    assert reported == []
+
+
+KEPT = "the connection of the flood"
+
+
+async def open_flood() -> None:
+    ws = await connect(
+        url("/ws/flood", count=2**14, size=2**16, kind="binary"),
+        transport="stream",
+        max_queue_bytes=4 * 2**20,
+    )
+    setattr(inpage, KEPT, ws)
+
+
+async def read_flood(count: int) -> int:
+    ws: Connection = getattr(inpage, KEPT)
+    size = 0
+    for _ in range(count):
+        size += len(await ws.recv())
+    return size
+
+
+async def close_flood() -> None:
+    await getattr(inpage, KEPT).close()
+    delattr(inpage, KEPT)
+
+
+def test_a_flood_of_a_gibibyte_and_a_slow_consumer(browser: Browser, server: Server) -> None:
+    """The page's heap stays bounded: what is not asked for stays with the server.
+
+    A quarter of the flood is asked for, bit by bit.
+    """
+    with open_runtime(browser, server, "page") as (runtime, complaints):
+        cdp = runtime.page.context.new_cdp_session(runtime.page)
+
+        def heap() -> int:
+            cdp.send("HeapProfiler.collectGarbage")
+            usage = cdp.send("Runtime.getHeapUsage")
+            return int(usage["usedSize"] + usage.get("backingStorageSize", 0))
+
+        runtime.call(open_flood)
+        before = heap()
+        most = size = 0
+        for _ in range(16):
+            size += runtime.call(read_flood, count=2**8)
+            most = max(most, heap() - before)
+        runtime.call(close_flood)
+        assert size == 2**28
+        assert most < 16 * 2**20
+        assert complaints == []
