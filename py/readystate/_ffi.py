@@ -280,14 +280,16 @@ class ReadAhead:
 
     __slots__ = ("_buffer", "_pipe", "_reader", "_size")
 
-    def __init__(self, readable: Any, *, messages: int, size: int) -> None:
-        least = size / max(messages, 1)
+    def __init__(self, readable: Any, *, messages: float, size: float) -> None:
+        # One bound for both: what is short counts as its part of the bound in bytes.
+        bound = min(size, sys.maxsize)
+        least = bound / max(messages, 1)
 
         def weigh(chunk: Any) -> float:
             return max(len(chunk) if isinstance(chunk, str) else chunk.byteLength, least)
 
         self._size = create_proxy(weigh)
-        held = options(highWaterMark=size, size=self._size)
+        held = options(highWaterMark=bound, size=self._size)
         self._buffer = js.TransformStream.new(options(), options(highWaterMark=1), held)
         self._reader = self._buffer.readable.getReader()
         # When the connection is lost, what has been read is kept.

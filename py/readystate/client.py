@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Generator, Iterable
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
@@ -47,7 +48,8 @@ class connect:  # noqa: N801 - as in websockets
             it.
         max_queue: How many messages are held that nobody has asked for yet. Over ``"events"``
             a page cannot pause the server, so this is checked once a turn of the event loop.
-        max_queue_bytes: How much is held of them, in bytes (of text: in characters).
+        max_queue_bytes: How much is held of them, in bytes (of text: in characters). ``None``, for
+            either, is without a limit.
         on_overflow: What happens beyond that: ``"close"`` closes with 4008, and what has come is
             still received; ``"drop-oldest"`` and ``"drop-newest"`` drop messages, and count them in
             ``dropped``.
@@ -76,8 +78,8 @@ class connect:  # noqa: N801 - as in websockets
         subprotocols: str | Iterable[str] | None = None,
         open_timeout: float | None = 10,
         close_timeout: float | None = 10,
-        max_queue: int = 2**16,
-        max_queue_bytes: int = 2**26,
+        max_queue: int | None = 2**16,
+        max_queue_bytes: int | None = 2**26,
         on_overflow: Overflow = "close",
         write_limit: int | tuple[int, int] = 2**20,
         transport: Transport = "events",
@@ -109,17 +111,20 @@ class connect:  # noqa: N801 - as in websockets
         self._backoff = backoff or Backoff()
         self._transport = transport
         self._close_timeout = close_timeout
-        self._queue_limits = {"max_queue": max_queue, "max_queue_bytes": max_queue_bytes}
+        self._queue_limits = {
+            "max_queue": math.inf if max_queue is None else max_queue,
+            "max_queue_bytes": math.inf if max_queue_bytes is None else max_queue_bytes,
+        }
         self._on_overflow: Overflow = on_overflow
         self._write_limit = (high, low)
-        self._connection: Connection | None = None
+        self._entered: list[Connection] = []
 
     def __await__(self) -> Generator[Any, None, Connection]:
         return self._connect().__await__()
 
     async def __aenter__(self) -> Connection:
-        self._connection = await self._connect()
-        return self._connection
+        self._entered.append(await self._connect())
+        return self._entered[-1]
 
     async def __aexit__(
         self,
@@ -127,9 +132,7 @@ class connect:  # noqa: N801 - as in websockets
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        await self._entered.pop().close()
 
     async def __aiter__(self) -> AsyncIterator[Connection]:
         """Yields a connection, and after each loss or end of the loop's body a new one.

@@ -32,8 +32,8 @@ class EventConnection(Connection):
         subprotocols: str | Iterable[str] | None,
         *,
         close_timeout: float | None,
-        max_queue: int,
-        max_queue_bytes: int,
+        max_queue: float,
+        max_queue_bytes: float,
         on_overflow: Overflow,
         write_limit: tuple[int, int],
     ) -> None:

@@ -36,8 +36,8 @@ class StreamConnection(Connection):
         subprotocols: str | Iterable[str] | None,
         *,
         close_timeout: float | None,
-        max_queue: int,
-        max_queue_bytes: int,
+        max_queue: float,
+        max_queue_bytes: float,
     ) -> None:
         super().__init__(close_timeout=close_timeout)
         try:

@@ -250,11 +250,13 @@ async def test_messages_right_before_a_close_are_all_received() -> None:
 @in_browser
 async def test_messages_right_before_a_loss_are_all_received() -> None:
     query = {"count": 1000, "size": 16, "number": 1, "then": "drop"}
-    received = []
-    with raises(ConnectionClosedError):
-        async with connect(url("/ws/flood", **query)) as ws:
-            async for message in ws:
-                received.append(int(message))
+    received: list[int] = []
+    # Firefox does not always tell a page of a connection that is lost right after it was opened.
+    while not received:
+        with raises(ConnectionClosedError, ConnectionFailed):
+            async with connect(url("/ws/flood", **query)) as ws:
+                async for message in ws:
+                    received.append(int(message))
     assert received == list(range(1000))
 
 
@@ -707,3 +709,31 @@ async def test_transports(browser_name: str) -> None:
             await connect(url("/ws/echo"), transport="stream")
     with raises(ValueError, match="transport='tcp'"):
         connect(url("/ws/echo"), transport="tcp")  # type: ignore[arg-type]
+
+
+@in_browser
+async def test_closing_keeps_what_has_been_received() -> None:
+    ws = await connect(url("/ws/echo"))
+    for text in "abc":
+        await ws.send(text)
+    await until(lambda: len(ws._queue) == 3)
+    await ws.close()
+    assert [message async for message in ws] == ["a", "b", "c"]
+
+
+@in_browser
+async def test_a_queue_without_limits() -> None:
+    ws = await flooded(max_queue=None, max_queue_bytes=None)
+    assert await rest(ws) == list(range(1000))
+
+
+@in_browser
+async def test_a_connect_object_can_be_used_again_and_at_once() -> None:
+    connecting = connect(url("/ws/echo"), subprotocols=(name for name in ("json",)))
+    async with connecting as first, connecting as second:
+        assert first is not second
+        for ws in (first, second):
+            assert ws.subprotocol == "json"
+            await ws.send("x")
+            assert await ws.recv() == "x"
+    assert (first.close_code, second.close_code) == (1000, 1000)
