@@ -27,8 +27,8 @@ TASK = Metric("task", "task", "µs a message")
 MEDIAN = Metric("median", "median", "ms")
 P99 = Metric("p99", "99th percentile", "ms")
 START = Metric("start", "import", "ms")
-HEAP = Metric("heap", "page heap", "KiB")
-BLOCKS = Metric("blocks", "Python's blocks", "blocks")
+HEAP = Metric("heap", "JavaScript", "KiB")
+PYTHON = Metric("python", "Python", "KiB")
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,12 @@ class MainThread:
 
     Attributes:
         script: Running JavaScript and WebAssembly, from events, timers and microtasks.
+        microtasks: The part of it that ran in microtasks.
         task: All that it did, the browser's own part of each event included.
     """
 
     script: float
+    microtasks: float
     task: float
 
 
@@ -65,7 +67,8 @@ class DevTools:
         after = self._metrics()
         script = after["ScriptDuration"] - before["ScriptDuration"]
         task = after["TaskDuration"] - before["TaskDuration"]
-        return MainThread(script + self._microtasks(), task)
+        microtasks = self._microtasks()
+        return MainThread(script + microtasks, microtasks, task)
 
     def heap(self) -> float:
         """The bytes of JavaScript's heap that are in use after a collection."""
@@ -105,7 +108,7 @@ class DevTools:
         while not self._traced:
             self._page.wait_for_timeout(5)
         return sum(
-            event.get("tdur", 0) / 1e6
+            float(event.get("tdur", 0)) / 1e6
             for event in self._trace
             if event["name"] == "RunMicrotasks" and event["ph"] == "X"
         )

@@ -14,6 +14,8 @@ from server import Server
 
 from .measure import DevTools
 
+BOOT_TIMEOUT = 60.0
+"""Seconds that a page may take until its peer is ready."""
 TIMEOUT = 240.0
 """Seconds that one call may take."""
 
@@ -43,13 +45,13 @@ class PeerPage:
         Raises:
             playwright.sync_api.Error: It failed, or took too long.
         """
-        call = [work, arguments, TIMEOUT]
+        call = [TIMEOUT, work, arguments]
         return self._page.evaluate("values => call(...values)", call)
 
-    def blocks(self) -> float | None:
-        """The blocks that Python has allocated; ``None`` where there is no Python."""
-        blocks: int | None = self._page.evaluate("blocks()")
-        return blocks
+    def allocated(self) -> float | None:
+        """The bytes that Python has allocated; ``None`` where there is no Python."""
+        size: int | None = self._page.evaluate("allocated()")
+        return size
 
 
 @contextmanager
@@ -62,11 +64,9 @@ def open_page(browser: Browser, server: Server, peer: Peer) -> Iterator[PeerPage
     context = browser.new_context()
     try:
         page = context.new_page()
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
         query = urlencode({"runtime": peer.runtime, "peer": peer.module})
         page.goto(f"{server.url}/tests/benchmarks/page/index.html?{query}")
-        page.wait_for_selector("body[data-ready]", state="attached", timeout=60_000)
+        page.evaluate("seconds => ready(seconds)", BOOT_TIMEOUT)
         yield PeerPage(page)
     finally:
         context.close()

@@ -1,17 +1,16 @@
 // A page in which one peer runs: ?runtime=javascript, pyodide or pyscript, ?peer=<module in peers/>.
 const query = new URLSearchParams(location.search);
 const peer = query.get("peer");
-const { dependencies } = await (await fetch("/package.json")).json();
-const pyodideFolder = `/vendor/pyodide@${dependencies.pyodide}`;
 
 async function javascript() {
   const module = await import(`../peers/${peer}.mjs`);
-  return { call: (work, options) => module[work](options), blocks: () => null };
+  return { call: (work, options) => module[work](options), allocated: () => null };
 }
 
-async function pyodide() {
-  const { loadPyodide } = await import(`${pyodideFolder}/pyodide.mjs`);
-  const python = await loadPyodide({ indexURL: pyodideFolder });
+async function pyodide({ pyodide }) {
+  const folder = `/vendor/pyodide@${pyodide}`;
+  const { loadPyodide } = await import(`${folder}/pyodide.mjs`);
+  const python = await loadPyodide({ indexURL: folder });
   const wheel = await (await fetch("/wheel/readystate.whl")).arrayBuffer();
   python.unpackArchive(wheel, "wheel");
   for (const name of [peer, "memory"]) {
@@ -21,17 +20,17 @@ async function pyodide() {
   return fromPython(python.pyimport(peer), python.pyimport("memory"));
 }
 
-async function pyscript() {
+async function pyscript({ pyodide, "@pyscript/core": core }) {
   const script = document.createElement("script");
   script.type = "py";
   script.src = "pyscript_main.py";
   script.setAttribute("config", JSON.stringify({
-    interpreter: `${pyodideFolder}/pyodide.mjs`,
+    interpreter: `/vendor/pyodide@${pyodide}/pyodide.mjs`,
     files: { [`../peers/${peer}.py`]: "./peer.py", "../peers/memory.py": "./memory.py" },
   }));
   const ready = new Promise((resolve) => { globalThis.onPeer = resolve; });
   document.body.append(script);
-  await import(`/vendor/pyscript@${dependencies["@pyscript/core"]}/core.js`);
+  await import(`/vendor/pyscript@${core}/core.js`);
   await ready;
   return fromPython(globalThis.peer, globalThis.memory);
 }
@@ -41,23 +40,28 @@ function fromPython(module, memory) {
     const result = await module[work].callKwargs(options);
     return result?.toJs?.() ?? result;
   };
-  return { call, blocks: () => memory.blocks() };
+  return { call, allocated: () => memory.allocated() };
 }
 
-const { call, blocks } = await { javascript, pyodide, pyscript }[query.get("runtime")]();
+async function boot() {
+  const { dependencies } = await (await fetch("/package.json")).json();
+  const { call, allocated } = await { javascript, pyodide, pyscript }[query.get("runtime")](dependencies);
+  globalThis.allocated = allocated;
+  globalThis.work = async (name, options) => {
+    // What a DevTools command runs by itself counts as neither script nor task of the page.
+    await new Promise((resolve) => { setTimeout(resolve); });
+    return call(name, options);
+  };
+}
 
-globalThis.blocks = blocks;
-globalThis.call = async (work, options, seconds) => {
-  // What a DevTools command runs by itself counts neither as script nor as a task of the page.
-  await new Promise((resolve) => setTimeout(resolve));
+function within(seconds, promise) {
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`not done in ${seconds} s`)), seconds * 1000);
   });
-  try {
-    return await Promise.race([call(work, options), late]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
-document.body.dataset.ready = "";
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+globalThis.booted = boot();
+globalThis.call = (seconds, name, options) => within(seconds, work(name, options));
+globalThis.ready = (seconds) => within(seconds, booted);

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
-import sys
 
 
-def blocks() -> int:
-    """The blocks that Python has allocated, once its garbage has been collected."""
+class Mallinfo(ctypes.Structure):
+    """C's ``struct mallinfo``."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    ]
+
+
+def allocated() -> int:
+    """The bytes that are allocated in WebAssembly's memory, once garbage has been collected.
+
+    ``sys.getallocatedblocks()`` is always 0 in Pyodide, which has no allocator of Python's own.
+    """
     gc.collect()
-    return sys.getallocatedblocks()
+    mallinfo = ctypes.CDLL(None).mallinfo
+    mallinfo.restype = Mallinfo
+    return int(mallinfo().uordblks)

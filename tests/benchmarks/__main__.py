@@ -1,0 +1,93 @@
+"""``python -m tests.benchmarks``: measures readystate against its peers in Chromium."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+from server import Server, vendor, wheel
+from tests.browsers import launch_options
+
+from . import bench, plot, report
+from .cases import CASES
+
+TESTS = Path(__file__).parents[1]
+ARTIFACTS = TESTS.parent / "artifacts" / "benchmarks"
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Returns the options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description="Measures readystate against its peers in Chromium. Targets are reported only.",
+        epilog=f"cases: {', '.join(case.name for case in CASES)}",
+    )
+    add = parser.add_argument
+    add("cases", nargs="*", metavar="CASE", help="what to run (all)")
+    add("--repeat", type=int, default=5, metavar="N", help="samples of each peer (%(default)s)")
+    add("--quick", action="store_true", help="few messages, one sample: whether it works at all")
+    add("--output", type=Path, default=ARTIFACTS, metavar="FOLDER", help="for JSON and SVG")
+    options = parser.parse_args(arguments)
+    names = [case.name for case in CASES]
+    for name in options.cases:
+        if name not in names:
+            parser.error(f"there is no case {name!r}: choose from {', '.join(names)}")
+    if options.repeat < 1:
+        parser.error("--repeat must be at least 1")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    options = parse(arguments)
+    vendor.fetch()
+    wheel.build()
+    repeat = 1 if options.quick else options.repeat
+    results = []
+    with Server(folders={"/tests": TESTS}) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**launch_options("chromium"))
+        environment = describe(browser.version, repeat=repeat, quick=options.quick)
+        for case in CASES:
+            if options.cases and case.name not in options.cases:
+                continue
+            begin = time.monotonic()
+            result = bench.run(case, browser, server, repeat=repeat, quick=options.quick)
+            results.append(result)
+            sys.stdout.write(f"{report.table(result)}  {time.monotonic() - begin:.0f} s\n\n")
+            sys.stdout.flush()
+        browser.close()
+    options.output.mkdir(parents=True, exist_ok=True)
+    numbers = json.dumps(report.as_json(results, environment), indent=2, ensure_ascii=False)
+    for name, text in (
+        ("benchmarks.json", f"{numbers}\n"),
+        ("benchmarks.svg", plot.svg(results, environment)),
+    ):
+        path = options.output / name
+        path.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{path}\n")
+    return 0
+
+
+def describe(chromium: str, **options: Any) -> dict[str, Any]:
+    """What the numbers depend on."""
+    package = json.loads((TESTS.parent / "web" / "package.json").read_text())
+    return {
+        "chromium": chromium,
+        **package["dependencies"],
+        "system": platform.platform(terse=True),
+        "processors": os.cpu_count(),
+        **options,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

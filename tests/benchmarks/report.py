@@ -1,0 +1,91 @@
+"""What the terminal and the JSON file say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .bench import Result
+from .measure import Metric
+
+WIDTH = 78
+"""Columns of the terminal's table."""
+
+
+def table(result: Result) -> str:
+    """A case's table: the peers with their medians, then the targets."""
+    return "\n".join(_lines(result)) + "\n"
+
+
+def _lines(result: Result) -> Iterator[str]:
+    case = result.case
+    first = case.peers[0]
+    # What may be about nothing has no ratio that says anything.
+    is_compared = any(target.than for target in case.targets)
+    yield case.title_for(result.count)
+    heads = [f"{metric.label}, {_unit(metric)}" for metric in case.metrics]
+    if is_compared:
+        heads += [f"{metric.label} x" for metric in case.metrics]
+    yield _row("", heads)
+    for peer in case.peers:
+        if peer in result.failures:
+            yield f"  {peer.label:<22}{result.failures[peer]}"
+            continue
+        cells = [number(result.median(peer, metric)) for metric in case.metrics]
+        if is_compared:
+            cells += [number(result.ratio(peer, first, metric)) for metric in case.metrics]
+        yield _row(peer.label, cells)
+    for target in case.targets:
+        verdict = {True: "reached", False: "missed", None: "not measured"}[result.reached(target)]
+        reading = number(result.reading(target))
+        yield f"  {f'target: {target}':<56}{reading:>8}  {verdict}"
+
+
+def _row(label: str, cells: Sequence[str]) -> str:
+    return f"  {label:<22}" + "".join(f"{cell:>{max(14, len(cell) + 2)}}" for cell in cells)
+
+
+def _unit(metric: Metric) -> str:
+    return metric.unit.removesuffix(" a message")
+
+
+def number(value: float | None) -> str:
+    """Three digits that tell something."""
+    if value is None:
+        return "-"
+    size = abs(value)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 or not size else 3
+    return f"{value:,.{digits}f}"
+
+
+def as_json(results: Sequence[Result], environment: Mapping[str, Any]) -> dict[str, Any]:
+    """All of it, samples included, as ``json.dumps`` takes it."""
+    return {"environment": dict(environment), "cases": [_case(result) for result in results]}
+
+
+def _case(result: Result) -> dict[str, Any]:
+    case = result.case
+    return {
+        "name": case.name,
+        "title": case.title_for(result.count),
+        "count": result.count,
+        "units": {metric.key: metric.unit for metric in case.metrics},
+        "peers": {
+            peer.label: {
+                "failure": result.failures.get(peer),
+                "median": {m.key: result.median(peer, m) for m in case.metrics},
+                "ratio": {m.key: result.ratio(peer, case.peers[0], m) for m in case.metrics},
+                "samples": [dict(sample) for sample in result.samples.get(peer, [])],
+            }
+            for peer in case.peers
+        },
+        "targets": [
+            {
+                "target": str(target),
+                "limit": target.limit,
+                "reading": result.reading(target),
+                "reached": result.reached(target),
+            }
+            for target in case.targets
+        ],
+    }
