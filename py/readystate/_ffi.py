@@ -7,7 +7,6 @@ anywhere; what needs a JavaScript runtime says so when it is used.
 from __future__ import annotations
 
 import contextlib
-import platform
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -30,6 +29,7 @@ __all__ = [
     "new_websocket",
     "options",
     "python_error",
+    "send",
     "tag",
     "to_sendable",
 ]
@@ -45,6 +45,9 @@ except ImportError:
 
     class JsProxy:  # type: ignore[no-redef]
         """Nothing is one where there is no JavaScript."""
+
+
+_LARGE = 2**16
 
 
 def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
@@ -102,8 +105,8 @@ def _websocket_constructor() -> Any:
     if js is None:
         raise RuntimeError(
             "readystate runs in Pyodide, in a browser or another JavaScript runtime, and wraps its "
-            f"WebSocket; this is {platform.python_implementation()} "
-            f"{platform.python_version()} on {sys.platform}, which has none. "
+            f"WebSocket; this is {sys.implementation.name} {sys.version.split()[0]} on "
+            f"{sys.platform}, which has none. "
             "Outside JavaScript, the websockets library does the same work."
         )
     constructor = getattr(js, "WebSocket", None)
@@ -130,8 +133,34 @@ def python_error(error: Any) -> Exception:
     return DOMException(message, name, code=code if isinstance(code, int) else 0, js_error=js_error)
 
 
+def send(native_send: Callable[[Any], None], data: Any) -> None:
+    """Calls the native ``send()`` with ``data``: text, binary, or a JavaScript buffer or ``Blob``.
+
+    Raises:
+        TypeError: ``data`` is none of these. It is never sent as the text that ``str()`` makes.
+        JsException: What ``send()`` throws.
+    """
+    if isinstance(data, str):
+        native_send(data)
+        return
+    view = _view(data)
+    if view is None or view.nbytes < _LARGE:
+        native_send(to_sendable(data if view is None else view))
+        return
+    # The browser copies it, so that it can be shown Python's memory. For little it is not worth it.
+    proxy = create_proxy(view)
+    try:
+        buffer = proxy.getBuffer("u8")
+        try:
+            native_send(buffer.data)
+        finally:
+            buffer.release()
+    finally:
+        proxy.destroy()
+
+
 def to_sendable(data: Any) -> Any:
-    """``data`` as the native ``send()`` takes it, without turning any other object into its text.
+    """``data`` as JavaScript takes it: binary as a copy of its own.
 
     Raises:
         TypeError: ``data`` is neither text nor binary.
@@ -141,35 +170,36 @@ def to_sendable(data: Any) -> Any:
     if isinstance(data, JsProxy):
         if is_blob(data) or (is_buffer(data) and tag(data) != "SharedArrayBuffer"):
             return data
-    else:
-        try:
-            view = memoryview(data)
-        except TypeError:
-            pass
-        else:
-            return _uint8array(view)
+    elif (view := _view(data)) is not None:
+        array = js.Uint8Array.new(view.nbytes)
+        array.assign(view)
+        return array
     raise TypeError(
         "send() takes a str, a bytes-like object, or a JavaScript ArrayBuffer, typed array, "
         f"DataView or Blob, not {describe(data)}"
     )
 
 
-def _uint8array(view: memoryview) -> Any:
-    """A new ``Uint8Array`` with the bytes of ``view``, whatever its shape, strides and format."""
-    if view.format != "B" or not view.contiguous:
+def _view(data: Any) -> memoryview | None:
+    """The bytes of ``data``, whatever its shape, strides and format; ``None`` if it has none."""
+    try:
+        view = memoryview(data)
+    except TypeError:
+        return None
+    if view.format != "B" or not view.c_contiguous:
         try:
             view = view.cast("B")
         except TypeError:
             # Not C-contiguous, without elements, or of a format that cast() does not know.
             view = memoryview(view.tobytes())
-    array = js.Uint8Array.new(view.nbytes)
-    array.assign(view)
-    return array
+    return view
 
 
 def byte_length(data: Any) -> int:
-    """The length of a JavaScript buffer or ``Blob``, in bytes."""
-    return int(data.size if is_blob(data) else data.byteLength)
+    """How long text (in characters), binary, or a JavaScript buffer or ``Blob`` is, in bytes."""
+    if isinstance(data, JsProxy):
+        return int(data.size if is_blob(data) else data.byteLength)
+    return len(data) if isinstance(data, (str, bytes)) else memoryview(data).nbytes
 
 
 def is_buffer(value: Any) -> bool:
@@ -232,6 +262,11 @@ class NativeListener:
         self._proxy.destroy()
 
 
+_SEPARATOR = "\0"
+_BUFFER_AS_TEXT = "[object ArrayBuffer]"
+_FEW = 16
+
+
 class Inbox:
     """The messages of a native socket, collected without a Python call for each.
 
@@ -240,30 +275,55 @@ class Inbox:
     crosses between the languages is a batch, at about the cost of JavaScript alone.
     """
 
-    __slots__ = ("_data_of", "_events", "_native", "_on_arrival", "_once", "_push", "is_armed")
+    __slots__ = (
+        "_data_of",
+        "_events",
+        "_listen",
+        "_map",
+        "_native",
+        "_on_arrival",
+        "_once",
+        "_push",
+        "is_armed",
+    )
 
     def __init__(self, native: Any, on_arrival: Callable[[Any], None]) -> None:
         self._native = native
+        self._listen = native.addEventListener
         self._events = js.Array.new()
         self._push = js.Array.prototype.push.bind(self._events)
-        native.addEventListener("message", self._push)
-        # event => event.data, without a script of our own to be evaluated.
+        self._listen("message", self._push)
+        # event => event.data and array.map, without a script of our own to be evaluated.
+        call = js.Function.prototype.call
         getter = js.Object.getOwnPropertyDescriptor(js.MessageEvent.prototype, "data").get
-        self._data_of = js.Function.prototype.call.bind(getter)
+        self._data_of = call.bind(getter)
+        self._map = call.bind(js.Array.prototype.map, self._events)
         self._on_arrival = create_proxy(on_arrival)
         self._once = options(once=True)
         self.is_armed = False
 
     def arm(self) -> None:
-        """Has the function called at the next message."""
+        """Has the function called at the next message; :meth:`take` has to come first."""
         if not self.is_armed:
             self.is_armed = True
-            self._native.addEventListener("message", self._on_arrival, self._once)
+            self._listen("message", self._on_arrival, self._once)
 
-    def take(self) -> list[str | bytes]:
-        """All messages that have arrived since the last call, and forgets them."""
-        messages: list[Any] = self._events.splice(0).map(self._data_of).to_py()
-        return [message if type(message) is str else message.tobytes() for message in messages]
+    def take(self) -> list[Any]:
+        """All messages that have arrived since the last call, ``str`` or ``bytes``."""
+        if self.is_armed:
+            return []  # The first one would have ended that.
+        messages = self._map(self._data_of)
+        self._events.length = 0
+        count = messages.length
+        # One long string crosses several times faster than many short ones.
+        joined = messages.join(_SEPARATOR)
+        texts: list[Any] = joined.split(_SEPARATOR) if count else []
+        if len(texts) == count and _BUFFER_AS_TEXT not in joined:
+            return texts
+        # There is binary data (or text like the marks above, for which this is as right).
+        if count > _FEW:
+            return [m if isinstance(m, str) else m.tobytes() for m in messages.to_py()]
+        return [m if isinstance(m, str) else m.to_bytes() for m in messages]
 
     def destroy(self) -> None:
         """Ceases to collect, and lets go of the function."""

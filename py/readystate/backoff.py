@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 
@@ -22,7 +21,7 @@ class Backoff:
         jitter: Which part of a wait is chance: 1 is all of it ("full jitter"), 0 is none.
         healthy: How long a connection must have lasted, in seconds, for the next wait to be a first
             one again.
-        random: Gives numbers from 0 up to 1.
+        random: Gives numbers from 0 up to 1; by default ``random.random``.
         clock: Gives the time in seconds.
 
     Raises:
@@ -37,7 +36,7 @@ class Backoff:
         jitter: float = 1.0,
         *,
         healthy: float = 5.0,
-        random: Callable[[], float] = random.random,
+        random: Callable[[], float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not 0 <= initial <= maximum:
@@ -53,7 +52,7 @@ class Backoff:
         self.factor = factor
         self.jitter = jitter
         self.healthy = healthy
-        self._random = random
+        self._random = random or _default_random()
         self._clock = clock
         self._limit = initial
         self._connected_at: float | None = None
@@ -70,3 +69,10 @@ class Backoff:
         limit = self._limit
         self._limit = min(limit * self.factor, self.maximum)
         return limit * (1 - self.jitter * self._random())
+
+
+def _default_random() -> Callable[[], float]:
+    # Imported when it is needed: it takes longer than this whole package, and a page waits for it.
+    from random import random
+
+    return random

@@ -13,7 +13,6 @@ from .backoff import Backoff
 from .connection import Connection, Overflow
 from .event_connection import EventConnection
 from .exceptions import ConnectionFailed, OpenTimeout
-from .stream_connection import StreamConnection
 
 __all__ = ["connect"]
 
@@ -181,6 +180,9 @@ class connect:  # noqa: N801 - as in websockets
                 "this browser has no WebSocketStream, which transport='stream' asks for: use "
                 "'auto', which goes without where there is none, or 'events'"
             )
+        # Not before it is needed: few pages do, and each module takes a page time to load.
+        from .stream_connection import StreamConnection
+
         return StreamConnection(
             self._url, self._subprotocols, close_timeout=self._close_timeout, **self._queue_limits
         )

@@ -137,16 +137,12 @@ class Connection(ABC):
                 which then discards the message and says nothing.
             TypeError: ``message`` is neither text nor binary, nor made of either.
         """
-        if isinstance(message, str):
-            data: Any = message
-        elif isinstance(message, (bytes, bytearray, memoryview)):
-            data = to_sendable(message)
-        else:
-            data = await _joined(message)
-            if data is None:
+        if not isinstance(message, (str, bytes, bytearray, memoryview)):
+            message = await _joined(message)
+            if message is None:
                 return
         try:
-            waiting = self._transmit(data)
+            waiting = self._transmit(message)
         except JsException as error:
             raise python_error(error) from error
         if waiting is not None:
@@ -206,6 +202,7 @@ class Connection(ABC):
         """Hands ``data`` to the browser; returns what is to be awaited then, if anything.
 
         Raises:
+            TypeError: ``data`` is a JavaScript object that is neither a buffer nor a ``Blob``.
             JsException: What the browser throws.
         """
 
@@ -263,9 +260,8 @@ class Connection(ABC):
 
 def size_at_most(data: Any) -> int:
     """How many bytes a message takes, or a little more if telling exactly would take long."""
-    if isinstance(data, str):
-        return len(data) if data.isascii() else 3 * len(data)
-    return byte_length(data)
+    size = byte_length(data)
+    return 3 * size if isinstance(data, str) and not data.isascii() else size
 
 
 def _copy(ended: ConnectionClosed) -> ConnectionClosed:
@@ -282,7 +278,7 @@ async def _joined(message: Any) -> Any:
     if isinstance(message, Blob):
         return message.js_blob
     if isinstance(message, JsProxy) or _is_buffer(message):
-        return to_sendable(message)
+        return message
     if isinstance(message, Mapping):
         raise TypeError("send() takes no mapping: encode it first, as with json.dumps()")
     if isinstance(message, AsyncIterable):
@@ -301,7 +297,7 @@ async def _joined(message: Any) -> Any:
                 "the fragments of a message must be all str or all bytes-like, "
                 f"not {describe(fragment)} beside {describe(fragments[0])}"
             )
-    return to_sendable(b"".join(fragments))
+    return b"".join(fragments)
 
 
 def _is_buffer(value: Any) -> bool:

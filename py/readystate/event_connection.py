@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
-from ._ffi import Inbox
+from ._ffi import Inbox, send
 from .connection import Connection, Overflow, size_at_most
 from .events import CloseEvent, Event
 from .websocket import WebSocket
@@ -95,7 +95,7 @@ class EventConnection(Connection):
     def _transmit(self, data: Any) -> Awaitable[None] | None:
         if self._native.readyState != WebSocket.OPEN:
             return self._raise_closed()
-        self._native_send(data)
+        send(self._native_send, data)
         # The browser's number can only have fallen since it was last asked for.
         self._unsent_at_most += size_at_most(data)
         if self._unsent_at_most > self._high:

@@ -8,7 +8,6 @@ https://html.spec.whatwg.org/multipage/webappapis.html#event-handlers
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 __all__ = ["Listener", "Listeners", "Signal"]
@@ -21,17 +20,28 @@ class Signal(Protocol):
     def aborted(self) -> bool: ...
 
 
-@dataclass(slots=True, eq=False)
 class Listener:
     """One entry of the list: a function that was added, or the place of an ``on...`` handler."""
 
-    type: str
-    callback: Any
-    capture: bool = False
-    once: bool = False
-    signal: Signal | None = None
-    is_handler: bool = False
-    removed: bool = False
+    __slots__ = ("callback", "capture", "is_handler", "once", "removed", "signal", "type")
+
+    def __init__(
+        self,
+        type: str,
+        callback: Any,
+        *,
+        capture: bool = False,
+        once: bool = False,
+        signal: Signal | None = None,
+        is_handler: bool = False,
+    ) -> None:
+        self.type = type
+        self.callback = callback
+        self.capture = capture
+        self.once = once
+        self.signal = signal
+        self.is_handler = is_handler
+        self.removed = False
 
     @property
     def is_live(self) -> bool:
@@ -62,7 +72,7 @@ class Listeners:
         As in the DOM, the options of the one that is there stay as they are, and a signal that is
         aborted already adds nothing.
         """
-        listener = Listener(type, callback, capture, once, signal)
+        listener = Listener(type, callback, capture=capture, once=once, signal=signal)
         if listener.is_live and self._find(type, callback, capture) is None:
             # At the target, the listeners for the capture phase are called first.
             place = sum(other.capture for other in self._all) if capture else len(self._all)

@@ -17,6 +17,7 @@ from ._ffi import (
     new_stream,
     options,
     python_error,
+    to_sendable,
 )
 from .connection import Connection, size_at_most
 from .websocket import WebSocket
@@ -140,10 +141,9 @@ class StreamConnection(Connection):
     def _transmit(self, data: Any) -> Awaitable[None] | None:
         if self._is_closing or self._closed.done():
             return self._raise_closed()
-        return self._write(data)
+        return self._write(to_sendable(data), size_at_most(data))
 
-    async def _write(self, data: Any) -> None:
-        size = size_at_most(data)
+    async def _write(self, data: Any, size: int) -> None:
         self._unsent += size
         try:
             # The stream would send the text "[object Blob]".

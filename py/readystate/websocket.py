@@ -16,7 +16,7 @@ from ._ffi import (
     describe,
     new_websocket,
     python_error,
-    to_sendable,
+    send,
 )
 from .blob import Blob
 from .event_target import Listeners, Signal
@@ -186,7 +186,7 @@ class WebSocket:
         if isinstance(data, Blob):
             data = data.js_blob
         try:
-            self.js_websocket.send(to_sendable(data))
+            send(self.js_websocket.send, data)
         except JsException as error:
             raise python_error(error) from error
 

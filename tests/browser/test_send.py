@@ -9,7 +9,7 @@ import pytest
 
 from readystate import Blob, InvalidStateError, WebSocket
 from tests.browser.in_browser import in_browser
-from tests.browser.inpage import closed, event, journal, new_id, opened, raises, url
+from tests.browser.inpage import closed, event, journal, new_id, opened, raises, until, url
 
 
 async def echoed(ws: WebSocket, data: object) -> object:
@@ -164,6 +164,22 @@ async def test_it_is_copied_when_it_is_sent() -> None:
 
 
 @in_browser
+async def test_much_is_copied_when_it_is_sent_too() -> None:
+    ws = await binary_socket()
+    data = bytearray(b"x" * 2**20)
+    view = memoryview(data)
+    replies = []
+    ws.onmessage = lambda event: replies.append(event.data)
+    for part in (data, view[1:], view[::2], view.cast("I")):
+        ws.send(part)
+    # Nothing refers to it any more: it may change, and even its size may.
+    data[:] = b"y" * 2**20
+    view.release()
+    await until(lambda: len(replies) == 4)
+    assert replies == [b"x" * size for size in (2**20, 2**20 - 1, 2**19, 2**20)]
+
+
+@in_browser
 async def test_javascript_buffers_and_blobs_pass_through() -> None:
     import js
     from pyodide.ffi import to_js
@@ -242,8 +258,6 @@ async def test_buffered_amount_counts_the_bytes_of_the_payload() -> None:
 
 @in_browser
 async def test_buffered_amount_falls_when_the_data_has_left() -> None:
-    from tests.browser.inpage import until
-
     ws = await opened("/ws/sink", ack=0)
     ws.send("x" * 1000)
     assert ws.bufferedAmount == 1000
