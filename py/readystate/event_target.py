@@ -21,22 +21,22 @@ class Signal(Protocol):
 
 
 class Listener:
-    """One entry of the list: a function that was added, or the place of an ``on...`` handler."""
+    """One entry of a list: a function that was added, or the place of an ``on...`` handler."""
 
-    __slots__ = ("callback", "capture", "is_handler", "once", "removed", "signal", "type")
+    __slots__ = ("call", "callback", "capture", "is_handler", "once", "removed", "signal")
 
     def __init__(
         self,
-        type: str,
         callback: Any,
+        call: Any,
         *,
         capture: bool = False,
         once: bool = False,
         signal: Signal | None = None,
         is_handler: bool = False,
     ) -> None:
-        self.type = type
         self.callback = callback
+        self.call = call
         self.capture = capture
         self.once = once
         self.signal = signal
@@ -47,21 +47,22 @@ class Listener:
     def is_live(self) -> bool:
         """Whether it is still to be called."""
         # Asking the signal here, rather than listening to it, needs no proxy that could leak.
-        return not self.removed and not (self.signal is not None and self.signal.aborted)
+        return not (self.removed or (self.signal is not None and self.signal.aborted))
 
 
 class Listeners:
-    """The listeners of one target, in the order in which they are called."""
+    """The listeners of one target; those of each type in the order in which they are called."""
 
-    __slots__ = ("_all",)
+    __slots__ = ("_by_type",)
 
     def __init__(self) -> None:
-        self._all: list[Listener] = []
+        self._by_type: dict[str, list[Listener]] = {}
 
     def add(
         self,
         type: str,
         callback: Any,
+        call: Any = None,
         *,
         capture: bool = False,
         once: bool = False,
@@ -70,19 +71,21 @@ class Listeners:
         """Adds ``callback``, unless it is there already with the same type and ``capture``.
 
         As in the DOM, the options of the one that is there stay as they are, and a signal that is
-        aborted already adds nothing.
+        aborted already adds nothing. ``call`` is what an event is to be given to, if not
+        ``callback`` itself.
         """
-        listener = Listener(type, callback, capture=capture, once=once, signal=signal)
+        listener = Listener(callback, call or callback, capture=capture, once=once, signal=signal)
         if listener.is_live and self._find(type, callback, capture) is None:
+            listeners = self._by_type.setdefault(type, [])
             # At the target, the listeners for the capture phase are called first.
-            place = sum(other.capture for other in self._all) if capture else len(self._all)
-            self._all.insert(place, listener)
+            place = sum(other.capture for other in listeners) if capture else len(listeners)
+            listeners.insert(place, listener)
 
     def remove(self, type: str, callback: Any, *, capture: bool = False) -> None:
         """Removes ``callback``; not even an event that is being dispatched reaches it any more."""
         listener = self._find(type, callback, capture)
         if listener is not None:
-            self._discard(listener)
+            self._discard(type, listener)
 
     def handler(self, type: str) -> Any:
         """The ``on...`` handler for ``type``, or ``None``."""
@@ -98,49 +101,53 @@ class Listeners:
         listener = self._handler_entry(type)
         if listener is None:
             if callback is not None:
-                self._all.append(Listener(type, callback, is_handler=True))
+                new = Listener(callback, callback, is_handler=True)
+                self._by_type.setdefault(type, []).append(new)
         elif callback is None:
-            self._discard(listener)
+            self._discard(type, listener)
         else:
-            listener.callback = callback
+            listener.callback = listener.call = callback
 
     def has(self, type: str) -> bool:
         """Whether anything listens to ``type``."""
-        return any(listener.type == type and listener.is_live for listener in self._all)
+        return bool(self._live(type))
 
     def types(self) -> set[str]:
         """The types that anything listens to."""
-        return {listener.type for listener in self._live()}
+        return {type for type in tuple(self._by_type) if self._live(type)}
 
     def reached_by(self, type: str) -> Iterator[Any]:
-        """The callbacks that an event of ``type`` is to be given to, one after another.
+        """What an event of ``type`` is to be given to, one after another.
 
         What one of them changes has its effect on the next: one that was removed is passed over,
         one that was added waits for the next event. One with ``once`` is removed before it is
         called.
         """
-        for listener in [listener for listener in self._all if listener.type == type]:
-            if listener.is_live:
-                if listener.once:
-                    self._discard(listener)
-                yield listener.callback
+        for listener in self._by_type.get(type, ())[:]:
+            if not listener.is_live:
+                continue
+            if listener.once:
+                self._discard(type, listener)
+            yield listener.call
 
     def clear(self) -> None:
         """Removes all of them."""
-        for listener in self._all:
-            listener.removed = True
-        self._all.clear()
+        for listeners in self._by_type.values():
+            for listener in listeners:
+                listener.removed = True
+        self._by_type.clear()
 
-    def _live(self) -> list[Listener]:
-        if not all(listener.is_live for listener in self._all):
-            self._all = [listener for listener in self._all if listener.is_live]
-        return self._all
+    def _live(self, type: str) -> list[Listener]:
+        listeners = self._by_type.get(type, [])
+        for listener in listeners[:]:
+            if not listener.is_live:
+                self._discard(type, listener)
+        return listeners
 
     def _find(self, type: str, callback: Any, capture: bool) -> Listener | None:
-        for listener in self._live():
+        for listener in self._live(type):
             if (
-                listener.type == type
-                and listener.capture == capture
+                listener.capture == capture
                 and not listener.is_handler
                 # Not by identity alone: a bound method is a new object each time it is named.
                 and (listener.callback is callback or listener.callback == callback)
@@ -149,11 +156,11 @@ class Listeners:
         return None
 
     def _handler_entry(self, type: str) -> Listener | None:
-        for listener in self._all:
-            if listener.is_handler and listener.type == type:
+        for listener in self._by_type.get(type, ()):
+            if listener.is_handler:
                 return listener
         return None
 
-    def _discard(self, listener: Listener) -> None:
+    def _discard(self, type: str, listener: Listener) -> None:
         listener.removed = True
-        self._all = [other for other in self._all if other is not listener]
+        self._by_type[type].remove(listener)

@@ -99,18 +99,26 @@ class MessageEvent(Event):
 
     __slots__ = ("_data",)
 
+    def __init__(self, js_event: Any, target: WebSocket) -> None:
+        super().__init__(js_event, target)
+        self._data: str | bytes | Blob | None = None
+
     @property
     def data(self) -> str | bytes | Blob:
         """The message: a ``str``, or, of a binary one, ``bytes`` if the socket's ``binaryType`` was
         ``"arraybuffer"`` when it arrived, and a :class:`~readystate.Blob` if it was ``"blob"``.
         """
         # Read when it is asked for, and kept, so that several listeners cost one copy.
-        if not hasattr(self, "_data"):
-            self._data = self._read_data()
-        return self._data
+        data = self._data
+        if data is None:
+            data = self._data = self._read_data()
+        return data
 
     def _read_data(self) -> str | bytes | Blob:
         data: Any = self.js_event.data
+        # The frequent one first, and isinstance() is slow for JavaScript's types.
+        if isinstance(data, str):
+            return data
         if _ffi.is_buffer(data):
             data = data.to_bytes()
         elif _ffi.is_blob(data):

@@ -6,6 +6,7 @@ https://websockets.spec.whatwg.org/#the-websocket-interface
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, ClassVar, Final, Generic, Literal, TypeVar, overload
 
@@ -251,9 +252,16 @@ class WebSocket:
                 f"handleEvent, not {describe(listener)}"
             )
         chosen = _options(options)
+        if isinstance(listener, JsProxy):
+            call: Any = functools.partial(_call_js, listener)
+        elif not callable(listener):
+            call = functools.partial(_handle_event, listener)
+        else:
+            call = listener
         self._listeners.add(
             type,
             listener,
+            call,
             capture=capture or bool(chosen.get("capture")),
             once=once or bool(chosen.get("once")),
             signal=signal if signal is not None else chosen.get("signal"),
@@ -307,11 +315,11 @@ class WebSocket:
             native.ignore(type)
 
     def _dispatch(self, js_event: Any) -> None:
-        type = str(js_event.type)
+        type: str = js_event.type
         event = _EVENT_CLASSES.get(type, Event)(js_event, self)
         try:
-            for callback in self._listeners.reached_by(type):
-                self._call(callback, event)
+            for call in self._listeners.reached_by(type):
+                self._call(call, event)
                 if event._stopped:
                     break
         finally:
@@ -329,14 +337,10 @@ class WebSocket:
             self._native_listener = None
         self._listeners.clear()
 
-    def _call(self, callback: Any, event: Event) -> None:
+    def _call(self, call: Callable[[Event], object], event: Event) -> None:
         try:
-            if isinstance(callback, JsProxy):
-                _call_js(callback, event)
-                return
-            function = callback if callable(callback) else callback.handleEvent
-            result = function(event)
-            if asyncio.iscoroutine(result):
+            result = call(event)
+            if result is not None and asyncio.iscoroutine(result):
                 self._start(result, event)
         except (SystemExit, KeyboardInterrupt):
             raise
@@ -373,6 +377,11 @@ def _call_js(callback: Any, event: Event) -> None:
             callback(event.js_event)
     except JsException as error:
         raise python_error(error) from error
+
+
+def _handle_event(listener: Any, event: Event) -> object:
+    result: object = listener.handleEvent(event)
+    return result
 
 
 def _options(options: bool | Mapping[str, Any]) -> Mapping[str, Any]:
