@@ -1,0 +1,88 @@
+"""How ``python -m tests.setup`` looks for browsers: each way in turn, and never for long."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from tests import browsers, setup
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ways that were tried; none of them is possible, and nothing is installed."""
+    ways: list[str] = []
+
+    def way(name: str) -> Any:
+        def impossible(browser: str) -> None:
+            ways.append(f"{name} {browser}")
+            raise setup.NotPossible("not in this test")
+
+        return impossible
+
+    monkeypatch.setattr(setup, "installed", lambda name: iter(()))
+    monkeypatch.setattr(setup, "try_launch", lambda name, options: None)
+    monkeypatch.setattr(setup, "download", way("download"))
+    monkeypatch.setattr(setup, "install_package", way("package"))
+    return ways
+
+
+def test_each_way_is_tried_and_said(tried: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert setup.find("firefox") is None
+    assert tried == ["download firefox", "package firefox"]
+    said = capsys.readouterr().out
+    assert "firefox: not downloaded by Playwright: not in this test" in said
+    assert "firefox: not from the system's packages: not in this test" in said
+
+
+def test_what_is_installed_is_enough(tried: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"executable_path": "/somewhere/chromium"}
+    monkeypatch.setattr(setup, "installed", lambda name: iter([options]))
+    monkeypatch.setattr(setup, "try_launch", lambda name, options: "1.0" if options else None)
+    assert setup.find("chromium") == options
+    assert tried == []
+
+
+def test_a_browser_that_cannot_be_driven_is_passed_over(
+    tried: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [{"executable_path": "/old"}, {"executable_path": "/new"}]
+    monkeypatch.setattr(setup, "installed", lambda name: iter(found))
+    monkeypatch.setattr(
+        setup, "try_launch", lambda name, options: "1.0" if options == found[1] else None
+    )
+    assert setup.find("chromium") == found[1]
+    assert tried == []
+
+
+def test_without_a_network_the_download_is_given_up_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("HTTPS_PROXY", raising=False)
+    monkeypatch.delenv("PLAYWRIGHT_DOWNLOAD_HOST", raising=False)
+    monkeypatch.setattr(setup, "_DOWNLOAD_HOST", "nowhere.invalid")
+    with pytest.raises(setup.NotPossible, match="out of reach"):
+        setup.download("firefox")
+
+
+def test_without_root_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(
+        "shutil.which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None
+    )
+    with pytest.raises(setup.NotPossible, match="as root: apt-get install firefox-esr"):
+        setup.install_package("firefox")
+
+
+def test_a_command_that_hangs_is_ended() -> None:
+    code = "import time; print('working on it', flush=True); time.sleep(600)"
+    with pytest.raises(setup.NotPossible, match="working on it"):
+        setup.run([sys.executable, "-c", code], timeout=1)
+
+
+def test_what_is_not_set_up_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setattr(browsers, "FOUND", tmp_path / "none.json")
+    with pytest.raises(RuntimeError, match=r"-m tests\.setup"):
+        browsers.launch_options("chromium")
