@@ -54,6 +54,7 @@ class StreamConnection(Connection):
         self._is_closing = False
         self._reading: asyncio.Future[Any] | None = None
         self._unsent = 0
+        self._writing = asyncio.Lock()
         # The event loop refers to tasks only weakly.
         self._tasks = [
             asyncio.ensure_future(self._run()),
@@ -146,8 +147,9 @@ class StreamConnection(Connection):
     async def _write(self, data: Any, size: int) -> None:
         self._unsent += size
         try:
-            # The stream would send the text "[object Blob]".
-            await self._writer.write(await data.arrayBuffer() if is_blob(data) else data)
+            async with self._writing:
+                # The stream would send the text "[object Blob]".
+                await self._writer.write(await data.arrayBuffer() if is_blob(data) else data)
         except JsException:
             await self._raise_closed()
         finally:

@@ -77,6 +77,19 @@ async def test_text_and_binary_both_ways() -> None:
 
 
 @in_browser
+async def test_messages_leave_in_the_order_of_their_sends() -> None:
+    import js
+
+    id = new_id()
+    async with stream("/ws/sink", ack=0, id=id) as ws:
+        blob = Blob(js.Blob.new(["blob"]))
+        await asyncio.gather(*(ws.send(message) for message in ("a", blob, "b", blob, "c")))
+    (connection,) = await journal(id, closed=1)
+    kinds = [message["kind"] for message in connection["messages"]]
+    assert kinds == ["text", "binary", "text", "binary", "text"]
+
+
+@in_browser
 async def test_auto_takes_it() -> None:
     async with connect(url("/ws/echo"), transport="auto") as ws:
         assert type(ws).__name__ == "StreamConnection"
