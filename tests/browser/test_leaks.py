@@ -87,8 +87,11 @@ async def test_no_proxy_outlives_a_failed_connection() -> None:
 
     await fail()
     before = proxies()
-    await fail()
-    assert proxies() == before
+    for _ in range(3):
+        await fail()
+    # What other tests have left may go meanwhile, and runtimes keep some things for later use; but
+    # something that each failure leaves would be there three times.
+    assert max(now - then for now, then in zip(proxies(), before, strict=True)) < 3
 
 
 @in_browser
