@@ -80,6 +80,8 @@ def test_no_proxy_outlives_its_connection(browser: Browser, server: Server, plac
 @in_browser
 async def test_no_proxy_outlives_a_failed_connection() -> None:
     async def fail() -> None:
+        # Firefox waits, up to a minute, before it connects where it has just failed several times.
+        await closed(await opened())
         ws = WebSocket(url("/ws/refuse", status=403))
         ws.onopen = ws.onerror = lambda event: ws.close()
         await event(ws, "close")
