@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from readystate import WebSocket
 from server import Server
-from tests.browser.in_browser import in_browser, open_runtime
+from tests.browser.in_browser import ROOT, in_browser, open_runtime
 from tests.browser.inpage import all_delivered, closed, event, opened, until, url
 
 # Chromium delays connections, the more the more of them are pending: 16 by seconds.
@@ -77,11 +77,8 @@ def test_no_proxy_outlives_its_connection(browser: Browser, server: Server, plac
     assert complaints == []
 
 
-@in_browser
-async def test_no_proxy_outlives_a_failed_connection() -> None:
+async def failures() -> None:
     async def fail() -> None:
-        # Firefox waits, up to a minute, before it connects where it has just failed several times.
-        await closed(await opened())
         ws = WebSocket(url("/ws/refuse", status=403))
         ws.onopen = ws.onerror = lambda event: ws.close()
         await event(ws, "close")
@@ -91,9 +88,20 @@ async def test_no_proxy_outlives_a_failed_connection() -> None:
     before = proxies()
     for _ in range(3):
         await fail()
-    # What other tests have left may go meanwhile, and runtimes keep some things for later use; but
-    # something that each failure leaves would be there three times.
+    # Runtimes keep some things for later use; but something that each failure leaves would be there
+    # three times.
     assert max(now - then for now, then in zip(proxies(), before, strict=True)) < 3
+
+
+@pytest.mark.parametrize("place", ["page", "worker"])
+def test_no_proxy_outlives_a_failed_connection(browser: Browser, place: str) -> None:
+    # On a port of its own: Firefox waits, up to a minute, before it connects where it has failed.
+    with (
+        Server(folders={"/tests": ROOT / "tests"}) as server,
+        open_runtime(browser, server, place) as (runtime, complaints),
+    ):
+        runtime.call(failures)
+    assert complaints == []
 
 
 @in_browser
