@@ -144,8 +144,11 @@ def send(native_send: Callable[[Any], None], data: Any) -> None:
         native_send(data)
         return
     view = _view(data)
-    if view is None or view.nbytes < _LARGE:
-        native_send(to_sendable(data if view is None else view))
+    if view is None:
+        native_send(to_sendable(data))
+        return
+    if view.nbytes < _LARGE:
+        native_send(_copied(view))
         return
     # The browser copies it, so that it can be shown Python's memory. For little it is not worth it.
     proxy = create_proxy(view)
@@ -171,9 +174,7 @@ def to_sendable(data: Any) -> Any:
         if is_blob(data) or (is_buffer(data) and tag(data) != "SharedArrayBuffer"):
             return data
     elif (view := _view(data)) is not None:
-        array = js.Uint8Array.new(view.nbytes)
-        array.assign(view)
-        return array
+        return _copied(view)
     raise TypeError(
         "send() takes a str, a bytes-like object, or a JavaScript ArrayBuffer, typed array, "
         f"DataView or Blob, not {describe(data)}"
@@ -193,6 +194,13 @@ def _view(data: Any) -> memoryview | None:
             # Not C-contiguous, without elements, or of a format that cast() does not know.
             view = memoryview(view.tobytes())
     return view
+
+
+def _copied(view: memoryview) -> Any:
+    """A new ``Uint8Array`` with the bytes of ``view``."""
+    array = js.Uint8Array.new(view.nbytes)
+    array.assign(view)
+    return array
 
 
 def byte_length(data: Any) -> int:
