@@ -10,9 +10,10 @@ from typing import Any, Literal, TypeAlias
 
 from ._ffi import JsProxy, has_websocket_stream
 from .backoff import Backoff
-from .connection import Connection, Overflow
+from .connection import Connection
 from .event_connection import EventConnection
 from .exceptions import ConnectionFailed, OpenTimeout
+from .receiver import Overflow
 
 __all__ = ["connect"]
 

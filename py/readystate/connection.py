@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from ._ffi import JsException, JsProxy, byte_length, describe, python_error, to_sendable
 from .blob import Blob
-from .exceptions import (
-    ConcurrencyError,
-    ConnectionClosed,
-    ConnectionClosedError,
-    ConnectionClosedOK,
-)
+from .exceptions import ConnectionClosed, connection_closed
+from .receiver import Receiver
 
-__all__ = ["Connection", "Overflow"]
-
-Overflow: TypeAlias = Literal["close", "drop-oldest", "drop-newest"]
-
-_OK_CODES = (1000, 1001, 1005)
+__all__ = ["Connection"]
 
 
-class Connection(ABC):
+class Connection(Receiver):
     """A WebSocket connection that is open, or was. :class:`connect` makes it.
 
     What is common to the ways in which a browser provides one.
     """
 
     def __init__(self, *, close_timeout: float | None) -> None:
+        super().__init__(deque())
         self._loop = asyncio.get_running_loop()
         self._close_timeout = close_timeout
-        self._queue: deque[str | bytes] = deque()
-        self._dropped = 0
-        self._is_receiving = False
         # Whether there may be messages after the end that have not been taken yet.
         self._has_more = False
         self._opened: asyncio.Future[bool] = self._loop.create_future()
@@ -80,47 +70,7 @@ class Connection(ABC):
     @property
     def dropped(self) -> int:
         """How many messages were received and dropped, by ``on_overflow``."""
-        return self._dropped
-
-    async def recv(self, decode: bool | None = None) -> str | bytes:
-        """Waits for the next message and returns it.
-
-        Cancelling it loses no message. What arrived before the connection was closed is returned
-        before :exc:`ConnectionClosed` is raised.
-
-        Args:
-            decode: ``True`` returns binary messages as ``str`` (UTF-8), ``False`` text as
-                ``bytes``; by default each comes as it was sent.
-
-        Raises:
-            ConnectionClosed: There will be no more messages.
-            ConcurrencyError: Another task is waiting for one.
-            UnicodeDecodeError: A binary message, decoded, is not UTF-8.
-        """
-        if not self._queue:
-            await self._fill_queue()
-        message = self._queue.popleft()
-        if decode is True and isinstance(message, bytes):
-            return message.decode()
-        if decode is False and isinstance(message, str):
-            return message.encode()
-        return message
-
-    async def __aiter__(self) -> AsyncIterator[str | bytes]:
-        """Yields messages until the connection has ended as either side meant it to.
-
-        Raises:
-            ConnectionClosedError: It has ended in another way.
-            ConcurrencyError: Another task is waiting for a message.
-        """
-        queue = self._queue
-        try:
-            while True:
-                while queue:
-                    yield queue.popleft()
-                await self._fill_queue()
-        except ConnectionClosedOK:
-            return
+        return 0
 
     async def send(self, message: Any) -> None:
         """Sends a message, and waits while the browser holds too much that has not left yet.
@@ -210,40 +160,16 @@ class Connection(ABC):
     def _start_close(self, code: int, reason: str) -> None:
         """Begins to close, unless that has begun."""
 
-    @abstractmethod
-    async def _receive(self) -> None:
-        """Waits until there may be messages in the queue, or the connection has ended."""
-
-    @abstractmethod
-    def _take(self) -> None:
-        """Puts what has arrived into the queue."""
-
-    async def _fill_queue(self) -> None:
-        """Waits until the queue holds a message."""
-        if self._is_receiving:
-            raise ConcurrencyError(
-                "another task is waiting for a message of this connection: let one task receive, "
-                "and hand on what the others need"
-            )
-        self._is_receiving = True
-        try:
-            while True:
-                self._take()
-                if self._queue:
-                    return
-                if self._closed.done() and not self._has_more:
-                    raise _copy(self._closed.result())
-                await self._receive()
-        finally:
-            self._is_receiving = False
+    def _end_of_messages(self) -> Exception | None:
+        if self._closed.done() and not self._has_more:
+            return _copy(self._closed.result())
+        return None
 
     def _end(self, code: int, reason: str, was_clean: bool) -> None:
         """The connection has ended; only the first call counts."""
         if self._closed.done():
             return
-        ok = was_clean and code in _OK_CODES
-        ended = (ConnectionClosedOK if ok else ConnectionClosedError)(code, reason, was_clean)
-        self._closed.set_result(ended)
+        self._closed.set_result(connection_closed(code, reason, was_clean))
         if not self._opened.done():
             self._opened.set_result(False)
 

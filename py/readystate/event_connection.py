@@ -6,25 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
-from ._ffi import Inbox, send
-from .connection import Connection, Overflow, size_at_most
+from ._ffi import send
+from .connection import Connection, size_at_most
 from .events import CloseEvent, Event
+from .pauses import Pauses
+from .receiver import OVERFLOW_CODE, OVERFLOW_REASON, Incoming, Overflow
 from .websocket import WebSocket
 
 __all__ = ["EventConnection"]
 
-OVERFLOW_CODE = 4008
-"""What 1008, "policy violation", is among the codes that a page may use."""
-
-_LONGEST_POLL = 0.05
-
 
 class EventConnection(Connection):
-    """Receives by itself from the moment that it is open: the server cannot be paused.
-
-    Messages arrive in a JavaScript array, and come over a batch at a time: when a task asks for
-    one, or in the next turn of the event loop if none does.
-    """
+    """Receives by itself from the moment that it is open: the server cannot be paused."""
 
     def __init__(
         self,
@@ -38,20 +31,21 @@ class EventConnection(Connection):
         write_limit: tuple[int, int],
     ) -> None:
         super().__init__(close_timeout=close_timeout)
-        self._max_queue = max_queue
-        self._max_queue_bytes = max_queue_bytes
-        self._on_overflow = on_overflow
         self._high, self._low = write_limit
-        self._queue_bytes_at_most = 0
         self._unsent_at_most = 0
-        self._waiter: asyncio.Future[None] | None = None
         self._ws = WebSocket(url, subprotocols, onopen=self._on_open, onclose=self._on_close)
         self._ws.binaryType = "arraybuffer"
         # Named once: each look-up of a JavaScript method makes a new proxy.
         self._native = self._ws.js_websocket
         self._native_send = self._native.send
-        self._inbox = Inbox(self._native, self._on_arrival)
-        self._inbox.arm()
+        self._incoming = Incoming(
+            self._queue,
+            max_queue=max_queue,
+            max_queue_bytes=max_queue_bytes,
+            on_overflow=on_overflow,
+            close=lambda: self._ws.close(OVERFLOW_CODE, OVERFLOW_REASON),
+        )
+        self._incoming.connect(self._native)
 
     @property
     def url(self) -> str:
@@ -73,6 +67,10 @@ class EventConnection(Connection):
     def buffered_amount(self) -> int:
         return self._ws.bufferedAmount
 
+    @property
+    def dropped(self) -> int:
+        return self._incoming.dropped
+
     async def drain(self) -> None:
         await self._wait_for_buffer(0)
 
@@ -84,10 +82,9 @@ class EventConnection(Connection):
 
     def _end(self, code: int, reason: str, was_clean: bool) -> None:
         if not self._closed.done():
-            self._queue.extend(self._inbox.take())
-            self._inbox.destroy()
+            self._incoming.disconnect()
             super()._end(code, reason, was_clean)
-            self._wake()
+            self._incoming.wake()
 
     def _start_close(self, code: int, reason: str) -> None:
         self._ws.close(code, reason)
@@ -106,11 +103,7 @@ class EventConnection(Connection):
 
     async def _wait_for_buffer(self, limit: int) -> None:
         """Waits until ``bufferedAmount`` is at most ``limit`` bytes."""
-        # No event tells it. As long as the number falls, it is looked at in each turn of the event
-        # loop, so that a fast peer never waits for us; while it stands still, ever more rarely.
-        # Nothing is looked at while nobody waits.
-        pause = 0.0
-        before = None
+        pauses = Pauses()
         while True:
             amount = self._ws.bufferedAmount
             if self._native.readyState != WebSocket.OPEN:
@@ -118,55 +111,10 @@ class EventConnection(Connection):
             if amount <= limit:
                 self._unsent_at_most = amount
                 return
-            fell = before is None or amount < before
-            pause = 0.0 if fell else min(_LONGEST_POLL, 2 * pause or 0.001)
-            before = amount
-            await asyncio.sleep(pause)
-
-    def _on_arrival(self, _: Any) -> None:
-        self._inbox.is_armed = False
-        if self._waiter is not None:
-            # It resumes in a later turn of the event loop, and finds what has come until then.
-            self._wake()
-        else:
-            self._loop.call_soon(self._hold)
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def _receive(self) -> None:
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+            await asyncio.sleep(pauses.next(amount))
 
     def _take(self) -> None:
-        if not self._closed.done():
-            self._queue.extend(self._inbox.take())
-            self._inbox.arm()
+        self._incoming.take()
 
-    def _hold(self) -> None:
-        """Takes what has arrived while nobody asked for it, up to the bounds."""
-        if self._waiter is not None:
-            return
-        queue = self._queue
-        before = len(queue)
-        self._take()
-        self._queue_bytes_at_most += sum(len(queue[index]) for index in range(before, len(queue)))
-        if len(queue) > self._max_queue or self._queue_bytes_at_most > self._max_queue_bytes:
-            self._bound_queue()
-
-    def _bound_queue(self) -> None:
-        queue = self._queue
-        size = sum(map(len, queue))
-        if len(queue) > self._max_queue or size > self._max_queue_bytes:
-            if self._on_overflow == "close":
-                self._ws.close(OVERFLOW_CODE, "receive queue full")
-            else:
-                drop = queue.popleft if self._on_overflow == "drop-oldest" else queue.pop
-                while len(queue) > self._max_queue or size > self._max_queue_bytes:
-                    size -= len(drop())
-                    self._dropped += 1
-        self._queue_bytes_at_most = size
+    async def _receive(self) -> None:
+        await self._incoming.wait()

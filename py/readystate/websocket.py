@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final, Generic, Literal, TypeVar, overload
 
 from ._ffi import (
@@ -22,15 +22,13 @@ from ._ffi import (
 from .blob import Blob
 from .event_target import Listeners, Signal
 from .events import CloseEvent, Event, MessageEvent
+from .handlers import call_handler
 
 __all__ = ["WebSocket"]
 
 E = TypeVar("E", bound=Event)
 
 _EVENT_CLASSES: Final[dict[str, type[Event]]] = {"message": MessageEvent, "close": CloseEvent}
-
-# The event loop refers to a task only weakly: this keeps those of coroutine handlers alive.
-_handler_tasks: Final[set[asyncio.Task[Any]]] = set()
 
 
 class _EventHandler(Generic[E]):
@@ -319,7 +317,7 @@ class WebSocket:
         event = _EVENT_CLASSES.get(type, Event)(js_event, self)
         try:
             for call in self._listeners.reached_by(type):
-                self._call(call, event)
+                call_handler(call, event, self._describe_failure)
                 if event._stopped:
                     break
         finally:
@@ -337,31 +335,8 @@ class WebSocket:
             self._native_listener = None
         self._listeners.clear()
 
-    def _call(self, call: Callable[[Event], object], event: Event) -> None:
-        try:
-            result = call(event)
-            if result is not None and asyncio.iscoroutine(result):
-                self._start(result, event)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self._report(error, event)
-
-    def _start(self, coroutine: Coroutine[Any, Any, Any], event: Event) -> None:
-        task = asyncio.ensure_future(coroutine)
-        _handler_tasks.add(task)
-
-        def done(task: asyncio.Task[Any]) -> None:
-            _handler_tasks.discard(task)
-            if not task.cancelled() and (error := task.exception()) is not None:
-                self._report(error, event)
-
-        task.add_done_callback(done)
-
-    def _report(self, error: BaseException, event: Event) -> None:
-        message = f"Exception in a listener for {event.type!r} of {self!r}"
-        context = {"message": message, "exception": error}
-        asyncio.get_event_loop().call_exception_handler(context)
+    def _describe_failure(self, event: Event) -> str:
+        return f"Exception in a listener for {event.type!r} of {self!r}"
 
     def __repr__(self) -> str:
         state = ("CONNECTING", "OPEN", "CLOSING", "CLOSED")[self.readyState]
