@@ -15,6 +15,9 @@
           +-- ConnectionClosedOK   as either side meant it to: 1000, 1001 or without a code
           +-- ConnectionClosedError  in any other way
      +-- ConcurrencyError          two tasks receive from one connection; also a RuntimeError
+     +-- QueueFull                 a queue has no room for a message, which was not accepted
+     +-- QueueClosed               a queue was closed; also a RuntimeError
+     +-- MessageDropped            a message that was accepted will not be confirmed
 
 What Web IDL calls a ``TypeError`` arrives as Python's :exc:`TypeError`.
 
@@ -37,7 +40,10 @@ __all__ = [
     "DOMSyntaxError",
     "InvalidAccessError",
     "InvalidStateError",
+    "MessageDropped",
     "OpenTimeout",
+    "QueueClosed",
+    "QueueFull",
     "QuotaExceededError",
     "SecurityError",
 ]
@@ -188,5 +194,46 @@ class ConnectionClosedError(ConnectionClosed):
     """It ended with another code, or was lost."""
 
 
+_OK_CODES = (1000, 1001, 1005)
+
+
+def connection_closed(code: int, reason: str, was_clean: bool) -> ConnectionClosed:
+    """The exception for a connection that has ended so."""
+    ok = was_clean and code in _OK_CODES
+    return (ConnectionClosedOK if ok else ConnectionClosedError)(code, reason, was_clean)
+
+
 class ConcurrencyError(RuntimeError):
     """A second task receives from a connection while one is waiting for a message."""
+
+
+class QueueFull(Exception):  # noqa: N818 - as in asyncio
+    """There is no room for the message. It was not accepted, and what waits goes on waiting."""
+
+    def __init__(self, pending: int, pending_bytes: int, size: int, *, may_wait: bool) -> None:
+        what = "await put(), which waits for room" if may_wait else "on_full='wait' and put()"
+        super().__init__(
+            f"no room for a message of {size:,} bytes: {pending:,} with {pending_bytes:,} bytes "
+            f"wait to be sent. Send it later, drop it, or use {what}"
+        )
+
+
+class QueueClosed(RuntimeError):  # noqa: N818
+    """The queue was closed and accepts no message any more."""
+
+    def __init__(self) -> None:
+        super().__init__("this queue was closed, by close(): a message needs another one")
+
+
+class MessageDropped(Exception):  # noqa: N818
+    """A message will not be sent, or not again, though it was not confirmed.
+
+    Attributes:
+        reason: Why; see :class:`Delivery`.
+        message: The message itself.
+    """
+
+    def __init__(self, reason: str, message: Any) -> None:
+        super().__init__(f"the message was dropped: {reason}")
+        self.reason = reason
+        self.message = message

@@ -1,0 +1,382 @@
+"""The bookkeeping of a queue of messages: what waits, what was sent, what is confirmed.
+
+Pure logic: it knows nothing of sockets, and is told what happens to them. ::
+
+    accept() --> waiting --take()--> unconfirmed --confirm...()--> CONFIRMED
+                 ^  |  \\            |  |
+                 |  |   +-- expire() |  +-- drop_all() ----------> DROPPED
+                 |  +-- overflow,    |
+                 |      clear()      |
+                 +-- connection_lost() ("resend": what is in doubt goes first again)
+
+Every message that is accepted ends in exactly one of CONFIRMED and DROPPED.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any, Literal, TypeAlias
+
+from .delivery import CONFIRMED, DROPPED, SENT, Delivery, DropReason, Evidence
+from .exceptions import QueueFull
+
+__all__ = ["InDoubt", "OnFull", "Outbox", "QueueStats"]
+
+OnFull: TypeAlias = Literal["raise", "wait", "drop-oldest", "drop-newest"]
+InDoubt: TypeAlias = Literal["resend", "drop"]
+
+_logger = logging.getLogger("readystate")
+
+
+@dataclasses.dataclass
+class QueueStats:
+    """What a queue has done so far.
+
+    ``accepted`` is the sum of ``confirmed``, ``dropped``, and what still waits or is unconfirmed.
+
+    Attributes:
+        accepted: The messages accepted.
+        sent: How often a message was handed to a native socket.
+        resent: How often of these it was not the first time.
+        confirmed: The messages confirmed.
+        dropped: The messages dropped, by reason.
+    """
+
+    accepted: int = 0
+    sent: int = 0
+    resent: int = 0
+    confirmed: int = 0
+    dropped: dict[DropReason, int] = dataclasses.field(default_factory=dict)
+
+
+class Outbox:
+    """The messages of one queue.
+
+    Args:
+        max_pending: How many messages may wait.
+        max_pending_bytes: How much may wait, in bytes.
+        on_full: What becomes of a message, or of the oldest one, beyond that.
+        in_doubt: What becomes of messages that were sent and not confirmed over a connection that
+            is lost.
+        max_unconfirmed: How many messages may be sent and not confirmed.
+        max_unconfirmed_bytes: How much of them, in bytes; one message may always be.
+        clock: Gives the time in seconds.
+
+    Raises:
+        ValueError: An argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_pending: int | None,
+        max_pending_bytes: int | None,
+        on_full: OnFull,
+        in_doubt: InDoubt,
+        max_unconfirmed: int,
+        max_unconfirmed_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if on_full not in ("raise", "wait", "drop-oldest", "drop-newest"):
+            raise ValueError(
+                f"on_full={on_full!r} must be 'raise', 'wait', 'drop-oldest' or 'drop-newest'"
+            )
+        if in_doubt not in ("resend", "drop"):
+            raise ValueError(f"in_doubt={in_doubt!r} must be 'resend' or 'drop'")
+        for name, bound, least in (
+            ("max_pending", max_pending, 0),
+            ("max_pending_bytes", max_pending_bytes, 0),
+            ("max_unconfirmed", max_unconfirmed, 1),
+            ("max_unconfirmed_bytes", max_unconfirmed_bytes, 1),
+        ):
+            if bound is not None and bound < least:
+                raise ValueError(f"{name}={bound!r} must be at least {least}")
+        self._max_pending = math.inf if max_pending is None else max_pending
+        self._max_pending_bytes = math.inf if max_pending_bytes is None else max_pending_bytes
+        self._on_full = on_full
+        self._in_doubt = in_doubt
+        self._max_unconfirmed = max_unconfirmed
+        self._max_unconfirmed_bytes = max_unconfirmed_bytes
+        self.clock = clock
+        self._waiting: deque[Delivery] = deque()
+        # Sent and not confirmed, in the order of sending; those with a key apart.
+        self._sent: deque[Delivery] = deque()
+        # From their first sending until they are over, also while they wait again.
+        self._by_key: dict[Hashable, deque[Delivery]] = {}
+        self._has_logged = False
+        self.stats = QueueStats()
+        self.pending_bytes = 0
+        self.unconfirmed = 0
+        self.unconfirmed_bytes = 0
+        self.next_expiry: float | None = None
+        """When the next message expires that waits; it may be earlier than that."""
+        self.sent = 0
+        """How many messages were sent over this connection."""
+        self.sent_bytes = 0
+        """How many bytes they had."""
+
+    @property
+    def pending(self) -> int:
+        """How many messages wait to be sent, or sent again."""
+        return len(self._waiting)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (delivery.message for delivery in tuple(self._waiting))
+
+    def is_full(self, size: int) -> bool:
+        """Whether a message of ``size`` bytes may not wait."""
+        return (
+            len(self._waiting) >= self._max_pending
+            or self.pending_bytes + size > self._max_pending_bytes
+        )
+
+    def is_clear(self, size: int) -> bool:
+        """Whether a message of ``size`` bytes would have to wait for no other."""
+        return not self._waiting and self._has_window(size)
+
+    @property
+    def is_window_half_full(self) -> bool:
+        """Whether it is time to ask for confirmations, so that sending need not pause."""
+        return (
+            self.unconfirmed * 2 >= self._max_unconfirmed
+            or self.unconfirmed_bytes * 2 >= self._max_unconfirmed_bytes
+        )
+
+    def accept(
+        self,
+        message: Any,
+        size: int,
+        *,
+        ttl: float | None = None,
+        key: Hashable = None,
+        at_once: bool = False,
+    ) -> Delivery:
+        """Takes a message in.
+
+        Args:
+            message: What is to be sent.
+            size: How long it is, in bytes.
+            ttl: How long it may wait, in seconds.
+            key: What an acknowledgement will call it; ``None`` for one without.
+            at_once: Whether it will be sent at once if nothing is before it, so that the bounds of
+                what waits do not matter then.
+
+        Raises:
+            QueueFull: There is no room.
+        """
+        delivery = Delivery(message, size)
+        if key is not None:
+            hash(key)  # or raise, before anything is changed
+            delivery._key = key
+        if not (at_once and self.is_clear(size)) and self.is_full(size):
+            self.expire()
+            if self.is_full(size) and not self._make_room(delivery):
+                return delivery
+        if ttl is not None:
+            delivery._expires = self.clock() + ttl
+            self._expect_expiry(delivery._expires)
+        self.stats.accepted += 1
+        self._waiting.append(delivery)
+        self.pending_bytes += size
+        return delivery
+
+    def accept_transient(self, message: Any, size: int, key: Hashable = None) -> Delivery:
+        """Takes in, as sent already, a message that is for this connection only."""
+        delivery = Delivery(message, size)
+        hash(key)
+        delivery._key = key
+        delivery._is_transient = True
+        self.stats.accepted += 1
+        self._start([delivery])
+        return delivery
+
+    def take(self) -> list[Delivery]:
+        """What is to be sent now, in this order; it counts as sent."""
+        if self.next_expiry is not None:
+            self.expire()
+        waiting = self._waiting
+        if (
+            self.unconfirmed + len(waiting) <= self._max_unconfirmed
+            and self.unconfirmed_bytes + self.pending_bytes <= self._max_unconfirmed_bytes
+        ):
+            batch = list(waiting)
+            waiting.clear()
+            self.pending_bytes = 0
+            self._start(batch)
+            return batch
+        batch = []
+        while waiting and self._has_window(waiting[0].size):
+            delivery = waiting.popleft()
+            self.pending_bytes -= delivery.size
+            self._start([delivery])
+            batch.append(delivery)
+        return batch
+
+    def confirm_bytes(self, count: int) -> None:
+        """The first ``count`` bytes of this connection have left the page."""
+        sent = self._sent
+        while sent and sent[0]._end <= count:
+            self._confirm(sent.popleft(), "left the page")
+
+    def confirm_before(self, index: int, evidence: Evidence) -> None:
+        """The other side has the first ``index`` messages of this connection.
+
+        Those with a key are still to be acknowledged.
+        """
+        sent = self._sent
+        while sent and sent[0]._index < index:
+            self._confirm(sent.popleft(), evidence)
+
+    def confirm_keys(self, keys: Iterable[Hashable]) -> None:
+        """The other side has acknowledged messages with these keys, the oldest of each.
+
+        It then has all that was sent before them, of which those without a key are confirmed too.
+        """
+        newest = 0
+        for key in keys:
+            deliveries = self._by_key.get(key)
+            if deliveries is None:
+                continue
+            delivery = deliveries.popleft()
+            if not deliveries:
+                del self._by_key[key]
+            if delivery._index < 0:
+                # It was in doubt, and was to be sent again.
+                self._waiting.remove(delivery)
+                self.pending_bytes -= delivery.size
+                self.unconfirmed += 1
+                self.unconfirmed_bytes += delivery.size
+            else:
+                newest = max(newest, delivery._index)
+            self._confirm(delivery, "acknowledged")
+        self.confirm_before(newest, "acknowledged")
+
+    def connection_lost(self) -> None:
+        """What was sent over it and is not confirmed is in doubt."""
+        keyed = (d for deliveries in self._by_key.values() for d in deliveries if d._index >= 0)
+        lost = sorted(itertools.chain(self._sent, keyed), key=lambda delivery: delivery._index)
+        self._sent.clear()
+        self.unconfirmed = self.unconfirmed_bytes = self.sent = self.sent_bytes = 0
+        again = []
+        for delivery in lost:
+            delivery._index = -1
+            if delivery._is_transient:
+                self._drop(delivery, "connection lost")
+            elif self._in_doubt == "drop":
+                self._drop(delivery, "in doubt")
+            else:
+                again.append(delivery)
+                self.pending_bytes += delivery.size
+                if delivery._expires is not None:
+                    self._expect_expiry(delivery._expires)
+        self._waiting.extendleft(reversed(again))
+
+    def expire(self) -> None:
+        """Drops what has waited for longer than it may."""
+        now = self.clock()
+        if self.next_expiry is None or now < self.next_expiry:
+            return
+        self.next_expiry = None
+        waiting: deque[Delivery] = deque()
+        for delivery in self._waiting:
+            if delivery._expires is None:
+                waiting.append(delivery)
+            elif delivery._expires <= now:
+                self.pending_bytes -= delivery.size
+                self._drop(delivery, "expired")
+            else:
+                waiting.append(delivery)
+                self._expect_expiry(delivery._expires)
+        self._waiting = waiting
+
+    def clear(self, reason: DropReason) -> int:
+        """Drops all that waits, and says how many messages that were."""
+        waiting, self._waiting = self._waiting, deque()
+        self.pending_bytes = 0
+        for delivery in waiting:
+            self._drop(delivery, reason)
+        return len(waiting)
+
+    def _expect_expiry(self, expires: float) -> None:
+        if self.next_expiry is None or expires < self.next_expiry:
+            self.next_expiry = expires
+
+    def _has_window(self, size: int) -> bool:
+        return self.unconfirmed == 0 or (
+            self.unconfirmed < self._max_unconfirmed
+            and self.unconfirmed_bytes + size <= self._max_unconfirmed_bytes
+        )
+
+    def _make_room(self, delivery: Delivery) -> bool:
+        """Whether there is room for ``delivery`` then; if not, it has been dropped.
+
+        Raises:
+            QueueFull: The caller is to know.
+        """
+        if self._on_full in ("raise", "wait"):
+            raise QueueFull(
+                self.pending, self.pending_bytes, delivery.size, may_wait=self._on_full == "wait"
+            )
+        if self._on_full == "drop-oldest" and delivery.size <= self._max_pending_bytes:
+            while self._waiting and self.is_full(delivery.size):
+                oldest = self._waiting.popleft()
+                self.pending_bytes -= oldest.size
+                self._drop(oldest, "overflow")
+            if not self.is_full(delivery.size):
+                return True
+        self.stats.accepted += 1
+        self._drop(delivery, "overflow")
+        return False
+
+    def _start(self, batch: Iterable[Delivery]) -> None:
+        """``batch`` is being sent, after all that was."""
+        index, end = self.sent, self.sent_bytes
+        resent = 0
+        for delivery in batch:
+            if delivery.state is SENT:
+                resent += 1
+            else:
+                delivery.state = SENT
+                if delivery._key is not None:
+                    self._by_key.setdefault(delivery._key, deque()).append(delivery)
+            delivery._index = index
+            index += 1
+            end += delivery.size
+            delivery._end = end
+            if delivery._key is None:
+                self._sent.append(delivery)
+        count = index - self.sent
+        self.stats.sent += count
+        self.stats.resent += resent
+        self.unconfirmed += count
+        self.unconfirmed_bytes += end - self.sent_bytes
+        self.sent, self.sent_bytes = index, end
+
+    def _confirm(self, delivery: Delivery, evidence: Evidence) -> None:
+        self.unconfirmed -= 1
+        self.unconfirmed_bytes -= delivery.size
+        self.stats.confirmed += 1
+        delivery._finish(CONFIRMED, evidence)
+
+    def _drop(self, delivery: Delivery, reason: DropReason) -> None:
+        if delivery.state is SENT and delivery._key is not None:
+            deliveries = self._by_key[delivery._key]
+            deliveries.remove(delivery)
+            if not deliveries:
+                del self._by_key[delivery._key]
+        self.stats.dropped[reason] = self.stats.dropped.get(reason, 0) + 1
+        if not (self._has_logged or delivery._waiters or reason in ("aborted", "cleared")):
+            self._has_logged = True
+            _logger.warning(
+                "a message of %d bytes was dropped (%s), and nobody awaits its Delivery; "
+                "further ones are only counted, in stats.dropped",
+                delivery.size,
+                reason,
+            )
+        delivery._finish(DROPPED, reason)
