@@ -4,6 +4,7 @@ from .backoff import Backoff
 from .blob import Blob
 from .client import connect
 from .connection import Connection
+from .delivery import Delivery, DeliveryState
 from .events import CloseEvent, Event, MessageEvent
 from .exceptions import (
     ConcurrencyError,
@@ -15,13 +16,21 @@ from .exceptions import (
     DOMSyntaxError,
     InvalidAccessError,
     InvalidStateError,
+    MessageDropped,
     OpenTimeout,
+    QueueClosed,
+    QueueFull,
     QuotaExceededError,
     SecurityError,
 )
+from .heartbeat import Acks, Heartbeat
+from .outbox import QueueStats
+from .queued_websocket import QueuedWebSocket, State, StateChange, Stats
+from .send_queue import SendQueue
 from .websocket import WebSocket
 
 __all__ = [
+    "Acks",
     "Backoff",
     "Blob",
     "CloseEvent",
@@ -33,13 +42,25 @@ __all__ = [
     "ConnectionFailed",
     "DOMException",
     "DOMSyntaxError",
+    "Delivery",
+    "DeliveryState",
     "Event",
+    "Heartbeat",
     "InvalidAccessError",
     "InvalidStateError",
+    "MessageDropped",
     "MessageEvent",
     "OpenTimeout",
+    "QueueClosed",
+    "QueueFull",
+    "QueueStats",
+    "QueuedWebSocket",
     "QuotaExceededError",
     "SecurityError",
+    "SendQueue",
+    "State",
+    "StateChange",
+    "Stats",
     "WebSocket",
     "connect",
 ]

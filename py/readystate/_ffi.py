@@ -18,13 +18,17 @@ __all__ = [
     "JsException",
     "JsProxy",
     "NativeListener",
+    "Outlet",
+    "PageEvents",
     "ReadAhead",
     "byte_length",
     "describe",
+    "frozen",
     "has_websocket_stream",
     "is_blob",
     "is_buffer",
     "is_null",
+    "new_close_event",
     "new_stream",
     "new_websocket",
     "options",
@@ -48,6 +52,8 @@ except ImportError:
 
 
 _LARGE = 2**16
+_SEPARATOR = "\0"
+_FEW = 16
 
 
 def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
@@ -203,6 +209,34 @@ def _copied(view: memoryview) -> Any:
     return array
 
 
+def frozen(data: Any) -> tuple[Any, int]:
+    """``data`` as a message that nobody can change any more, and its length in bytes.
+
+    Binary becomes ``bytes``, a JavaScript ``Blob`` stays as it is; text is counted in UTF-8.
+
+    Raises:
+        TypeError: ``data`` is neither text nor binary.
+    """
+    if isinstance(data, str):
+        return data, len(data) if data.isascii() else _utf8_length(data)
+    if isinstance(data, bytes):
+        return data, len(data)
+    if (view := _view(data)) is not None:
+        return view.tobytes(), view.nbytes
+    message = to_sendable(data)
+    if not is_blob(message):
+        message = message.to_bytes()
+    return message, byte_length(message)
+
+
+def _utf8_length(text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        # As browsers do: pairs of surrogates are joined, and single ones become U+FFFD.
+        return len(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode())
+
+
 def byte_length(data: Any) -> int:
     """How long text (in characters), binary, or a JavaScript buffer or ``Blob`` is, in bytes."""
     # isinstance() is slow for JavaScript's types: the frequent ones come first.
@@ -240,6 +274,50 @@ def describe(value: Any) -> str:
     return type(value).__name__
 
 
+class Outlet:
+    """Sends messages to one native socket: one, or a batch of text without a call for each."""
+
+    __slots__ = ("_send", "native")
+
+    def __init__(self, native: Any) -> None:
+        self.native = native
+        # Named once: each look-up of a JavaScript method makes a new proxy.
+        self._send = native.send
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the socket is OPEN: only then does it send."""
+        return bool(self.native.readyState == 1)
+
+    def send(self, message: Any) -> None:
+        """Sends a message.
+
+        Raises:
+            JsException: What ``send()`` throws.
+        """
+        send(self._send, message)
+
+    def send_all(self, messages: list[Any]) -> None:
+        """Sends messages in this order.
+
+        Raises:
+            JsException: What ``send()`` throws; some of the messages may have been sent.
+        """
+        if len(messages) >= _FEW:
+            try:
+                joined = _SEPARATOR.join(messages)
+            except TypeError:  # There is binary data.
+                pass
+            else:
+                if joined.count(_SEPARATOR) == len(messages) - 1:
+                    # One long string crosses several times faster than many short ones.
+                    parts = js.String.prototype.split.call(joined, _SEPARATOR)
+                    parts.forEach(self._send, self.native)
+                    return
+        for message in messages:
+            send(self._send, message)
+
+
 class NativeListener:
     """One Python function that listens to events of one JavaScript ``EventTarget``.
 
@@ -273,9 +351,54 @@ class NativeListener:
         self._proxy.destroy()
 
 
-_SEPARATOR = "\0"
+class PageEvents:
+    """Has a function called when the network, or the page itself, goes away or comes back.
+
+    The function is given the type of the event, where the runtime has such events: ``"online"``,
+    ``"offline"``, ``"resume"`` (of a frozen page), ``"pageshow"`` (from the back/forward cache).
+    """
+
+    __slots__ = ("_function", "_listeners")
+
+    def __init__(self, function: Callable[[str], None]) -> None:
+        self._function = function
+        self._listeners = []
+        for target, types in (
+            (js.globalThis, ("online", "offline", "pageshow")),
+            (getattr(js, "document", None), ("resume",)),
+        ):
+            if hasattr(target, "addEventListener"):
+                listener = NativeListener(target, self._on_event)
+                self._listeners.append(listener)
+                for type in types:
+                    listener.listen(type)
+
+    @property
+    def is_online(self) -> bool:
+        """Whether there may be a network; ``False`` is certain."""
+        return bool(getattr(getattr(js, "navigator", None), "onLine", True))
+
+    def _on_event(self, event: Any) -> None:
+        # Every page is shown once that did not come from the cache.
+        if event.type != "pageshow" or event.persisted:
+            self._function(str(event.type))
+
+    def destroy(self) -> None:
+        """Ceases to listen. Not to be called from the function."""
+        for listener in self._listeners:
+            listener.destroy()
+
+
+def new_close_event(code: int, reason: str, was_clean: bool) -> Any:
+    """A JavaScript ``CloseEvent`` for an end of which the browser has not told."""
+    how = options(code=code, reason=reason, wasClean=was_clean)
+    if hasattr(js, "CloseEvent"):
+        return js.CloseEvent.new("close", how)
+    how.type = "close"
+    return how
+
+
 _BUFFER_AS_TEXT = "[object ArrayBuffer]"
-_FEW = 16
 
 
 class Inbox:

@@ -1,0 +1,121 @@
+"""The queue pattern over any ``WebSocket``: :class:`SendQueue`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ._ffi import NativeListener
+from .exceptions import QueueClosed
+from .outbox import InDoubt, OnFull
+from .sender import Sender
+from .websocket import WebSocket
+
+__all__ = ["SendQueue"]
+
+
+class SendQueue(Sender):
+    """Accepts messages in any state of a socket, and sends them in order when it is open. ::
+
+        ws = WebSocket("wss://example.org/feed")
+        queue = SendQueue(ws)
+        queue.send("any time")
+
+    It says of each message what became of it (:class:`Delivery`). Here "confirmed" means no more
+    than that it has left the page. What had not when the socket was closed, or lost, goes on over
+    the next one (:meth:`attach`); :class:`QueuedWebSocket` sees to that by itself.
+
+    Args:
+        ws: A :class:`WebSocket`, or a native one; ``None``: none yet.
+        max_pending: How many messages may wait; ``None`` is without a limit.
+        max_pending_bytes: How much may wait, in bytes; ``None`` is without a limit.
+        on_full: What happens beyond that: ``"raise"`` raises :exc:`QueueFull`; ``"wait"`` has
+            :meth:`put` wait for room (:meth:`send`, which cannot wait, raises); ``"drop-oldest"``
+            and ``"drop-newest"`` drop messages.
+        ttl: How long a message may wait, in seconds; then it is dropped.
+        in_doubt: What becomes of a message whose socket was lost before it was confirmed:
+            ``"resend"`` sends it again, before all others; ``"drop"`` drops it.
+        max_unconfirmed: How many messages are handed to the browser that have not left yet.
+        max_unconfirmed_bytes: How much of them, in bytes; one message may always be.
+
+    Raises:
+        ValueError: An argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        ws: WebSocket | Any | None = None,
+        *,
+        max_pending: int | None = 2**16,
+        max_pending_bytes: int | None = 2**26,
+        on_full: OnFull = "raise",
+        ttl: float | None = None,
+        in_doubt: InDoubt = "resend",
+        max_unconfirmed: int = 2**14,
+        max_unconfirmed_bytes: int = 2**24,
+    ) -> None:
+        super().__init__(
+            max_pending=max_pending,
+            max_pending_bytes=max_pending_bytes,
+            on_full=on_full,
+            ttl=ttl,
+            in_doubt=in_doubt,
+            max_unconfirmed=max_unconfirmed,
+            max_unconfirmed_bytes=max_unconfirmed_bytes,
+        )
+        self._is_closed = False
+        self._listener: NativeListener | None = None
+        if ws is not None:
+            self.attach(ws)
+
+    def attach(self, ws: WebSocket | Any) -> None:
+        """Goes on over another socket, in whatever state that is; it lets go of the one before.
+
+        What that one has not confirmed is in doubt, and goes first, or is dropped.
+        """
+        self.detach()
+        native = ws.js_websocket if isinstance(ws, WebSocket) else ws
+        if native.readyState == WebSocket.CLOSED:
+            return
+        self._listener = NativeListener(native, self._on_event)
+        self._listener.listen("open")
+        self._listener.listen("close")
+        self._connect(native)
+
+    def detach(self) -> None:
+        """Lets go of the socket, which stays as it is; messages wait for the next one."""
+        if self._listener is not None:
+            self._listener.destroy()
+            self._listener = None
+            self._disconnect()
+
+    def close(self) -> None:
+        """Accepts no more messages, drops those that wait, and leaves the socket as it is.
+
+        What was sent already can still be confirmed.
+        """
+        self._is_closed = True
+        self._outbox.clear("closed")
+        self._changed()
+
+    def _check_accepting(self) -> None:
+        if self._is_closed:
+            raise QueueClosed
+
+    def _on_event(self, event: Any) -> None:
+        if event.type == "open":
+            self._flush()
+            return
+        if event.wasClean and self._outlet is not None:
+            # All that was sent before the closing handshake has left, unless the browser says not.
+            self._confirm_left(self._outlet)
+        # The proxy is not to be destroyed from within the function that it stands for.
+        if self._listener is not None:
+            asyncio.get_running_loop().call_soon(self._listener.destroy)
+            self._listener = None
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        super()._disconnect()
+        if self._is_closed:
+            self._outbox.clear("closed")

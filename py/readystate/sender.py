@@ -1,0 +1,262 @@
+"""Sending from a queue: what :class:`SendQueue` and :class:`QueuedWebSocket` have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+from ._ffi import JsException, Outlet, frozen, python_error
+from .blob import Blob
+from .delivery import Delivery
+from .handlers import report
+from .outbox import InDoubt, OnFull, Outbox, QueueStats
+from .pauses import Pauses
+
+__all__ = ["Sender"]
+
+_EXPIRY_STEP = 0.05
+"""How exactly a time-to-live is kept, in seconds, while nothing is sent."""
+
+
+class Sender:
+    """A queue of messages, and the native socket over which they go, if there is one."""
+
+    def __init__(
+        self,
+        *,
+        max_pending: int | None,
+        max_pending_bytes: int | None,
+        on_full: OnFull,
+        ttl: float | None,
+        in_doubt: InDoubt,
+        max_unconfirmed: int,
+        max_unconfirmed_bytes: int,
+    ) -> None:
+        self._ttl = _checked_ttl(ttl)
+        self._on_full = on_full
+        self._outbox = Outbox(
+            max_pending=max_pending,
+            max_pending_bytes=max_pending_bytes,
+            on_full=on_full,
+            in_doubt=in_doubt,
+            max_unconfirmed=max_unconfirmed,
+            max_unconfirmed_bytes=max_unconfirmed_bytes,
+        )
+        self._outlet: Outlet | None = None
+        # Whether the socket is open, but not for what waits.
+        self._is_held = False
+        # What an acknowledgement will call a message.
+        self._key_of: Callable[[Any], Hashable] | None = None
+        # Whether nothing better confirms a message than that it has left the page.
+        self._confirms_by_buffer = True
+        self._pauses = Pauses()
+        self._look_timer: asyncio.Handle | None = None
+        self._expiry_timer: asyncio.TimerHandle | None = None
+        self._change_waiters: list[asyncio.Future[None]] = []
+        self._put_lock = asyncio.Lock()
+
+    @property
+    def pending(self) -> int:
+        """How many messages wait to be sent, or to be sent again."""
+        return self._outbox.pending
+
+    @property
+    def pending_bytes(self) -> int:
+        """How many bytes these have."""
+        return self._outbox.pending_bytes
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many messages were sent over this connection and are not confirmed yet."""
+        return self._outbox.unconfirmed
+
+    @property
+    def stats(self) -> QueueStats:
+        """What has been done so far; a copy."""
+        return copy.deepcopy(self._outbox.stats)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The messages that wait, in the order in which they will be sent."""
+        return iter(self._outbox)
+
+    def send(self, data: Any, *, ttl: float | None = None) -> Delivery:
+        """Accepts a message, in any state of the connection, and sends it when that is open.
+
+        When it is open, and nothing waits, that is now. Order is kept.
+
+        Args:
+            data: What :meth:`WebSocket.send` takes. Binary data that may change is copied.
+            ttl: How long it may wait, in seconds; by default as long as the queue says.
+
+        Raises:
+            QueueFull: As many messages wait as may, and ``on_full`` is "raise" or "wait".
+            TypeError: ``data`` is neither text nor binary.
+            ValueError: ``ttl`` is negative.
+        """
+        self._check_accepting()
+        message, size = frozen(data.js_blob if isinstance(data, Blob) else data)
+        is_open = self._can_send
+        delivery = self._outbox.accept(
+            message,
+            size,
+            ttl=self._ttl if ttl is None else _checked_ttl(ttl),
+            key=self._key_of(message) if self._key_of is not None else None,
+            at_once=is_open,
+        )
+        if is_open:
+            self._flush()
+        if delivery._expires is not None:
+            self._watch_expiry()
+        return delivery
+
+    async def put(self, data: Any, *, ttl: float | None = None) -> Delivery:
+        """Accepts a message as :meth:`send` does; with ``on_full="wait"`` it waits for room first.
+
+        Cancelled while it waits, it has accepted nothing.
+
+        Raises:
+            QueueFull: As many messages wait as may, and ``on_full`` is "raise".
+            TypeError: ``data`` is neither text nor binary.
+            ValueError: ``ttl`` is negative.
+        """
+        if self._on_full != "wait":
+            return self.send(data, ttl=ttl)
+        message, size = frozen(data.js_blob if isinstance(data, Blob) else data)
+        # One task after the other, so that the order is theirs.
+        async with self._put_lock:
+            while not self._has_room(size):
+                await self._change()
+                self._check_accepting()
+            return self.send(message, ttl=ttl)
+
+    async def drain(self) -> None:
+        """Waits until no message waits or is in doubt: each is confirmed, or was dropped."""
+        while self._outbox.pending or self._outbox.unconfirmed:
+            await self._change()
+
+    def clear(self) -> int:
+        """Drops all that waits, and says how many messages that were."""
+        count = self._outbox.clear("cleared")
+        self._changed()
+        return count
+
+    def _check_accepting(self) -> None:
+        """Raises if no message is accepted any more."""
+
+    @property
+    def _can_send(self) -> bool:
+        return self._outlet is not None and not self._is_held and self._outlet.is_open
+
+    def _has_room(self, size: int) -> bool:
+        outbox = self._outbox
+        if not outbox.is_full(size):
+            return True
+        return outbox.is_clear(size) and self._can_send
+
+    def _connect(self, native: Any, *, hold: bool = False) -> None:
+        """Goes on over this socket; it may be CONNECTING still, and then needs a flush on open.
+
+        With ``hold`` it is first for messages of its own.
+        """
+        self._outlet = Outlet(native)
+        self._pauses = Pauses()
+        self._is_held = hold
+        self._flush()
+
+    def _release(self) -> None:
+        """What waits may go over the socket that was held."""
+        self._is_held = False
+        self._flush()
+
+    def _send_transient(self, data: Any) -> Delivery:
+        """Sends a message that is for this connection only, before all that waits."""
+        message, size = frozen(data.js_blob if isinstance(data, Blob) else data)
+        key = self._key_of(message) if self._key_of is not None else None
+        delivery = self._outbox.accept_transient(message, size, key)
+        if self._outlet is not None:
+            self._transmit(self._outlet, [message])
+        return delivery
+
+    def _disconnect(self) -> None:
+        """The socket does not send any more: what is not confirmed is in doubt."""
+        self._outlet = None
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+            self._look_timer = None
+        self._outbox.connection_lost()
+        self._watch_expiry()
+        self._changed()
+
+    def _flush(self) -> None:
+        """Sends what waits, as far as there is a socket that is open, and room in the window."""
+        outlet = self._outlet
+        if outlet is not None and not self._is_held and outlet.is_open:
+            batch = self._outbox.take()
+            if batch:
+                self._transmit(outlet, [delivery.message for delivery in batch])
+            self._changed()
+
+    def _transmit(self, outlet: Outlet, messages: list[Any]) -> None:
+        try:
+            if len(messages) == 1:
+                outlet.send(messages[0])
+            else:
+                outlet.send_all(messages)
+        except JsException as error:
+            # An open socket takes every message, unless the browser has no room for it. Which ones
+            # it has taken is in doubt, and the connection tells no more.
+            outlet.native.close()
+            report(f"The browser refused to send, so {self!r} has closed", python_error(error))
+        if self._confirms_by_buffer and self._look_timer is None:
+            self._look_timer = asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        """Confirms what has left the page, and looks again while there is more."""
+        self._look_timer = None
+        outlet, outbox = self._outlet, self._outbox
+        if outlet is None or not outlet.is_open:
+            return  # What the buffer of a lost connection says is no evidence of anything.
+        buffered = self._confirm_left(outlet)
+        self._flush()
+        if outbox.unconfirmed and self._look_timer is None:
+            loop = asyncio.get_running_loop()
+            self._look_timer = loop.call_later(self._pauses.next(buffered), self._look)
+
+    def _confirm_left(self, outlet: Outlet) -> int:
+        """Confirms what has left the page; returns how many bytes have not."""
+        buffered = int(outlet.native.bufferedAmount)
+        self._outbox.confirm_bytes(self._outbox.sent_bytes - buffered)
+        return buffered
+
+    def _watch_expiry(self) -> None:
+        expiry = self._outbox.next_expiry
+        if expiry is not None and self._outbox.pending and self._expiry_timer is None:
+            delay = max(expiry - self._outbox.clock(), _EXPIRY_STEP)
+            self._expiry_timer = asyncio.get_running_loop().call_later(delay, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry_timer = None
+        self._outbox.expire()
+        self._watch_expiry()
+        self._changed()
+
+    def _change(self) -> asyncio.Future[None]:
+        """Done when something has been sent, confirmed or dropped."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._change_waiters.append(waiter)
+        return waiter
+
+    def _changed(self) -> None:
+        if self._change_waiters:
+            waiters, self._change_waiters = self._change_waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+
+def _checked_ttl(ttl: float | None) -> float | None:
+    if ttl is not None and not ttl >= 0:
+        raise ValueError(f"ttl={ttl!r} must be a number of seconds, not negative")
+    return ttl
