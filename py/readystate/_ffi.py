@@ -36,6 +36,7 @@ __all__ = [
     "send",
     "tag",
     "to_sendable",
+    "websocket_constructor",
 ]
 
 try:
@@ -64,7 +65,7 @@ def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
         TypeError: ``url`` or ``protocols`` is not of a type that the constructor takes.
         JsException: What the constructor throws.
     """
-    constructor = _websocket_constructor()
+    constructor = websocket_constructor()
     url, protocols = _arguments(url, protocols)
     return constructor.new(url) if protocols is None else constructor.new(url, protocols)
 
@@ -107,7 +108,12 @@ def options(**values: Any) -> Any:
     return to_js(values, dict_converter=js.Object.fromEntries)
 
 
-def _websocket_constructor() -> Any:
+def websocket_constructor() -> Any:
+    """JavaScript's ``WebSocket``.
+
+    Raises:
+        RuntimeError: There is no JavaScript here, or it has no ``WebSocket``.
+    """
     if js is None:
         raise RuntimeError(
             "readystate runs in Pyodide, in a browser or another JavaScript runtime, and wraps its "

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from ._ffi import JsProxy, PageEvents, new_close_event
+from ._ffi import JsProxy, PageEvents, new_close_event, websocket_constructor
 from .backoff import Backoff
 from .delivery import Delivery, DropReason
 from .events import CloseEvent, Event
@@ -220,6 +220,7 @@ class QueuedWebSocket(Sender, Receiver):
 
     Raises:
         ValueError: An argument makes no sense.
+        RuntimeError: There is no JavaScript here, or it has no ``WebSocket``.
     """
 
     def __init__(
@@ -248,6 +249,7 @@ class QueuedWebSocket(Sender, Receiver):
         max_queue_bytes: int | None = 2**26,
         on_overflow: Overflow = "drop-oldest",
     ) -> None:
+        websocket_constructor()  # or raise, before anything is queued
         Sender.__init__(
             self,
             max_pending=max_pending,
@@ -361,7 +363,7 @@ class QueuedWebSocket(Sender, Receiver):
                 then, and what waits goes on waiting.
             SecurityError: The browser forbids the connection.
             TypeError: ``url`` or ``protocols`` is of a type that it cannot be.
-            RuntimeError: It was started already; or there is no ``WebSocket`` here.
+            RuntimeError: It was started already.
         """
         if self._task is not None:
             raise RuntimeError("start() was called before: to start anew, make a new object")

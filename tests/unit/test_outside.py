@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
 import readystate
-from readystate import WebSocket
+from readystate import QueuedWebSocket, WebSocket
 
 
-def test_constructing_says_where_it_runs() -> None:
+@pytest.mark.parametrize("constructor", [WebSocket, QueuedWebSocket])
+def test_constructing_says_where_it_runs(constructor: Callable[[str], object]) -> None:
     with pytest.raises(RuntimeError, match="runs in Pyodide") as caught:
-        WebSocket("ws://127.0.0.1/")
+        constructor("ws://127.0.0.1/")
     assert sys.platform in str(caught.value)
 
 
@@ -34,7 +36,7 @@ def test_all_that_is_public_is_exported_and_documented() -> None:
 
 def test_importing_it_imports_little() -> None:
     """A page waits for each module: what the standard library has of the network stays out."""
-    code = "import readystate, sys; print(*sys.modules)"
+    code = "from readystate import *; import sys; print(*sys.modules)"
     output = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=True, text=True
     )
