@@ -20,7 +20,8 @@ endpoints:
   /ws/echo         returns each message          /ws/sink    counts what it receives
   /ws/close        closes with any code          /ws/refuse  answers with an HTTP error
   /ws/drop         resets the TCP connection     /ws/stall   neither reads nor writes
-  /ws/flood        sends many messages           /journal/ID what connections with id=ID received
+  /ws/flood        sends many messages           /ws/peer    acknowledges, and fails as told
+  /journal/ID      what connections with id=ID received
 Their queries are in server/README.md.
 """
 
@@ -56,6 +57,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
     add("--port", type=whole(0, 65535), default=8000, help="0: any free one (%(default)s)")
     add("--open", action="store_true", help="open the first page in the browser")
+    add("--no-prepare", action="store_true", help="fetch and build nothing, serve what is there")
     add(
         "--allow-origin",
         type=origin,
@@ -133,7 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        prepare()
+        if not options.no_prepare:
+            prepare()
         return serve(options)
     except KeyboardInterrupt:
         return 0

@@ -10,13 +10,12 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from server.access import origin_check
-from server.endpoints import ENDPOINTS
+from server.endpoints import ENDPOINTS, MAX_DELAY
 from server.journal import Journal
 from server.peer import Peer
 from server.query import Query, refuse
 from server.static import StaticFiles
 
-MAX_DELAY = 60
 MAX_ID = 200
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
 HEADERS = {
@@ -63,9 +62,7 @@ class WebSockets:
         peer = self._meet(request, query)
         self._peers.add(peer)
         try:
-            if delay:
-                await asyncio.wait([peer.wire.lost], timeout=delay)
-            if not peer.wire.lost.done():
+            if await peer.hold(delay):
                 with contextlib.suppress(ConnectionError):  # the client goes whenever it likes
                     await behaviour(peer)
             return peer.response

@@ -9,11 +9,14 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 
 from server import frames
+from server.acknowledgements import Acknowledgements
 from server.peer import Peer, size_of
 from server.query import Query, refuse
 
 Behaviour = Callable[[Peer], Awaitable[None]]
 
+MAX_DELAY = 60
+"""Seconds that an answer may be held back."""
 MAX_COUNT = 10_000_000
 MAX_SIZE = 64 * 2**20
 MAX_FLOOD = 4 * 2**30
@@ -47,12 +50,7 @@ def refuse_upgrade(query: Query) -> Behaviour:
 def close(query: Query) -> Behaviour:
     """Echo some messages, then close."""
     after = query.integer("after", 0, 0, MAX_COUNT)
-    code = query.optional_integer("code", 0, 0xFFFF)
-    reason = query.text("reason") or ""
-    if len(reason.encode()) > MAX_REASON:
-        raise refuse("reason", reason, f"at most {MAX_REASON} bytes")
-    if reason and code is None:
-        raise refuse("reason", reason, "a code with it")
+    close_as_asked = closing(query)
 
     async def run(peer: Peer) -> None:
         await peer.accept()
@@ -61,6 +59,21 @@ def close(query: Query) -> Behaviour:
             if message is None:
                 return
             await peer.send(message)
+        await close_as_asked(peer)
+
+    return run
+
+
+def closing(query: Query) -> Behaviour:
+    """Close an open connection with the query's code and reason."""
+    code = query.optional_integer("code", 0, 0xFFFF)
+    reason = query.text("reason") or ""
+    if len(reason.encode()) > MAX_REASON:
+        raise refuse("reason", reason, f"at most {MAX_REASON} bytes")
+    if reason and code is None:
+        raise refuse("reason", reason, "a code with it")
+
+    async def run(peer: Peer) -> None:
         await peer.close(code, reason)
 
     return run
@@ -70,18 +83,35 @@ def drop(query: Query) -> Behaviour:
     """Reset TCP without a close frame, or instead of a handshake."""
     when = query.choice("when", "open", "handshake")
     after = query.integer("after", 0, 0, MAX_COUNT)
+    reset = resetting(after)
 
     async def run(peer: Peer) -> None:
-        if when == "open":
-            await peer.accept()
-            if not after:
-                await peer.settle()  # some browsers would not see the handshake for the reset
-            for _ in range(after):
-                if await peer.receive() is None:
-                    return
+        if when == "handshake":
+            await abort(peer)
+            return
+        await peer.accept()
+        for _ in range(after):
+            if await peer.receive() is None:
+                return
+        await reset(peer)
+
+    return run
+
+
+def resetting(after: int) -> Behaviour:
+    """Reset TCP, once the client is open: `after` messages from it show that it is."""
+
+    async def run(peer: Peer) -> None:
+        if not after:
+            await peer.settle()  # some browsers would not see the handshake for the reset
         peer.wire.abort()
 
     return run
+
+
+async def abort(peer: Peer) -> None:
+    """Reset TCP at once."""
+    peer.wire.abort()
 
 
 def flood(query: Query) -> Behaviour:
@@ -167,8 +197,54 @@ def stall(_: Query) -> Behaviour:
     return run
 
 
+def application(query: Query) -> Behaviour:
+    """Acknowledge messages, answer heartbeats, and fail on purpose."""
+    ack = query.flag("ack")
+    ping = query.text("ping")
+    after = query.integer("after", 0, 0, MAX_COUNT)
+    times = query.integer("times", 0, 0, MAX_COUNT)
+    wait = query.seconds("wait", 1, MAX_DELAY)
+    if ping == "":
+        raise refuse("ping", ping, "a word")
+    if times and query.text("id") is None:
+        raise refuse("times", str(times), "an id with it")
+    instead: dict[str, Behaviour] = {"refuse": refuse_upgrade(query), "abort": abort}
+    faults: dict[str, Behaviour] = {
+        "drop": resetting(after),
+        "close": closing(query),
+        "stall": lambda peer: peer.wire.ignore(),
+        "deaf": lambda peer: peer.wire.swallow(),
+    }
+    wanted = query.choice("fault", "none", "slow", *instead, *faults)
+
+    async def run(peer: Peer) -> None:
+        fault = wanted if not times or peer.number < times else "none"
+        if fault in instead:
+            await instead[fault](peer)
+            return
+        if fault == "slow" and not await peer.hold(wait):
+            return
+        peer.heartbeat = ping
+        await peer.accept()
+        acknowledgements = Acknowledgements(peer)
+        count = 0
+        while fault not in faults or count < after:
+            await peer.drain()
+            message = await peer.receive()
+            if message is None:
+                return
+            count += 1
+            if ack:
+                acknowledgements.add(message)
+        acknowledgements.forget()
+        await faults[fault](peer)
+
+    return run
+
+
 ENDPOINTS: dict[str, Callable[[Query], Behaviour]] = {
     "echo": echo,
+    "peer": application,
     "refuse": refuse_upgrade,
     "close": close,
     "drop": drop,

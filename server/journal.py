@@ -3,8 +3,9 @@
 import asyncio
 import base64
 import hashlib
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +24,9 @@ MAX_CONNECTIONS = 1_000
 
 @dataclass
 class Record:
-    """One message: `time` is in seconds since its connection was accepted."""
+    """One message: the `order`th of its id, `time` seconds after its connection was accepted."""
 
+    order: int
     kind: str
     size: int
     data: str | bytes | None
@@ -38,8 +40,10 @@ class Record:
 
 @dataclass
 class Entry:
-    """One connection."""
+    """One connection: the `number`th of its id, which gives its messages their `orders`."""
 
+    number: int
+    orders: Iterator[int]
     path: str
     query: str
     origin: str | None
@@ -70,6 +74,7 @@ class Entry:
         payload = message.encode() if isinstance(message, str) else message
         size = len(payload)
         before = self.weight
+        order = next(self.orders)
         self.count += 1
         self.size += size
         keep = self._held + size <= MAX_HELD
@@ -78,6 +83,7 @@ class Entry:
                 self._held += size
             self.messages.append(
                 Record(
+                    order=order,
                     kind="text" if isinstance(message, str) else "binary",
                     size=size,
                     data=message if keep else None,
@@ -112,11 +118,20 @@ class Entry:
         }
 
 
+@dataclass
+class Connections:
+    """What there is of one id: the last connections, and how many it has had."""
+
+    entries: list[Entry] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+    orders: Iterator[int] = field(default_factory=itertools.count)
+
+
 class Journal:
     """The connections of every id. It lives in one event loop."""
 
     def __init__(self) -> None:
-        self._ids: dict[str, list[Entry]] = {}
+        self._ids: dict[str, Connections] = {}
         self._weight = 0
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -131,8 +146,18 @@ class Journal:
         protocol: str | None,
     ) -> Entry:
         """Begin the record of a connection; the oldest go when there are too many."""
-        entries = self._ids.setdefault(id, [])
-        entry = Entry(path, query, origin, offered, protocol, self._changed)
+        connections = self._ids.setdefault(id, Connections())
+        entries = connections.entries
+        entry = Entry(
+            number=next(connections.numbers),
+            orders=connections.orders,
+            path=path,
+            query=query,
+            origin=origin,
+            offered=offered,
+            protocol=protocol,
+            changed=self._changed,
+        )
         entries.append(entry)
         for old in entries[:-MAX_CONNECTIONS]:
             self._forget(old)
@@ -144,8 +169,8 @@ class Journal:
 
     def get(self, id: str) -> list[dict[str, Any]] | None:
         """Return the connections of `id` as plain data, None if there was none."""
-        entries = self._ids.get(id)
-        return None if entries is None else [entry.plain() for entry in entries]
+        found = self._ids.get(id)
+        return None if found is None else [entry.plain() for entry in found.entries]
 
     async def wait(
         self, id: str, *, messages: int | None, closed: int | None, timeout: float
@@ -159,11 +184,11 @@ class Journal:
             return True
 
         def reached() -> bool:
-            entries = self._ids.get(id)
+            found = self._ids.get(id)
             return (
-                entries is not None
-                and sum(entry.count for entry in entries) >= (messages or 0)
-                and sum(entry.close is not None for entry in entries) >= (closed or 0)
+                found is not None
+                and sum(entry.count for entry in found.entries) >= (messages or 0)
+                and sum(entry.close is not None for entry in found.entries) >= (closed or 0)
             )
 
         try:
@@ -177,7 +202,7 @@ class Journal:
         return True
 
     def _drop(self, id: str) -> None:
-        for entry in self._ids.pop(id):
+        for entry in self._ids.pop(id).entries:
             self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:

@@ -59,13 +59,26 @@ class Peer:
         self._ws = _Response(
             compress=compress, max_msg_size=max_message + 1, autoclose=False, autoping=False
         )
+        self.heartbeat: str | None = None
+        """A text that begins with this word is answered with pong, and is no message."""
         self._writer: AbstractStreamWriter | None = None
         self._closing = False
+
+    @property
+    def number(self) -> int:
+        """How many connections of its journal came before."""
+        return 0 if self._entry is None else self._entry.number
 
     @property
     def gone(self) -> bool:
         """Whether nothing more can be sent."""
         return self._closing or self.wire.transport.is_closing()
+
+    async def hold(self, seconds: float) -> bool:
+        """Wait so long, or until the client has gone; return whether it is still there."""
+        if seconds:
+            await asyncio.wait([self.wire.lost], timeout=seconds)
+        return not self.wire.lost.done()
 
     async def accept(self) -> None:
         """Answer the handshake. Raises HTTPBadRequest if it is malformed."""
@@ -118,8 +131,18 @@ class Peer:
         if self._writer is None:
             raise RuntimeError("There is no WebSocket yet: accept() first.")
         self.wire.transport.write(data)
-        with contextlib.suppress(ConnectionError):
-            await self._writer.drain()
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Wait while the transport's buffer is full."""
+        if self._writer is not None:
+            with contextlib.suppress(ConnectionError):
+                await self._writer.drain()
+
+    def post(self, text: str) -> None:
+        """Send a text message without waiting; drain() waits."""
+        if not self.gone:
+            self.wire.transport.write(frames.encode(frames.TEXT, text.encode()))
 
     def start_close(self, code: int | None, reason: str = "") -> None:
         """Send a close frame; the peer's answer comes with receive()."""
@@ -161,6 +184,9 @@ class Peer:
             if size_of(message.data) > self._max_message:
                 await self._fail(WSCloseCode.MESSAGE_TOO_BIG)
                 return WSMessage(WSMsgType.CLOSED, None, None)
+            if self.heartbeat is not None and begins_with(message.data, self.heartbeat):
+                await self.send(f"pong{message.data[len(self.heartbeat) :]}")
+                return WSMessage(WSMsgType.PING, None, None)
             if self._entry is not None:
                 self._entry.receive(message.data)
         elif message.type is WSMsgType.PING and not self.gone:
@@ -185,6 +211,11 @@ class Peer:
         if not self.wire.transport.is_closing():
             self.wire.transport.write_eof()
         await asyncio.wait([self.wire.lost], timeout=LINGER)
+
+
+def begins_with(message: str | bytes, word: str) -> bool:
+    """Whether `message` is text, and `word` or that and a space are at its start."""
+    return isinstance(message, str) and (message == word or message.startswith(f"{word} "))
 
 
 def size_of(message: str | bytes) -> int:

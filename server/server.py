@@ -8,11 +8,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlencode
 
 from aiohttp import web
 
 from server.access import LOOPBACK_NAMES, is_loopback, loopback_only
+from server.address import Address
 from server.app import build
 from server.journal import Journal
 
@@ -21,7 +21,7 @@ SHUTDOWN_TIMEOUT = 0.1
 """Seconds that requests under way get when the server stops."""
 
 
-class Server:
+class Server(Address):
     """Serves pages and WebSocket endpoints from a background thread.
 
     `port` 0 is any free one. `allow_origins` are origins, beside its own, whose pages may open
@@ -39,8 +39,7 @@ class Server:
         folders: Mapping[str, Path] | None = None,
         web_folder: Path = WEB,
     ) -> None:
-        self.host = host
-        self.port = port
+        super().__init__(host, port)
         self._allow_origins = frozenset(allow_origins)
         self._max_message = max_message
         self._max_connections = max_connections
@@ -85,19 +84,6 @@ class Server:
     ) -> None:
         self.stop()
 
-    @property
-    def url(self) -> str:
-        """The server's origin, without a slash at the end."""
-        return f"http://{self._authority}"
-
-    def url_for(self, path: str, **query: object) -> str:
-        """Return the URL of `path`."""
-        return f"{self.url}{path}{encode(query)}"
-
-    def ws_url(self, path: str, **query: object) -> str:
-        """Return the WebSocket URL of `path`."""
-        return f"ws://{self._authority}{path}{encode(query)}"
-
     def journal(
         self,
         id: str,
@@ -129,11 +115,6 @@ class Server:
         if found is None:
             raise LookupError(f"No connection had the id {id!r}.")
         return found
-
-    @property
-    def _authority(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
 
     async def _serve(self, listener: socket.socket, ready: "Future[None]") -> None:
         address = listener.getsockname()[0]
@@ -169,8 +150,3 @@ def listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     # create_server sets SO_REUSEADDR where that means: at once after a stop.
     return socket.create_server(address[:2], family=family, backlog=128)
-
-
-def encode(query: Mapping[str, object]) -> str:
-    """Return a URL's query with its question mark; nothing for an empty one."""
-    return f"?{urlencode(query)}" if query else ""

@@ -50,6 +50,7 @@ class Wire(asyncio.Protocol):
     def discard(self) -> None:
         """Read and forget whatever comes from now on."""
         self._discarding = True
+        self.transport.resume_reading()  # aiohttp paused it if its queue is full
 
     def pace(self, rate: int) -> None:
         """Read no more than `rate` bytes per second, so that the peer's TCP has to wait."""
@@ -63,8 +64,7 @@ class Wire(asyncio.Protocol):
         shows when its system gives up, after a minute or more.
         """
         self._narrow()
-        if hasattr(socket, "TCP_KEEPIDLE"):
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
+        self._keep_alive()
         self.transport.pause_reading()
         # A paused transport watches nothing, and a FIN hides behind unread data: ask the kernel.
         poller = select.poll()
@@ -73,8 +73,18 @@ class Wire(asyncio.Protocol):
             await asyncio.wait([self.lost], timeout=HANG_UP_POLL)
         self.transport.abort()
 
+    async def swallow(self) -> None:
+        """Read and forget what comes, and return when the peer has gone."""
+        self._keep_alive()
+        self.discard()
+        await asyncio.wait([self.lost])
+
     def _narrow(self) -> None:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+
+    def _keep_alive(self) -> None:
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
 
     def _deliver(self, data: bytes) -> None:
         if not self._discarding:

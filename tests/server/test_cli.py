@@ -58,6 +58,19 @@ def test_serves_until_interrupted(project: Path, end: signal.Signals) -> None:
     assert "Traceback" not in errors
 
 
+def test_no_prepare_fetches_and_builds_nothing(project: Path) -> None:
+    with start(project, "--port", "0", "--no-prepare") as process:
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        with urllib.request.urlopen(line) as response:  # noqa: S310
+            assert response.status == 200
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+    assert errors == ""
+    assert not (project / "web" / "wheel").exists()
+    assert not (project / "web" / "vendor").exists()
+
+
 def test_a_port_in_use(project: Path) -> None:
     with Server() as server:
         process = start(project, "--port", str(server.port))

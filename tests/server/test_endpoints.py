@@ -56,13 +56,19 @@ def refusal(url: str, **options: Any) -> tuple[int, str]:
 
 
 @contextmanager
-def handshake(server: Server, path: str) -> Iterator[socket.socket]:
-    """A raw socket whose handshake has been answered."""
-    with socket.create_connection((server.host, server.port), timeout=10) as sock:
+def handshake(
+    server: Server, path: str, timeout: float = 10, early: bytes = b""
+) -> Iterator[socket.socket]:
+    """A raw socket whose handshake has been answered.
+
+    The frames `early` go with its request, so that the server finds them all at once.
+    """
+    with socket.create_connection((server.host, server.port), timeout=timeout) as sock:
         sock.sendall(
             f"GET {path} HTTP/1.1\r\nHost: {server.host}:{server.port}\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+            + early
         )
         head = b""
         while not head.endswith(b"\r\n\r\n"):
@@ -90,6 +96,44 @@ def frame(opcode: int, payload: bytes) -> bytes:
     if size < 2**16:
         return struct.pack("!BBHI", 0x80 | opcode, 0x80 | 126, size, 0) + payload
     return struct.pack("!BBQI", 0x80 | opcode, 0x80 | 127, size, 0) + payload
+
+
+def text(*messages: str) -> bytes:
+    return b"".join(frame(1, message.encode()) for message in messages)
+
+
+def read(sock: socket.socket) -> tuple[int, bytes]:
+    """The server's next frame: its opcode and its payload."""
+    head, size = exactly(sock, 2)
+    if size == 126:
+        size = int.from_bytes(exactly(sock, 2), "big")
+    elif size == 127:
+        size = int.from_bytes(exactly(sock, 8), "big")
+    return head & 0xF, exactly(sock, size)
+
+
+def exactly(sock: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = sock.recv(size - len(data))
+        assert more, "the connection has ended"
+        data += more
+    return data
+
+
+def acknowledged(sock: socket.socket) -> list[int]:
+    """The numbers of the next frame, which acknowledges."""
+    opcode, payload = read(sock)
+    assert opcode == 1
+    (name, numbers), *others = json.loads(payload).items()
+    assert (name, others) == ("ack", [])
+    return list(numbers)
+
+
+def assert_silent(sock: socket.socket) -> None:
+    sock.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        sock.recv(1)
 
 
 class TestEcho:
@@ -238,6 +282,16 @@ class TestCommonQuery:
             "/ws/flood?number=1&size=2&count=101",
             "/ws/sink?ack=x",
             "/ws/sink?rate=x",
+            "/ws/peer?ack=2",
+            "/ws/peer?ping=",
+            "/ws/peer?fault=fire",
+            "/ws/peer?after=-1",
+            "/ws/peer?times=1",
+            "/ws/peer?times=x&id=x",
+            "/ws/peer?status=200",
+            "/ws/peer?code=65536",
+            "/ws/peer?reason=why",
+            "/ws/peer?wait=61",
         ],
     )
     def test_a_wrong_value_answers_400_and_says_why(self, server: Server, path: str) -> None:
@@ -500,6 +554,337 @@ class TestStall:
     def test_a_fast_sender_is_stalled(self) -> None:
         with Server() as server, handshake(server, "/ws/stall") as sock:
             assert fill(sock, 16 * 2**20) < 2 * 2**20
+
+
+class TestPeerAcknowledges:
+    @pytest.mark.parametrize(
+        ("message", "number"),
+        [
+            ("7", 7),
+            ("0", 0),
+            ("0012 and more", 12),
+            ("7 8", 7),
+            ("7 ", 7),
+            ("9" * 15, 10**15 - 1),
+            (b"\0\0\1\0", 256),
+            (b"\xff\xff\xff\xff\0", 2**32 - 1),
+        ],
+    )
+    def test_each_message_by_its_number_without_waiting_for_others(
+        self, server: Server, message: str | bytes, number: int
+    ) -> None:
+        async def use(ws: ClientWebSocketResponse) -> None:
+            for _ in range(2):
+                await (ws.send_str(message) if isinstance(message, str) else ws.send_bytes(message))
+                assert json.loads(await ws.receive_str()) == {"ack": [number]}
+
+        run(server.ws_url("/ws/peer", ack=1), use)
+
+    @pytest.mark.parametrize(
+        "message", ["", "x", "7x", " 7", "-7", "7.0", "7\t", "\u0667", "1" * 16, b"", b"\0\0\0"]
+    )
+    def test_what_begins_with_no_number_is_recorded_and_not_acknowledged(
+        self, server: Server, id: str, message: str | bytes
+    ) -> None:
+        async def use(ws: ClientWebSocketResponse) -> None:
+            await (ws.send_str(message) if isinstance(message, str) else ws.send_bytes(message))
+            await ws.send_str("8")
+            assert json.loads(await ws.receive_str()) == {"ack": [8]}
+
+        run(server.ws_url("/ws/peer", ack=1, id=id), use)
+        assert server.journal(id, closed=1)[0]["count"] == 2
+
+    def test_what_comes_together_is_acknowledged_together(self, server: Server) -> None:
+        with handshake(server, "/ws/peer?ack=1") as sock:
+            sock.sendall(text(*map(str, range(5000))))
+            numbers: list[int] = []
+            frames = 0
+            while len(numbers) < 5000:
+                numbers += acknowledged(sock)
+                frames += 1
+        assert numbers == list(range(5000))
+        assert frames < 500
+
+    def test_at_the_end_of_the_turn(self, server: Server) -> None:
+        async def use(ws: ClientWebSocketResponse) -> None:
+            for number in range(2000):  # with a wait each, they would take longer than run() lets
+                await ws.send_str(str(number))
+                assert json.loads(await ws.receive_str()) == {"ack": [number]}
+
+        run(server.ws_url("/ws/peer", ack=1), use)
+
+    @pytest.mark.parametrize(
+        ("end", "answer"), [(frame(8, b"\x03\xe8"), 1000), (frame(1, b"\xff"), 1007)]
+    )
+    def test_nothing_after_a_close(
+        self, server: Server, caplog: pytest.LogCaptureFixture, end: bytes, answer: int
+    ) -> None:
+        path = f"/ws/peer?ack=1&id=close_{answer}"
+        with handshake(server, path, early=text("1") + end) as sock:
+            assert read(sock) == (8, struct.pack("!H", answer))
+            assert sock.recv(1) == b""
+        assert server.journal(f"close_{answer}", closed=1)[0]["count"] == 1
+        assert caplog.records == []
+
+    def test_only_if_asked(self, server: Server, id: str) -> None:
+        with handshake(server, f"/ws/peer?id={id}") as sock:
+            sock.sendall(text("1") + frame(9, b"hi"))
+            assert read(sock) == (10, b"hi")
+            assert_silent(sock)
+        assert server.journal(id, closed=1)[0]["count"] == 1
+
+    def test_it_stops_reading_while_they_are_not_taken(self, server: Server) -> None:
+        # An acknowledgement takes more bytes than what it acknowledges.
+        frames = frame(2, b"\xff\xff\xff\xff") * 2000
+        with handshake(server, "/ws/peer?ack=1") as sock:
+            sock.settimeout(1)
+            with pytest.raises(TimeoutError):  # noqa: PT012
+                for _ in range(2000):
+                    sock.sendall(frames)
+
+
+class TestPeerHeartbeat:
+    @pytest.mark.parametrize(
+        ("word", "request_", "answer"),
+        [
+            ("ping", "ping", "pong"),
+            ("ping", "ping 7", "pong 7"),
+            ("ping", "ping  å ", "pong  å "),
+            ("♥", "♥ 1", "pong 1"),
+        ],
+    )
+    def test_is_answered_and_not_recorded(
+        self, server: Server, id: str, word: str, request_: str, answer: str
+    ) -> None:
+        async def use(ws: ClientWebSocketResponse) -> None:
+            for _ in range(2):
+                await ws.send_str(request_)
+                assert await ws.receive_str() == answer
+
+        run(server.ws_url("/ws/peer", ping=word, ack=1, id=id), use)
+        (entry,) = server.journal(id, closed=1)
+        assert (entry["count"], entry["messages"]) == (0, [])
+
+    @pytest.mark.parametrize("message", ["pinger", "Ping", " ping", "x ping", b"ping", b"ping 1"])
+    def test_other_messages_are_none(self, server: Server, id: str, message: str | bytes) -> None:
+        async def use(ws: ClientWebSocketResponse) -> None:
+            await (ws.send_str(message) if isinstance(message, str) else ws.send_bytes(message))
+            await ws.send_str("ping 2")
+            assert await ws.receive_str() == "pong 2"
+
+        run(server.ws_url("/ws/peer", ping="ping", id=id), use)
+        assert server.journal(id, closed=1)[0]["count"] == 1
+
+    def test_there_is_none_unless_asked_for(self, server: Server, id: str) -> None:
+        with handshake(server, f"/ws/peer?id={id}") as sock:
+            sock.sendall(text("ping") + frame(9, b""))
+            assert read(sock) == (10, b"")
+        assert server.journal(id, closed=1)[0]["messages"][0]["data"] == "ping"
+
+    def test_is_answered_when_all_before_it_is_recorded(self, server: Server, id: str) -> None:
+        with handshake(server, f"/ws/peer?ping=ping&id={id}") as sock:
+            sock.sendall(text(*["x"] * 1000, "ping", "x"))
+            assert read(sock) == (1, b"pong")
+            assert server.journal(id)[0]["count"] >= 1000
+
+    def test_does_not_count_for_the_fault(self, server: Server, id: str) -> None:
+        path = f"/ws/peer?ping=ping&fault=close&after=2&id={id}"
+        with handshake(server, path) as sock:
+            for number in range(3):
+                sock.sendall(text(f"ping {number}"))
+                assert read(sock) == (1, f"pong {number}".encode())
+            sock.sendall(text("a", "ping", "b"))
+            assert read(sock) == (1, b"pong")
+            assert read(sock) == (8, b"")
+            sock.sendall(frame(8, b""))
+            assert sock.recv(1) == b""
+        (entry,) = server.journal(id, closed=1)
+        assert [message["data"] for message in entry["messages"]] == ["a", "b"]
+
+
+class TestPeerFaults:
+    @contextmanager
+    def two_messages(self, server: Server, fault: str, id: str) -> Iterator[socket.socket]:
+        """A connection with the fault at its second message, which has just been sent."""
+        path = f"/ws/peer?ack=1&ping=ping&after=2&fault={fault}&id={id}"
+        with handshake(server, path) as sock:
+            sock.sendall(text("1"))
+            assert acknowledged(sock) == [1]
+            sock.sendall(text("2"))
+            yield sock
+
+    def assert_recorded(self, server: Server, id: str, count: int, opened: bool = True) -> None:
+        (entry,) = server.journal(id, closed=1)
+        assert (entry["opened"], entry["count"]) == (opened, count)
+        assert entry["close"] == {"code": None, "reason": "", "clean": False}
+
+    def test_none(self, server: Server, id: str) -> None:
+        with self.two_messages(server, "none", id) as sock:
+            assert acknowledged(sock) == [2]
+            sock.sendall(text("3", "ping"))
+            assert {read(sock), read(sock)} == {(1, b'{"ack": [3]}'), (1, b"pong")}
+            sock.sendall(frame(8, b"\x0f\xa0"))
+            assert read(sock) == (8, b"\x0f\xa0")
+
+    def test_drop(self, server: Server, id: str) -> None:
+        with (
+            self.two_messages(server, "drop", id) as sock,
+            pytest.raises(ConnectionResetError),
+        ):
+            sock.recv(1)
+        self.assert_recorded(server, id, 2)
+
+    def test_drop_at_once_waits_until_the_client_is_open(self, server: Server, id: str) -> None:
+        with handshake(server, f"/ws/peer?fault=drop&id={id}") as sock:
+            assert read(sock) == (9, b"")
+            sock.sendall(frame(10, b""))
+            with pytest.raises(ConnectionResetError):
+                sock.recv(1)
+        self.assert_recorded(server, id, 0)
+
+    def test_close(self, server: Server, id: str) -> None:
+        with self.two_messages(server, "close&code=4001&reason=d%C3%A4rf%C3%B6r", id) as sock:
+            assert read(sock) == (8, b"\x0f\xa1" + "därför".encode())
+            sock.sendall(text("3", "ping") + frame(8, b"\x0f\xa1"))
+            assert sock.recv(1) == b""
+        (entry,) = server.journal(id, closed=1)
+        assert [message["data"] for message in entry["messages"]] == ["1", "2", "3"]
+        assert entry["close"] == {"code": 4001, "reason": "", "clean": True}
+
+    def test_close_at_once(self, server: Server) -> None:
+        with handshake(server, "/ws/peer?fault=close") as sock:
+            assert read(sock) == (8, b"")
+
+    def test_stall(self, id: str) -> None:
+        with Server(max_connections=1) as server:
+            with self.two_messages(server, "stall", id) as sock:
+                sock.sendall(text("3", "ping") + frame(9, b"") + frame(8, b""))
+                assert_silent(sock)
+                assert server.journal(id)[0]["close"] is None
+            self.assert_recorded(server, id, 2)
+
+    @pytest.mark.parametrize("after", [0, 1, 20_000])
+    def test_stall_makes_the_clients_tcp_wait(self, after: int) -> None:
+        with (
+            Server() as server,
+            handshake(server, f"/ws/peer?fault=stall&after={after}") as sock,
+        ):
+            sock.sendall(frame(2, bytes(1000)) * after)
+            assert fill(sock, 16 * 2**20) < 2 * 2**20
+
+    def test_deaf(self, id: str) -> None:
+        with Server(max_connections=1) as server:
+            with self.two_messages(server, "deaf", id) as sock:
+                sock.sendall(text("3", "ping") + frame(9, b"") + frame(8, b""))
+                assert_silent(sock)
+                assert server.journal(id)[0]["close"] is None
+            self.assert_recorded(server, id, 2)
+
+    @pytest.mark.parametrize("after", [0, 1])
+    def test_deaf_takes_what_comes(self, server: Server, id: str, after: int) -> None:
+        path = f"/ws/peer?fault=deaf&after={after}&id={id}&delay=0.1"
+        # More than the server's queue holds.
+        with handshake(server, path, early=frame(2, bytes(1000)) * 1000) as sock:
+            assert fill(sock, 16 * 2**20) >= 16 * 2**20
+        self.assert_recorded(server, id, after)
+
+    @pytest.mark.parametrize("fault", ["stall", "deaf"])
+    def test_acknowledges_nothing_of_the_turn_in_which_it_fails(
+        self, server: Server, id: str, fault: str
+    ) -> None:
+        path = f"/ws/peer?ack=1&fault={fault}&after=2&id={id}"
+        with handshake(server, path, early=text("1", "2", "3")) as sock:
+            assert_silent(sock)
+        self.assert_recorded(server, id, 2)
+
+    @pytest.mark.parametrize(("query", "status"), [("", 403), ("&status=503", 503)])
+    def test_refuse(self, server: Server, id: str, query: str, status: int) -> None:
+        url = server.ws_url("/ws/peer", fault="refuse", after=3, id=id)
+        assert refusal(f"{url}{query}")[0] == status
+        self.assert_recorded(server, id, 0, opened=False)
+
+    def test_abort(self, server: Server, id: str) -> None:
+        with (
+            pytest.raises(ConnectionResetError),
+            handshake(server, f"/ws/peer?fault=abort&after=3&id={id}"),
+        ):
+            pass
+        self.assert_recorded(server, id, 0, opened=False)
+
+    def test_slow(self, server: Server) -> None:
+        start = time.monotonic()
+        with handshake(server, "/ws/peer?fault=slow&wait=0.3&after=1&ack=1") as sock:
+            assert time.monotonic() - start >= 0.3
+            for number in (1, 2):
+                sock.sendall(text(str(number)))
+                assert acknowledged(sock) == [number]
+
+    def test_slow_takes_a_second_unless_told(self, server: Server) -> None:
+        start = time.monotonic()
+        with handshake(server, "/ws/peer?fault=slow"):
+            assert time.monotonic() - start >= 1
+
+    def test_a_client_that_leaves_a_slow_one_frees_its_place(self, id: str) -> None:
+        with Server(max_connections=1) as server:
+            with (
+                pytest.raises(TimeoutError),
+                handshake(server, f"/ws/peer?fault=slow&wait=60&id={id}", timeout=0.3),
+            ):
+                pass
+            self.assert_recorded(server, id, 0, opened=False)
+
+    def test_slow_is_a_fault_and_delay_is_not(self, server: Server, id: str) -> None:
+        path = f"/ws/peer?fault=slow&wait=60&times=1&delay=0.3&id={id}"
+        with pytest.raises(TimeoutError), handshake(server, path, timeout=0.6):
+            pass
+        start = time.monotonic()
+        with handshake(server, path):
+            assert 0.3 <= time.monotonic() - start < 10
+
+
+class TestPeerTimes:
+    def statuses(self, server: Server, count: int, **query: object) -> list[int]:
+        url = server.ws_url("/ws/peer", fault="refuse", **query)
+        return [self.status(url) for _ in range(count)]
+
+    def status(self, url: str) -> int:
+        async def main() -> int:
+            try:
+                async with connect(url):
+                    return 101
+            except aiohttp.WSServerHandshakeError as error:
+                return error.status
+
+        return asyncio.run(main())
+
+    def test_the_first_connections_of_an_id_have_the_fault(self, server: Server, id: str) -> None:
+        assert self.statuses(server, 4, times=2, id=id) == [403, 403, 101, 101]
+        assert self.statuses(server, 2, times=1, id=f"{id} too") == [403, 101]
+
+    def test_all_have_it_by_default(self, server: Server, id: str) -> None:
+        assert self.statuses(server, 3) == [403] * 3
+        assert self.statuses(server, 3, id=id) == [403] * 3
+        assert self.statuses(server, 3, id=id, times=0) == [403] * 3
+
+    def test_connections_of_other_urls_count(self, server: Server, id: str) -> None:
+        self.status(server.ws_url("/ws/echo", id=id))
+        assert self.statuses(server, 2, times=2, id=id) == [403, 101]
+
+    def test_those_that_were_not_let_in_do_not(self, server: Server, id: str) -> None:
+        assert self.statuses(server, 1, times="x", id=id) == [400]
+        assert self.statuses(server, 2, times=1, id=id) == [403, 101]
+
+    def test_one_without_the_fault_works(self, server: Server, id: str) -> None:
+        path = f"/ws/peer?ack=1&ping=ping&fault=drop&after=1&times=1&id={id}"
+        with handshake(server, path) as sock:
+            sock.sendall(text("1"))
+            with pytest.raises(ConnectionResetError):
+                sock.recv(1)
+        with handshake(server, path) as sock:
+            for number in range(3):
+                sock.sendall(text(str(number)))
+                assert acknowledged(sock) == [number]
+        assert server.journal(id, closed=2)[1]["count"] == 3
 
 
 def test_a_client_may_go_before_it_is_answered(

@@ -57,12 +57,14 @@ def test_what_came_is_told(server: Server, id: str) -> None:
     }
     assert 0 < text.pop("time") <= binary.pop("time")
     assert text == {
+        "order": 0,
         "kind": "text",
         "size": 5,
         "data": "höja",
         "sha256": hashlib.sha256("höja".encode()).hexdigest(),
     }
     assert binary == {
+        "order": 1,
         "kind": "binary",
         "size": 2,
         "data": base64.b64encode(b"\xff\0").decode(),
@@ -77,10 +79,31 @@ def test_one_id_may_have_several_connections(server: Server, id: str) -> None:
     assert [entry["messages"][0]["data"] for entry in entries] == ["one", "two"]
 
 
-@pytest.mark.parametrize("path", ["/ws/echo", "/ws/close", "/ws/drop", "/ws/sink"])
+def test_the_order_of_an_id_goes_over_all_its_connections(server: Server, id: str) -> None:
+    async def main() -> None:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(server.ws_url("/ws/echo", id=id)) as first,
+            session.ws_connect(server.ws_url("/ws/echo", id=id)) as second,
+            session.ws_connect(server.ws_url("/ws/echo", id=f"{id} too")) as other,
+        ):
+            for ws in (first, second, other, second, first, other):
+                await say(ws, "x")
+
+    asyncio.run(main())
+    talk(server, id, "x")
+    orders = [
+        [message["order"] for message in entry["messages"]]
+        for name in (id, f"{id} too")
+        for entry in server.journal(name)
+    ]
+    assert orders == [[0, 3], [1, 2], [4], [0, 1]]
+
+
+@pytest.mark.parametrize("path", ["/ws/echo", "/ws/close", "/ws/drop", "/ws/sink", "/ws/peer"])
 def test_the_endpoints_that_record(server: Server, id: str, path: str) -> None:
     async def main() -> None:
-        url = server.ws_url(path, id=id, after=1)
+        url = server.ws_url(path, id=id, after=1, fault="drop")
         async with aiohttp.ClientSession() as session, session.ws_connect(url) as ws:
             await ws.send_str("x")
             await ws.receive()
@@ -115,6 +138,8 @@ def test_ids_and_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
             pages.add(id, path=str(number), query="", origin=None, offered=[], protocol=None)
     assert pages.get("a") is None
     assert [entry["path"] for entry in pages.get("c") or []] == ["2", "3", "4"]
+    again = pages.add("a", path="", query="", origin=None, offered=[], protocol=None)
+    assert again.number == 0
 
 
 def test_what_is_held_in_all_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +153,35 @@ def test_what_is_held_in_all_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     for _ in range(10):
         entry.receive(b"x")
     assert pages.get("c") is not None
+
+
+def test_a_long_run_of_many_connections_is_recorded_whole() -> None:
+    pages = journal.Journal()
+    for connection in range(500):
+        entry = pages.add("a", path="", query="", origin=None, offered=[], protocol=None)
+        for number in range(220):
+            entry.receive(str(connection * 220 + number).ljust(64))
+    messages = [message for entry in pages.get("a") or [] for message in entry["messages"]]
+    assert [message["order"] for message in messages] == list(range(110_000))
+    last = hashlib.sha256(b"109999".ljust(64)).hexdigest()
+    assert (messages[-1]["size"], messages[-1]["sha256"]) == (64, last)
+    assert pages.add("b", path="", query="", origin=None, offered=[], protocol=None).number == 0
+    assert pages.get("a") is not None
+
+
+def test_connections_and_messages_are_numbered_beyond_what_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(journal, "MAX_RECORDS", 1)
+    pages = journal.Journal()
+    for number in range(4):
+        entry = pages.add("a", path="", query="", origin=None, offered=[], protocol=None)
+        assert entry.number == number
+        entry.receive("x")
+        entry.receive("x")
+    orders = [entry["messages"][0]["order"] for entry in pages.get("a") or []]
+    assert orders == [4, 6]
 
 
 def test_an_unknown_id(server: Server) -> None:

@@ -27,6 +27,9 @@ def test_stops_at_once_with_open_sockets() -> None:
         "/ws/sink?rate=1",
         "/ws/flood?count=10000000",
         "/ws/close?after=1",
+        "/ws/peer",
+        "/ws/peer?fault=stall",
+        "/ws/peer?fault=deaf",
     ]
 
     async def main(server: Server) -> None:

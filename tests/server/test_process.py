@@ -1,0 +1,155 @@
+"""The server in a process of its own, as a test uses it that kills it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import ClientWebSocketResponse, WSMsgType
+
+from server import Server
+from server.process import ServerProcess
+
+ORIGIN = "https://example.org"
+
+
+@pytest.fixture
+def process() -> Iterator[ServerProcess]:
+    with ServerProcess(allow_origins=[ORIGIN, "http://127.0.0.1:1"]) as process:
+        yield process
+
+
+@asynccontextmanager
+async def connect(
+    process: ServerProcess, id: str, origin: str = ORIGIN
+) -> AsyncIterator[ClientWebSocketResponse]:
+    url = process.ws_url("/ws/peer", id=id, ack=1)
+    async with (
+        asyncio.timeout(20),
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, origin=origin) as ws,
+    ):
+        yield ws
+
+
+def talk(process: ServerProcess, id: str, *texts: str) -> None:
+    async def main() -> None:
+        async with connect(process, id) as ws:
+            for text in texts:
+                await ws.send_str(text)
+                await ws.receive()
+
+    asyncio.run(main())
+
+
+def assert_nobody_listens(process: ServerProcess) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((process.host, process.port))
+
+
+def test_listens_when_it_has_started_and_no_more_when_it_has_ended() -> None:
+    with ServerProcess() as process:
+        socket.create_connection((process.host, process.port)).close()
+    assert_nobody_listens(process)
+
+
+def test_the_journal(process: ServerProcess) -> None:
+    id = "a/b?c ä"
+    talk(process, id, "1", "2")
+    (entry,) = process.journal(id, messages=2, closed=1)
+    assert [message["data"] for message in entry["messages"]] == ["1", "2"]
+    assert process.journal(id) == [entry]
+    with pytest.raises(LookupError, match="nobody"):
+        process.journal("nobody")
+    with pytest.raises(TimeoutError, match="messages=3"):
+        process.journal(id, messages=3, timeout=0.01)
+    with pytest.raises(ValueError, match="timeout="):
+        process.journal(id, timeout=61)
+
+
+def test_the_journal_needs_no_proxy(
+    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk(process, "x")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert len(process.journal("x")) == 1
+
+
+def test_kill_closes_nothing(process: ServerProcess) -> None:
+    async def main() -> None:
+        async with connect(process, "x") as ws:
+            process.kill()
+            message = await ws.receive()
+            assert message.type is WSMsgType.CLOSED
+            assert ws.close_code == 1006
+
+    asyncio.run(main())
+    assert_nobody_listens(process)
+    with pytest.raises(OSError, match="refused"):
+        process.journal("x")
+    process.kill()
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_restarts_on_the_same_port_with_an_empty_journal(
+    process: ServerProcess, killed: bool
+) -> None:
+    async def main() -> None:
+        async with connect(process, "x") as ws:
+            await ws.send_str("1")
+            await ws.receive()
+            if killed:
+                process.kill()
+            process.restart()
+            assert (await ws.receive()).type is WSMsgType.CLOSED
+
+    port = process.port
+    for _ in range(2):
+        asyncio.run(main())
+    assert process.port == port
+    with pytest.raises(LookupError):
+        process.journal("x")
+    talk(process, "x", "1")
+    assert process.journal("x")[0]["count"] == 1
+
+
+def test_the_port_may_be_chosen(process: ServerProcess) -> None:
+    process.kill()
+    with ServerProcess(port=process.port) as other:
+        assert other.port == process.port
+        with pytest.raises(LookupError):
+            other.journal("x")
+
+
+def test_a_port_in_use_is_an_oserror(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    process = ServerProcess(port=server.port)
+    with pytest.raises(OSError, match=f"port {server.port} .* ended with status 1"):
+        process.start()
+    assert f"Port {server.port} of 127.0.0.1 is in use" in capfd.readouterr().err
+
+
+def test_a_process_that_does_not_get_to_listen_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.process.START_TIMEOUT", 0.0)
+    process = ServerProcess()
+    with pytest.raises(OSError, match="ended with status -9"):
+        process.start()
+
+
+def test_cannot_start_twice(process: ServerProcess) -> None:
+    with pytest.raises(RuntimeError, match="kill"):
+        process.start()
+
+
+def test_only_the_allowed_origins_may(process: ServerProcess) -> None:
+    async def status(origin: str) -> int:
+        try:
+            async with connect(process, "x", origin):
+                return 101
+        except aiohttp.WSServerHandshakeError as error:
+            return error.status
+
+    origins = [ORIGIN, "http://127.0.0.1:1", process.url, "https://example.com"]
+    assert [asyncio.run(status(origin)) for origin in origins] == [101, 101, 101, 403]
