@@ -53,24 +53,38 @@ class Delivery:
             lost" (it was sent by ``on_open``, for that connection), "closed" or "aborted".
     """
 
-    # Defaults here, and no __slots__: making one takes as little as it can.
-    state = QUEUED
-    reason: Evidence | DropReason | None = None
+    __slots__ = (
+        "__weakref__",
+        "_end",
+        "_expires",
+        "_index",
+        "_is_again",
+        "_is_transient",
+        "_key",
+        "_on_wanted",
+        "_waiters",
+        "message",
+        "reason",
+        "size",
+        "state",
+    )
 
-    _key: Hashable = None
-    _expires: float | None = None
-    # Where it stands among what was sent over this connection: in messages (-1 if it was not), and
-    # in bytes.
-    _index = -1
-    _end = 0
-    # Whether it is for this connection only.
-    _is_transient = False
-    _waiters: list[asyncio.Future[None]] | None = None
-    _on_wanted: Callable[[], None] | None = None
-
-    def __init__(self, message: Any, size: int) -> None:
+    def __init__(self, message: Any, size: int, key: Hashable = None) -> None:
         self.message = message
         self.size = size
+        self.state = QUEUED
+        self.reason: Evidence | DropReason | None = None
+        self._key = key
+        self._expires: float | None = None
+        # Where it stands among what was sent over this connection: in messages (-1 if it was not
+        # sent over it), and in bytes.
+        self._index = -1
+        self._end = 0
+        # Whether it is for this connection only; whether it was sent over another one before.
+        self._is_transient = False
+        self._is_again = False
+        self._waiters: list[asyncio.Future[None]] | None = None
+        self._on_wanted: Callable[[], None] | None = None
 
     def __await__(self) -> Generator[Any, None, None]:
         if self.reason is None:
@@ -80,7 +94,11 @@ class Delivery:
             self._waiters.append(waiter)
             if self._on_wanted is not None:
                 self._on_wanted()
-            yield from waiter
+            try:
+                yield from waiter
+            finally:
+                if self._waiters is not None:  # It was cancelled.
+                    self._waiters.remove(waiter)
         if self.state is DROPPED:
             raise MessageDropped(str(self.reason), self.message)
 

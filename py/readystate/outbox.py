@@ -20,7 +20,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 from .delivery import CONFIRMED, DROPPED, SENT, Delivery, DropReason, Evidence
@@ -30,6 +30,9 @@ __all__ = ["InDoubt", "OnFull", "Outbox", "QueueStats"]
 
 OnFull: TypeAlias = Literal["raise", "wait", "drop-oldest", "drop-newest"]
 InDoubt: TypeAlias = Literal["resend", "drop"]
+
+_LEAST_WINDOW = 16
+_LEAST_WINDOW_BYTES = 2**16
 
 _logger = logging.getLogger("readystate")
 
@@ -95,7 +98,7 @@ class Outbox:
             ("max_unconfirmed", max_unconfirmed, 1),
             ("max_unconfirmed_bytes", max_unconfirmed_bytes, 1),
         ):
-            if bound is not None and bound < least:
+            if bound is not None and not bound >= least:
                 raise ValueError(f"{name}={bound!r} must be at least {least}")
         self._max_pending = math.inf if max_pending is None else max_pending
         self._max_pending_bytes = math.inf if max_pending_bytes is None else max_pending_bytes
@@ -103,6 +106,11 @@ class Outbox:
         self._in_doubt = in_doubt
         self._max_unconfirmed = max_unconfirmed
         self._max_unconfirmed_bytes = max_unconfirmed_bytes
+        # How much of that is made use of. As in TCP it grows with each confirmation, and shrinks
+        # when a connection is lost: over connections that do not last, a window that is too large
+        # would be sent again and again, and never be confirmed.
+        self._window = max_unconfirmed
+        self._window_bytes = max_unconfirmed_bytes
         self.clock = clock
         self._waiting: deque[Delivery] = deque()
         # Sent and not confirmed, in the order of sending; those with a key apart.
@@ -144,8 +152,7 @@ class Outbox:
     def is_window_half_full(self) -> bool:
         """Whether it is time to ask for confirmations, so that sending need not pause."""
         return (
-            self.unconfirmed * 2 >= self._max_unconfirmed
-            or self.unconfirmed_bytes * 2 >= self._max_unconfirmed_bytes
+            self.unconfirmed * 2 >= self._window or self.unconfirmed_bytes * 2 >= self._window_bytes
         )
 
     def accept(
@@ -155,26 +162,21 @@ class Outbox:
         *,
         ttl: float | None = None,
         key: Hashable = None,
-        at_once: bool = False,
     ) -> Delivery:
-        """Takes a message in.
+        """Takes in a message that is to wait.
 
         Args:
             message: What is to be sent.
             size: How long it is, in bytes.
             ttl: How long it may wait, in seconds.
             key: What an acknowledgement will call it; ``None`` for one without.
-            at_once: Whether it will be sent at once if nothing is before it, so that the bounds of
-                what waits do not matter then.
 
         Raises:
             QueueFull: There is no room.
         """
-        delivery = Delivery(message, size)
-        if key is not None:
-            hash(key)  # or raise, before anything is changed
-            delivery._key = key
-        if not (at_once and self.is_clear(size)) and self.is_full(size):
+        hash(key)  # or raise, before anything is changed
+        delivery = Delivery(message, size, key)
+        if self.is_full(size):
             self.expire()
             if self.is_full(size) and not self._make_room(delivery):
                 return delivery
@@ -186,24 +188,48 @@ class Outbox:
         self.pending_bytes += size
         return delivery
 
-    def accept_transient(self, message: Any, size: int, key: Hashable = None) -> Delivery:
-        """Takes in, as sent already, a message that is for this connection only."""
-        delivery = Delivery(message, size)
-        hash(key)
-        delivery._key = key
-        delivery._is_transient = True
-        self.stats.accepted += 1
-        self._start([delivery])
+    def accept_sent(
+        self,
+        message: Any,
+        size: int,
+        *,
+        ttl: float | None = None,
+        key: Hashable = None,
+        is_transient: bool = False,
+    ) -> Delivery:
+        """Takes in a message that is being sent now, since it has to wait for no other.
+
+        With ``is_transient`` it is for this connection only.
+        """
+        delivery = Delivery(message, size, key)
+        if key is None:
+            self._sent.append(delivery)
+        else:
+            self._register(delivery)
+        delivery._is_transient = is_transient
+        if ttl is not None:
+            delivery._expires = self.clock() + ttl
+        delivery.state = SENT
+        delivery._index = self.sent
+        self.sent += 1
+        self.sent_bytes += size
+        delivery._end = self.sent_bytes
+        self.unconfirmed += 1
+        self.unconfirmed_bytes += size
+        stats = self.stats
+        stats.accepted += 1
+        stats.sent += 1
         return delivery
 
-    def take(self) -> list[Delivery]:
-        """What is to be sent now, in this order; it counts as sent."""
+    def take(self, at_most: int | None = None) -> list[Delivery]:
+        """What is to be sent now, in this order, at most so many; it counts as sent."""
         if self.next_expiry is not None:
             self.expire()
         waiting = self._waiting
         if (
-            self.unconfirmed + len(waiting) <= self._max_unconfirmed
-            and self.unconfirmed_bytes + self.pending_bytes <= self._max_unconfirmed_bytes
+            at_most is None
+            and self.unconfirmed + len(waiting) <= self._window
+            and self.unconfirmed_bytes + self.pending_bytes <= self._window_bytes
         ):
             batch = list(waiting)
             waiting.clear()
@@ -211,7 +237,7 @@ class Outbox:
             self._start(batch)
             return batch
         batch = []
-        while waiting and self._has_window(waiting[0].size):
+        while waiting and len(batch) != at_most and self._has_window(waiting[0].size):
             delivery = waiting.popleft()
             self.pending_bytes -= delivery.size
             self._start([delivery])
@@ -221,47 +247,61 @@ class Outbox:
     def confirm_bytes(self, count: int) -> None:
         """The first ``count`` bytes of this connection have left the page."""
         sent = self._sent
-        while sent and sent[0]._end <= count:
-            self._confirm(sent.popleft(), "left the page")
+        if count >= self.sent_bytes:
+            self._confirm_first(len(sent), "left the page")
+        else:
+            left = itertools.takewhile(lambda delivery: delivery._end <= count, sent)
+            self._confirm_first(sum(1 for _ in left), "left the page")
 
     def confirm_before(self, index: int, evidence: Evidence) -> None:
         """The other side has the first ``index`` messages of this connection.
 
         Those with a key are still to be acknowledged.
         """
-        sent = self._sent
-        while sent and sent[0]._index < index:
-            self._confirm(sent.popleft(), evidence)
+        before = itertools.takewhile(lambda delivery: delivery._index < index, self._sent)
+        self._confirm_first(sum(1 for _ in before), evidence)
 
     def confirm_keys(self, keys: Iterable[Hashable]) -> None:
         """The other side has acknowledged messages with these keys, the oldest of each.
 
         It then has all that was sent before them, of which those without a key are confirmed too.
         """
-        newest = 0
-        for key in keys:
-            deliveries = self._by_key.get(key)
-            if deliveries is None:
-                continue
-            delivery = deliveries.popleft()
-            if not deliveries:
-                del self._by_key[key]
-            if delivery._index < 0:
-                # It was in doubt, and was to be sent again.
-                self._waiting.remove(delivery)
-                self.pending_bytes -= delivery.size
-                self.unconfirmed += 1
-                self.unconfirmed_bytes += delivery.size
-            else:
-                newest = max(newest, delivery._index)
-            self._confirm(delivery, "acknowledged")
-        self.confirm_before(newest, "acknowledged")
+        newest = newest_again = 0
+        try:
+            for key in keys:
+                deliveries = self._by_key.get(key)
+                if deliveries is None:
+                    continue
+                delivery = deliveries.popleft()
+                if not deliveries:
+                    del self._by_key[key]
+                if delivery._index < 0:
+                    self._confirm_waiting(delivery)
+                elif delivery._is_again:
+                    newest_again = max(newest_again, delivery._index)
+                else:
+                    newest = max(newest, delivery._index)
+                delivery._finish(CONFIRMED, "acknowledged")
+                self._count_confirmed(1, delivery.size)
+        finally:
+            self.confirm_before(newest, "acknowledged")
+            # It may have come over the connection before: what is for this one may not have.
+            transient = list(itertools.takewhile(lambda sent: sent._is_transient, self._sent))
+            for _ in transient:
+                self._sent.popleft()
+            self.confirm_before(newest_again, "acknowledged")
+            self._sent.extendleft(reversed(transient))
 
     def connection_lost(self) -> None:
         """What was sent over it and is not confirmed is in doubt."""
         keyed = (d for deliveries in self._by_key.values() for d in deliveries if d._index >= 0)
         lost = sorted(itertools.chain(self._sent, keyed), key=lambda delivery: delivery._index)
         self._sent.clear()
+        if lost:
+            self._window = min(max(self.unconfirmed // 2, _LEAST_WINDOW), self._max_unconfirmed)
+            self._window_bytes = min(
+                max(self.unconfirmed_bytes // 2, _LEAST_WINDOW_BYTES), self._max_unconfirmed_bytes
+            )
         self.unconfirmed = self.unconfirmed_bytes = self.sent = self.sent_bytes = 0
         again = []
         for delivery in lost:
@@ -309,8 +349,7 @@ class Outbox:
 
     def _has_window(self, size: int) -> bool:
         return self.unconfirmed == 0 or (
-            self.unconfirmed < self._max_unconfirmed
-            and self.unconfirmed_bytes + size <= self._max_unconfirmed_bytes
+            self.unconfirmed < self._window and self.unconfirmed_bytes + size <= self._window_bytes
         )
 
     def _make_room(self, delivery: Delivery) -> bool:
@@ -323,7 +362,8 @@ class Outbox:
             raise QueueFull(
                 self.pending, self.pending_bytes, delivery.size, may_wait=self._on_full == "wait"
             )
-        if self._on_full == "drop-oldest" and delivery.size <= self._max_pending_bytes:
+        may_wait = self._max_pending > 0 and delivery.size <= self._max_pending_bytes
+        if self._on_full == "drop-oldest" and may_wait:
             while self._waiting and self.is_full(delivery.size):
                 oldest = self._waiting.popleft()
                 self.pending_bytes -= oldest.size
@@ -334,35 +374,71 @@ class Outbox:
         self._drop(delivery, "overflow")
         return False
 
-    def _start(self, batch: Iterable[Delivery]) -> None:
+    def _start(self, batch: Sequence[Delivery]) -> None:
         """``batch`` is being sent, after all that was."""
         index, end = self.sent, self.sent_bytes
+        sent = self._sent
         resent = 0
         for delivery in batch:
+            if delivery._key is None:
+                sent.append(delivery)
+            elif delivery.state is not SENT:
+                self._register(delivery)
             if delivery.state is SENT:
+                delivery._is_again = True
                 resent += 1
-            else:
-                delivery.state = SENT
-                if delivery._key is not None:
-                    self._by_key.setdefault(delivery._key, deque()).append(delivery)
+            delivery.state = SENT
             delivery._index = index
             index += 1
             end += delivery.size
             delivery._end = end
-            if delivery._key is None:
-                self._sent.append(delivery)
-        count = index - self.sent
-        self.stats.sent += count
+        self.stats.sent += len(batch)
         self.stats.resent += resent
-        self.unconfirmed += count
+        self.unconfirmed += len(batch)
         self.unconfirmed_bytes += end - self.sent_bytes
         self.sent, self.sent_bytes = index, end
 
-    def _confirm(self, delivery: Delivery, evidence: Evidence) -> None:
-        self.unconfirmed -= 1
-        self.unconfirmed_bytes -= delivery.size
-        self.stats.confirmed += 1
-        delivery._finish(CONFIRMED, evidence)
+    def _register(self, delivery: Delivery) -> None:
+        self._by_key.setdefault(delivery._key, deque()).append(delivery)
+
+    def _confirm_first(self, count: int, evidence: Evidence) -> None:
+        """Confirms so many of those without a key, the oldest."""
+        popleft = self._sent.popleft
+        size = 0
+        for _ in range(count):
+            delivery = popleft()
+            size += delivery.size
+            if delivery._waiters is None:  # which is all that takes longer
+                delivery.state = CONFIRMED
+                delivery.reason = evidence
+            else:
+                delivery._finish(CONFIRMED, evidence)
+        self._count_confirmed(count, size)
+
+    def _confirm_waiting(self, acknowledged: Delivery) -> None:
+        """Takes a message that was in doubt from those that wait, with what was sent before it."""
+        waiting = []
+        while (delivery := self._waiting.popleft()) is not acknowledged:
+            if delivery.state is SENT and delivery._key is None:
+                self._count_arrived(delivery)
+                delivery._finish(CONFIRMED, "acknowledged")
+                self._count_confirmed(1, delivery.size)
+            else:
+                waiting.append(delivery)
+        self._count_arrived(acknowledged)
+        self._waiting.extendleft(reversed(waiting))
+
+    def _count_arrived(self, delivery: Delivery) -> None:
+        self.pending_bytes -= delivery.size
+        self.unconfirmed += 1
+        self.unconfirmed_bytes += delivery.size
+
+    def _count_confirmed(self, count: int, size: int) -> None:
+        self.unconfirmed -= count
+        self.unconfirmed_bytes -= size
+        self.stats.confirmed += count
+        self._window = min(self._window + count, self._max_unconfirmed)
+        self._window_bytes = min(self._window_bytes + size, self._max_unconfirmed_bytes)
 
     def _drop(self, delivery: Delivery, reason: DropReason) -> None:
         if delivery.state is SENT and delivery._key is not None:

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from ._ffi import JsProxy, PageEvents, new_close_event, websocket_constructor
 from .backoff import Backoff
@@ -34,7 +34,7 @@ from .handlers import call_handler, report
 from .heartbeat import Acks, Heartbeat, Pulse
 from .outbox import InDoubt, OnFull, QueueStats
 from .receiver import OVERFLOW_CODE, OVERFLOW_REASON, Incoming, Overflow, Receiver
-from .sender import Sender
+from .sender import LONGEST_TIMER, Sender
 from .websocket import WebSocket
 
 __all__ = ["QueuedWebSocket", "State", "StateChange", "Stats"]
@@ -367,7 +367,8 @@ class QueuedWebSocket(Sender, Receiver):
         """
         if self._task is not None:
             raise RuntimeError("start() was called before: to start anew, make a new object")
-        self._check_accepting()
+        if self._is_over:
+            self._refuse()
         self._unconnected_since = time.monotonic()
         link = None
         if not (callable(self._url) or callable(self._protocols)):
@@ -471,6 +472,8 @@ class QueuedWebSocket(Sender, Receiver):
             raise DOMSyntaxError(f"the close reason {reason!r} is longer than 123 bytes of UTF-8")
         if self._closing is None:
             timeout = self._close_timeout if timeout is None else timeout
+            self._is_over = True
+            self._changed()
             self._closing = self._loop.create_task(self._close(code, reason, timeout))
         await asyncio.shield(self._closing)
 
@@ -486,9 +489,8 @@ class QueuedWebSocket(Sender, Receiver):
         """The URL without the query, which is where tokens stand."""
         return self.url.partition("?")[0]
 
-    def _check_accepting(self) -> None:
-        if self._end is not None or self._closing is not None:
-            raise self._end_of_messages() or connection_closed(1000, "", was_clean=True)
+    def _refuse(self) -> NoReturn:
+        raise self._end_of_messages() or connection_closed(1000, "", was_clean=True)
 
     # The connection, from one attempt to the next
 
@@ -672,6 +674,7 @@ class QueuedWebSocket(Sender, Receiver):
         if self._end is not None:
             return
         self._end = end
+        self._is_over = True
         if self._link is not None:
             self._abandon(self._link)
         self._outbox.clear(reason)
@@ -814,7 +817,7 @@ class QueuedWebSocket(Sender, Receiver):
             if link.timer is not None:
                 link.timer.cancel()
             link.timer_at = pulse.wake_at
-            delay = max(0.0, pulse.wake_at - time.monotonic())
+            delay = min(max(0.0, pulse.wake_at - time.monotonic()), LONGEST_TIMER)
             link.timer = self._loop.call_later(delay, self._beat, link, pulse)
 
     def _beat(self, link: _Link, pulse: Pulse) -> None:

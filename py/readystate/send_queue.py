@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, NoReturn
 
 from ._ffi import NativeListener
 from .exceptions import QueueClosed
@@ -63,7 +63,6 @@ class SendQueue(Sender):
             max_unconfirmed=max_unconfirmed,
             max_unconfirmed_bytes=max_unconfirmed_bytes,
         )
-        self._is_closed = False
         self._listener: NativeListener | None = None
         if ws is not None:
             self.attach(ws)
@@ -94,13 +93,12 @@ class SendQueue(Sender):
 
         What was sent already can still be confirmed.
         """
-        self._is_closed = True
+        self._is_over = True
         self._outbox.clear("closed")
         self._changed()
 
-    def _check_accepting(self) -> None:
-        if self._is_closed:
-            raise QueueClosed
+    def _refuse(self) -> NoReturn:
+        raise QueueClosed
 
     def _on_event(self, event: Any) -> None:
         if event.type == "open":
@@ -117,5 +115,5 @@ class SendQueue(Sender):
 
     def _disconnect(self) -> None:
         super()._disconnect()
-        if self._is_closed:
+        if self._is_over:
             self._outbox.clear("closed")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from ._ffi import JsException, Outlet, frozen, python_error
 from .blob import Blob
@@ -14,13 +15,17 @@ from .handlers import report
 from .outbox import InDoubt, OnFull, Outbox, QueueStats
 from .pauses import Pauses
 
-__all__ = ["Sender"]
+__all__ = ["LONGEST_TIMER", "Sender"]
+
+LONGEST_TIMER = 86_400.0
+"""In seconds; JavaScript's timers take a month for nothing."""
+_FIRST = 16
 
 _EXPIRY_STEP = 0.05
 """How exactly a time-to-live is kept, in seconds, while nothing is sent."""
 
 
-class Sender:
+class Sender(ABC):
     """A queue of messages, and the native socket over which they go, if there is one."""
 
     def __init__(
@@ -44,6 +49,8 @@ class Sender:
             max_unconfirmed=max_unconfirmed,
             max_unconfirmed_bytes=max_unconfirmed_bytes,
         )
+        # Whether no message is accepted any more.
+        self._is_over = False
         self._outlet: Outlet | None = None
         # Whether the socket is open, but not for what waits.
         self._is_held = False
@@ -95,20 +102,22 @@ class Sender:
             TypeError: ``data`` is neither text nor binary.
             ValueError: ``ttl`` is negative.
         """
-        self._check_accepting()
+        if self._is_over:
+            self._refuse()
         message, size = frozen(data.js_blob if isinstance(data, Blob) else data)
-        is_open = self._can_send
-        delivery = self._outbox.accept(
-            message,
-            size,
-            ttl=self._ttl if ttl is None else _checked_ttl(ttl),
-            key=self._key_of(message) if self._key_of is not None else None,
-            at_once=is_open,
-        )
-        if is_open:
+        ttl = self._ttl if ttl is None else _checked_ttl(ttl)
+        key = self._key_of(message) if self._key_of is not None else None
+        outbox, outlet = self._outbox, self._outlet
+        if outbox.next_expiry is not None:
+            outbox.expire()
+        if outlet is not None and not self._is_held and outbox.is_clear(size) and outlet.is_open:
+            delivery = outbox.accept_sent(message, size, ttl=ttl, key=key)
+            self._transmit(outlet, [message])
+        else:
+            delivery = outbox.accept(message, size, ttl=ttl, key=key)
             self._flush()
-        if delivery._expires is not None:
-            self._watch_expiry()
+            if ttl is not None:
+                self._watch_expiry()
         return delivery
 
     async def put(self, data: Any, *, ttl: float | None = None) -> Delivery:
@@ -128,7 +137,8 @@ class Sender:
         async with self._put_lock:
             while not self._has_room(size):
                 await self._change()
-                self._check_accepting()
+                if self._is_over:
+                    self._refuse()
             return self.send(message, ttl=ttl)
 
     async def drain(self) -> None:
@@ -142,18 +152,16 @@ class Sender:
         self._changed()
         return count
 
-    def _check_accepting(self) -> None:
-        """Raises if no message is accepted any more."""
-
-    @property
-    def _can_send(self) -> bool:
-        return self._outlet is not None and not self._is_held and self._outlet.is_open
+    @abstractmethod
+    def _refuse(self) -> NoReturn:
+        """Raises because no message is accepted any more."""
 
     def _has_room(self, size: int) -> bool:
-        outbox = self._outbox
-        if not outbox.is_full(size):
+        if not self._outbox.is_full(size):
             return True
-        return outbox.is_clear(size) and self._can_send
+        outlet = self._outlet
+        is_open = outlet is not None and not self._is_held and outlet.is_open
+        return is_open and self._outbox.is_clear(size)
 
     def _connect(self, native: Any, *, hold: bool = False) -> None:
         """Goes on over this socket; it may be CONNECTING still, and then needs a flush on open.
@@ -174,7 +182,7 @@ class Sender:
         """Sends a message that is for this connection only, before all that waits."""
         message, size = frozen(data.js_blob if isinstance(data, Blob) else data)
         key = self._key_of(message) if self._key_of is not None else None
-        delivery = self._outbox.accept_transient(message, size, key)
+        delivery = self._outbox.accept_sent(message, size, key=key, is_transient=True)
         if self._outlet is not None:
             self._transmit(self._outlet, [message])
         return delivery
@@ -193,9 +201,11 @@ class Sender:
         """Sends what waits, as far as there is a socket that is open, and room in the window."""
         outlet = self._outlet
         if outlet is not None and not self._is_held and outlet.is_open:
-            batch = self._outbox.take()
-            if batch:
-                self._transmit(outlet, [delivery.message for delivery in batch])
+            # The first ones do not wait for the bookkeeping of all others.
+            for at_most in (_FIRST, None):
+                batch = self._outbox.take(at_most)
+                if batch:
+                    self._transmit(outlet, [delivery.message for delivery in batch])
             self._changed()
 
     def _transmit(self, outlet: Outlet, messages: list[Any]) -> None:
@@ -233,7 +243,8 @@ class Sender:
     def _watch_expiry(self) -> None:
         expiry = self._outbox.next_expiry
         if expiry is not None and self._outbox.pending and self._expiry_timer is None:
-            delay = max(expiry - self._outbox.clock(), _EXPIRY_STEP)
+            delay = expiry - self._outbox.clock()
+            delay = min(max(delay, _EXPIRY_STEP), LONGEST_TIMER)
             self._expiry_timer = asyncio.get_running_loop().call_later(delay, self._expire)
 
     def _expire(self) -> None:
