@@ -1,6 +1,7 @@
 """The runtimes that the pages load, fetched into web/vendor/ as web/package.json pins them.
 
-`python -m server.vendor` fetches them, or does nothing if they are there and whole.
+`python -m server.vendor` fetches them, or does nothing if they are there and whole. What only the
+benchmarks load (the development dependencies) comes along when it is asked for, see `fetch`.
 """
 
 import contextlib
@@ -12,16 +13,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 WEB = Path(__file__).resolve().parent.parent / "web"
 MANIFEST = "manifest.json"
 PINS = ("package-lock.json", "micropip.txt")
+FOLDERS = {"pyodide": "pyodide", "pyscript": "@pyscript/core/dist"}
+"""What is taken from node_modules/, by the names in web/vendor/; of others <name>/dist."""
 TIMEOUT = 600.0
 """Seconds that npm, or pip, may take."""
 NPM = ("ci", "--ignore-scripts", "--loglevel=error", "--no-progress")
+NPM_RUNTIMES = ("--omit=dev",)
 NPM_RETRIES = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=30000")
 PIP = ("download", "--quiet", "--disable-pip-version-check", "--no-input", "--retries=1")
 PIP_WHAT = ("--no-deps", "--only-binary=:all:", "--python-version=3.14", "--require-hashes")
@@ -56,29 +60,30 @@ class Progress:
         self._stream.flush()
 
 
-def fetch(web: Path = WEB, stream: TextIO | None = None) -> bool:
+def fetch(web: Path = WEB, stream: TextIO | None = None, *, development: bool = False) -> bool:
     """Make web/vendor/ what package.json pins; return whether anything had to be fetched.
 
-    Progress goes to `stream` (standard error). Raises VendorError.
+    With `development` the development dependencies too. Progress goes to `stream` (standard
+    error). Raises VendorError.
     """
     vendor = web / "vendor"
-    if flaw(web) is None:
+    if flaw(web, development=development) is None:
         return False
     vendor.mkdir(parents=True, exist_ok=True)
     with locked(vendor):
-        why = flaw(web)  # another process may have fetched meanwhile
+        why = flaw(web, development=development)  # another process may have fetched meanwhile
         if why is None:
             return False
         for left in vendor.glob(".staging-*"):
             shutil.rmtree(left, ignore_errors=True)
         progress = Progress(stream or sys.stderr)
-        versions = pinned(web)
+        versions = pinned(web, development=development)
         names = " and ".join(f"{name} {version}" for name, version in versions.items())
         progress.start(f"Fetching {names} ({why})")
         with tempfile.TemporaryDirectory(prefix=".staging-", dir=vendor) as name:
             staging = Path(name)
             try:
-                size = assemble(web, staging, progress)
+                size = assemble(web, staging, progress, development=development)
             except BaseException:
                 progress.end(f"Not fetched: {names}.")
                 raise
@@ -86,13 +91,15 @@ def fetch(web: Path = WEB, stream: TextIO | None = None) -> bool:
     return True
 
 
-def pinned(web: Path) -> dict[str, str]:
-    """Return the versions in package.json, by the runtimes' names in web/vendor/."""
-    dependencies = json.loads((web / "package.json").read_text())["dependencies"]
-    return {"pyodide": dependencies["pyodide"], "pyscript": dependencies["@pyscript/core"]}
+def pinned(web: Path, *, development: bool = False) -> dict[str, str]:
+    """Return the versions in package.json, by the names in web/vendor/."""
+    package = json.loads((web / "package.json").read_text())
+    dependencies = package["dependencies"]
+    versions = {"pyodide": dependencies["pyodide"], "pyscript": dependencies["@pyscript/core"]}
+    return versions | package["devDependencies"] if development else versions
 
 
-def flaw(web: Path) -> str | None:
+def flaw(web: Path, *, development: bool = False) -> str | None:
     """Return what is wrong with web/vendor/, None if it is whole and up to date."""
     vendor = web / "vendor"
     try:
@@ -100,6 +107,8 @@ def flaw(web: Path) -> str | None:
         files: dict[str, dict[str, Any]] = manifest["files"]
         if manifest["pins"] != pins(web):
             return "the pinned versions have changed"
+        if development and not manifest["development"]:
+            return "not all of it is here yet"
         for name, expected in files.items():
             path = vendor / name
             if not path.is_file():
@@ -124,21 +133,22 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def assemble(web: Path, staging: Path, progress: Progress) -> int:
+def assemble(web: Path, staging: Path, progress: Progress, *, development: bool) -> int:
     """Fetch everything into `staging`, then move it to web/vendor/; return its size in bytes."""
-    versions = pinned(web)
-    run_npm(web, staging, lambda: progress.update(size_of(staging)))
+    npm = () if development else NPM_RUNTIMES
+    run_npm(web, staging, npm, lambda: progress.update(size_of(staging)))
     modules = staging / "node_modules"
     new = {
-        f"pyodide@{versions['pyodide']}": modules / "pyodide",
-        f"pyscript@{versions['pyscript']}": modules / "@pyscript" / "core" / "dist",
+        f"{name}@{version}": modules / FOLDERS.get(name, f"{name}/dist")
+        for name, version in pinned(web, development=development).items()
     }
-    pyodide, pyscript = new.values()
+    pyodide = modules / FOLDERS["pyodide"]
     for folder in new.values():
         if not folder.is_dir():
             raise VendorError(f"npm brought no {folder.relative_to(modules)}: check package.json.")
-    for source_map in pyscript.rglob("*.map"):
-        source_map.unlink()
+        if folder != pyodide:
+            for source_map in folder.rglob("*.map"):
+                source_map.unlink()
     why = add_micropip(web, staging, pyodide)
     if why is not None:
         progress.end(f"Without micropip ({why}): PyScript's `packages` will need the network.")
@@ -152,7 +162,8 @@ def assemble(web: Path, staging: Path, progress: Progress) -> int:
         if path.is_file()
     }
     manifest = staging / MANIFEST
-    manifest.write_text(json.dumps({"pins": pins(web), "files": files}, indent=1) + "\n")
+    content = {"pins": pins(web), "development": development, "files": files}
+    manifest.write_text(json.dumps(content, indent=1) + "\n")
     install(web / "vendor", staging, {**new, MANIFEST: manifest})
     return sum(file["size"] for file in files.values())
 
@@ -168,7 +179,7 @@ def install(vendor: Path, staging: Path, new: dict[str, Path]) -> None:
         path.rename(vendor / name)
 
 
-def run_npm(web: Path, staging: Path, tick: Callable[[], None]) -> None:
+def run_npm(web: Path, staging: Path, what: Sequence[str], tick: Callable[[], None]) -> None:
     """Install the locked packages into staging/node_modules. Raises VendorError."""
     npm = shutil.which("npm")
     if npm is None:
@@ -177,7 +188,7 @@ def run_npm(web: Path, staging: Path, tick: Callable[[], None]) -> None:
         )
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copyfile(web / name, staging / name)
-    failure = run([npm, *NPM, *NPM_RETRIES], staging, tick)
+    failure = run([npm, *NPM, *NPM_RETRIES, *what], staging, tick)
     if failure is not None:
         raise VendorError(
             f"npm could not fetch the packages: {reason(failure)}. "

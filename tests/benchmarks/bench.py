@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Browser, Error
+from playwright.sync_api import Error
 
 from server import Server
 
 from .cases import Case, Target
 from .measure import Metric, Sample
-from .pages import Peer, PeerPage, open_page
+from .pages import Pages, Peer
 
 
 @dataclass
@@ -52,49 +51,45 @@ class Result:
         differences = [value - other for value, other in pairs]
         return statistics.median(differences) if differences else None
 
-    def reading(self, target: Target) -> float | None:
+    def reading(self, target: Target, subject: Peer) -> float | None:
         """What the target's limit is to be held against."""
-        subject = self.case.subject
         if target.than is None:
             return self.median(subject, target.metric)
         read = self.ratio if target.how == "times" else self.excess
         return read(subject, target.than, target.metric)
 
-    def reached(self, target: Target) -> bool | None:
-        """Whether the target was reached; ``None`` if it could not be measured."""
-        reading = self.reading(target)
+    def reached(self, target: Target, subject: Peer) -> bool | None:
+        """Whether ``subject`` has reached the target; ``None`` if it could not be measured."""
+        reading = self.reading(target, subject)
         return None if reading is None else reading <= target.limit
 
 
-def run(case: Case, browser: Browser, server: Server, *, repeat: int, quick: bool) -> Result:
+def run(case: Case, pages: Pages, server: Server, *, repeat: int, quick: bool) -> Result:
     """Measures each peer ``repeat`` times, if more than once after a round that only warms up."""
     result = Result(case, case.quick if quick else case.count)
     rounds = min(repeat, case.repeat or repeat)
     warm_ups = 1 if rounds > 1 else 0
-    with ExitStack() as stack:
-        pages: dict[Peer, PeerPage] = {}
 
-        def take(peer: Peer) -> Sample:
-            if case.fresh:
-                with open_page(browser, server, peer) as page:
-                    return case.take(case, page, server, result.count)
-            if peer not in pages:
-                pages[peer] = stack.enter_context(open_page(browser, server, peer))
-            pages[peer].devtools.collect_garbage()
-            return case.take(case, pages[peer], server, result.count)
+    def take(peer: Peer) -> Sample:
+        if case.fresh:
+            with pages.fresh(peer) as page:
+                return case.take(case, page, server, result.count)
+        page = pages.page(peer)
+        page.devtools.collect_garbage()
+        return case.take(case, page, server, result.count)
 
-        for number in range(warm_ups + rounds):
-            for peer in case.peers:
-                if peer in result.failures:
-                    continue
-                try:
-                    sample = take(peer)
-                except (Error, ValueError) as error:
-                    result.failures[peer] = _reason(error)
-                    result.samples.pop(peer, None)
-                else:
-                    if number >= warm_ups:
-                        result.samples.setdefault(peer, []).append(sample)
+    for number in range(warm_ups + rounds):
+        for peer in case.peers:
+            if peer in result.failures:
+                continue
+            try:
+                sample = take(peer)
+            except (Error, ValueError) as error:
+                result.failures[peer] = _reason(error)
+                result.samples.pop(peer, None)
+            else:
+                if number >= warm_ups:
+                    result.samples.setdefault(peer, []).append(sample)
     return result
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from server import Server
 
 from . import measure
 from .measure import Metric, Sample
-from .pages import Peer, PeerPage
+from .pages import Peer, PeerPage, Sends
 
 JAVASCRIPT = Peer("javascript", "JavaScript", "javascript")
 PYSCRIPT = Peer("pyscript", "PyScript WebSocket", "pyscript")
@@ -19,8 +20,46 @@ CONNECT = Peer("connection", "readystate.connect()", "pyodide")
 PACKAGE = Peer("package", "readystate", "pyodide")
 PEERS = (JAVASCRIPT, PYSCRIPT, DOM, CONNECT)
 
+PARTYSOCKET = Peer("partysocket", "partysocket", "javascript")
+SEND_QUEUE = Peer("send_queue", "SendQueue", "pyodide")
+QUEUED = Peer("queued", "QueuedWebSocket", "pyodide")
+HEARTBEAT, ACKS, DROP = (
+    Peer("queued", label, "pyodide", {"how": how})
+    for how, label in (
+        ("heartbeat", "with a heartbeat"),
+        ("acks", "with acks"),
+        ("drop", 'with in_doubt="drop"'),
+    )
+)
+FIVE_WAYS = tuple(
+    Peer("dom", label, "pyodide", {"way": way})
+    for way, label in (
+        ("send_at_once", "send at once"),
+        ("sleep_then_send", "sleep(1), then send"),
+        ("send_on_open", "the open event"),
+        ("check_ready_state", "check readyState"),
+        ("queue_until_open", "a queue until open"),
+    )
+)
+"""Those of the article, in Python."""
+
 WRITE_LIMIT = 2**20
 """From how many buffered bytes on every sender waits."""
+BURST = 2**8
+"""How many messages are sent between looks at the buffer, where these would be most of the work."""
+DELAY = 0.3
+"""Seconds that a connection takes for which messages are queued meanwhile, as in the article."""
+LONG_DELAY = 1.0
+"""The same, where these are many."""
+DROP_AFTER = 200
+"""After how many messages a connection is lost."""
+RATE = 50
+"""How many messages come in a millisecond while connections are lost."""
+PAUSE = 10
+"""Milliseconds until the next connection is made."""
+WINDOW = DROP_AFTER // 2
+"""How many messages may be unconfirmed, where the server confirms: no more than one connection
+lasts for, as else no connection would ever confirm any."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +79,10 @@ class Target:
     def __str__(self) -> str:
         unit = self.metric.unit
         if self.than is None:
-            return f"{self.metric.label} at most {self.limit:g} {unit}"
+            return f"{self.metric.label} at most {self.limit:g} {unit}".rstrip()
         if self.how == "plus":
             return f"{self.metric.label} at most {self.than.label} + {self.limit:g} {unit}"
-        factor = f"{self.limit:g}" if self.limit >= 1 else f"1/{1 / self.limit:g}"
+        factor = f"{self.limit:.3g}" if self.limit >= 1 else f"1/{1 / self.limit:g}"
         return f"{self.metric.label} at most {factor} x {self.than.label}"
 
 
@@ -72,7 +111,7 @@ class Case:
         metrics: What a sample is shown by.
         plotted: Those of them that are parts of each other, the smallest first; else all.
         peers: Who does it; the first one is what the others are compared with.
-        targets: What ``subject`` is to reach.
+        targets: What each of ``subjects`` is to reach.
         repeat: How many samples are enough; else as many as the command line says.
         fresh: Whether each sample needs a page of its own.
     """
@@ -87,7 +126,7 @@ class Case:
     message: Mapping[str, Any] = field(default_factory=dict)
     plotted: tuple[Metric, ...] = ()
     peers: tuple[Peer, ...] = PEERS
-    subject: Peer = CONNECT
+    subjects: tuple[Peer, ...] = (CONNECT,)
     repeat: int | None = None
     fresh: bool = False
 
@@ -103,17 +142,12 @@ def receive(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
 
 def send(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     """The main thread's time for each message that is sent."""
-    arguments = {
-        "url": server.ws_url("/ws/sink", ack=count),
-        "count": count,
-        "limit": WRITE_LIMIT,
-        **case.message,
-    }
+    return _sending(case, page, server, count, "send")
 
-    def work() -> None:
-        _check(page.call("send", arguments), count)
 
-    return _per_message(page, count, work)
+def bursts(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
+    """The same, of senders that look at the buffer now and then only."""
+    return _sending(case, page, server, count, "send_in_bursts", burst=BURST)
 
 
 def round_trip(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
@@ -139,6 +173,91 @@ def growth(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     if python is not None and python_after is not None:
         sample["python"] = (python_after - python) / 1024
     return sample
+
+
+def queued_first(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
+    """The time from the ``open`` event until messages are sent that were queued before it.
+
+    It is told by the page's clock: from the event's time stamp until the browser's ``send()`` has
+    returned. When they arrived is the server's word, in its own time: since it was to accept the
+    connection, so the handshake's way to the page is a part of it.
+    """
+    id = uuid.uuid4().hex
+    with page.watch_sends(count):
+        _queue(case, page, count, server.ws_url("/ws/sink", ack=count, delay=DELAY, id=id))
+        _check(page.call("flushed", {}), count)
+        sends = page.sends()
+    (connection,) = server.journal(id)
+    arrived = [(message["time"] - DELAY) * 1000 for message in connection["messages"]]
+    first, last = _since_open(sends)
+    return {"first": first, "last": last, "arrived": arrived[0], "all_arrived": arrived[-1]}
+
+
+def queued_flush(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
+    """The time to send what was queued before the ``open`` event, for each message.
+
+    "flush" lasts from the event until the browser's last ``send()`` has returned; the main thread's
+    time is that from before the event until all has been received and accounted for.
+    """
+    with page.watch_sends(count):
+        _queue(case, page, count, server.ws_url("/ws/sink", ack=count, delay=LONG_DELAY))
+        sample = _per_message(page, count, lambda: _check(page.call("flushed", {}), count))
+        _, last = _since_open(page.sends())
+    return {**sample, "flush": last / count * 1e3}
+
+
+def losses(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
+    """What became of messages that were sent while one connection after another was lost."""
+    id = uuid.uuid4().hex
+    faults = {"fault": "drop", "after": DROP_AFTER, "ack": 1, "ping": "ping"}
+    url = server.ws_url("/ws/peer", id=id, **faults)
+    arguments = {"url": url, "count": count, "rate": RATE, "pause": PAUSE, "window": WINDOW}
+    reported = set(page.call("lose", arguments))
+    arrived = list(_arrived(server, id))
+    lost = set(range(count)) - set(arrived)
+    return {
+        "lost": len(lost),
+        "silent": len(lost - reported),
+        "reported": len(reported),
+        "twice": len(arrived) - len(set(arrived)),
+    }
+
+
+def _queue(case: Case, page: PeerPage, count: int, url: str) -> None:
+    page.call("backlog", {"url": url, "count": count, **case.message})
+    if page.sends().opened is not None:
+        raise ValueError(f"took so long to queue {count:,} messages that the socket was open")
+
+
+def _since_open(sends: Sends) -> tuple[float, float]:
+    if sends.opened is None or sends.first is None or sends.last is None:
+        raise ValueError("not all was sent")
+    return sends.first - sends.opened, sends.last - sends.opened
+
+
+def _arrived(server: Server, id: str) -> Iterator[int]:
+    """The numbers of the messages that have arrived, once all connections have ended."""
+    connections = server.journal(id)
+    for connection in server.journal(id, closed=len(connections)):
+        for message in connection["messages"]:
+            yield int(message["data"].partition(" ")[0])
+
+
+def _sending(
+    case: Case, page: PeerPage, server: Server, count: int, kind: str, **options: Any
+) -> Sample:
+    arguments = {
+        "url": server.ws_url("/ws/sink", ack=count),
+        "count": count,
+        "limit": WRITE_LIMIT,
+        **case.message,
+        **options,
+    }
+
+    def work() -> None:
+        _check(page.call(kind, arguments), count)
+
+    return _per_message(page, count, work)
 
 
 def _per_message(page: PeerPage, count: int, work: Callable[[], None]) -> Sample:
@@ -231,14 +350,14 @@ CASES = (
     ),
     Case(
         "import",
-        "import readystate, Pyodide having booted",
+        "from readystate import connect, Pyodide having booted",
         start,
         count=1,
         quick=1,
         metrics=(measure.START,),
         targets=(Target(measure.START, 15),),
         peers=(PACKAGE,),
-        subject=PACKAGE,
+        subjects=(PACKAGE,),
         fresh=True,
     ),
     Case(
@@ -252,6 +371,57 @@ CASES = (
         plotted=(measure.HEAP,),
         # Less than a bit a message is noise.
         targets=(Target(measure.HEAP, 100), Target(measure.PYTHON, 100)),
+        repeat=1,
+    ),
+    Case(
+        "queue-first",
+        "{count} messages queued while CONNECTING: from open to sent",
+        queued_first,
+        count=1_000,
+        quick=1_000,
+        message={"size": 64},
+        metrics=(measure.FIRST, measure.LAST, measure.ARRIVED, measure.ALL_ARRIVED),
+        plotted=(measure.FIRST, measure.LAST),
+        targets=(Target(measure.FIRST, 1),),
+        peers=(JAVASCRIPT, PARTYSOCKET, *FIVE_WAYS, SEND_QUEUE, QUEUED),
+        subjects=(SEND_QUEUE, QUEUED),
+    ),
+    Case(
+        "queue-flush",
+        "{count} messages of 64 B queued while CONNECTING: flushed on open",
+        queued_flush,
+        count=10_000,
+        quick=2_000,
+        message={"size": 64},
+        metrics=(measure.FLUSH, *TIME),
+        plotted=(measure.FLUSH, measure.TASK),
+        targets=(times(measure.FLUSH, 1 / 0.9, JAVASCRIPT),),
+        peers=(JAVASCRIPT, PARTYSOCKET, PYSCRIPT, SEND_QUEUE, QUEUED),
+        subjects=(SEND_QUEUE, QUEUED),
+    ),
+    Case(
+        "queue-send",
+        "send {count} text messages of 64 B by a queue, when OPEN",
+        bursts,
+        count=100_000,
+        quick=2_000,
+        message={"size": 64},
+        metrics=TIME,
+        targets=(times(measure.SCRIPT, 2, DOM),),
+        peers=(DOM, SEND_QUEUE, QUEUED),
+        subjects=(SEND_QUEUE, QUEUED),
+    ),
+    Case(
+        "queue-lost",
+        f"{{count}} messages, connections lost after {DROP_AFTER} each: what became of them",
+        losses,
+        count=3_000,
+        quick=1_000,
+        metrics=(measure.LOST, measure.SILENT, measure.REPORTED, measure.TWICE),
+        plotted=(measure.SILENT, measure.LOST),
+        targets=(Target(measure.LOST, 0),),
+        peers=(PARTYSOCKET, QUEUED, HEARTBEAT, ACKS, DROP),
+        subjects=(HEARTBEAT, ACKS),
         repeat=1,
     ),
 )

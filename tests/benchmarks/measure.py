@@ -29,6 +29,15 @@ P99 = Metric("p99", "99th percentile", "ms")
 START = Metric("start", "import", "ms")
 HEAP = Metric("heap", "JavaScript", "KiB")
 PYTHON = Metric("python", "Python", "KiB")
+FIRST = Metric("first", "first sent", "ms")
+LAST = Metric("last", "last sent", "ms")
+ARRIVED = Metric("arrived", "arrived", "ms")
+ALL_ARRIVED = Metric("all_arrived", "all arrived", "ms")
+FLUSH = Metric("flush", "flush", "µs a message")
+LOST = Metric("lost", "lost", "")
+SILENT = Metric("silent", "silently", "")
+REPORTED = Metric("reported", "reported", "")
+TWICE = Metric("twice", "twice", "")
 
 
 @dataclass(frozen=True)
@@ -62,9 +71,12 @@ class DevTools:
     def main_thread(self, run: Callable[[], object]) -> MainThread:
         """What ``run``, which makes the page work and waits for it, costs the main thread."""
         self._start_trace()
-        before = self._metrics()
-        run()
-        after = self._metrics()
+        try:
+            before = self._metrics()
+            run()
+            after = self._metrics()
+        finally:
+            self._end_trace()
         script = after["ScriptDuration"] - before["ScriptDuration"]
         task = after["TaskDuration"] - before["TaskDuration"]
         microtasks = self._microtasks()
@@ -99,14 +111,16 @@ class DevTools:
             },
         )
 
-    def _microtasks(self) -> float:
-        """The thread's time in microtasks since the trace began, in seconds.
-
-        ScriptDuration leaves them out, and all that Pyodide's event loop runs is run in them.
-        """
+    def _end_trace(self) -> None:
         self._session.send("Tracing.end")
         while not self._traced:
             self._page.wait_for_timeout(5)
+
+    def _microtasks(self) -> float:
+        """The thread's time in microtasks during the trace, in seconds.
+
+        ScriptDuration leaves them out, and all that Pyodide's event loop runs is run in them.
+        """
         return sum(
             float(event.get("tdur", 0)) / 1e6
             for event in self._trace

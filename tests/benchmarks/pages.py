@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Literal, Self
 from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page
@@ -25,33 +26,114 @@ class Peer:
     """One way of doing the work: a module in ``peers/``, and what runs it.
 
     Its functions are the kinds of work; all peers' functions of one name do the same.
+
+    Attributes:
+        options: What its functions are told beside what all peers are.
     """
 
     module: str
     label: str
     runtime: Literal["javascript", "pyodide", "pyscript"]
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Sends:
+    """When messages were handed to the browser; times are in ms of the page's clock.
+
+    Attributes:
+        opened: The ``open`` event's time stamp; ``None`` before it, as the others.
+        first: When the first ``send()`` had returned.
+        last: When the last one had.
+    """
+
+    opened: float | None
+    first: float | None
+    last: float | None
 
 
 class PeerPage:
-    """A page in which one peer is ready to work."""
+    """A page in which one peer, or several of one module, are ready to work."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
+        self.options: Mapping[str, Any] = {}
         self.devtools = DevTools(page)
 
-    def call(self, work: str, arguments: dict[str, Any]) -> Any:
+    def call(self, work: str, arguments: Mapping[str, Any]) -> Any:
         """Has the peer do ``work``, and returns its result.
 
         Raises:
             playwright.sync_api.Error: It failed, or took too long.
         """
-        call = [TIMEOUT, work, arguments]
+        call = [TIMEOUT, work, {**arguments, **self.options}]
         return self._page.evaluate("values => call(...values)", call)
+
+    @contextmanager
+    def watch_sends(self, count: int) -> Iterator[None]:
+        """Notes when the first and the ``count``-th message are sent over sockets made meanwhile.
+
+        Each ``send()`` takes a little longer for that, the same for all peers.
+        """
+        self._page.evaluate("count => watchSends(count)", count)
+        try:
+            yield
+        finally:
+            self._page.evaluate("unwatch()")
+
+    def sends(self) -> Sends:
+        """What has been noted so far."""
+        return Sends(**self._page.evaluate("sends"))
 
     def allocated(self) -> float | None:
         """The bytes that Python has allocated; ``None`` where there is no Python."""
         size: int | None = self._page.evaluate("allocated()")
         return size
+
+
+class Pages:
+    """Pages that stay open until the end of a ``with`` statement: one for each module."""
+
+    def __init__(self, browser: Browser, server: Server) -> None:
+        self._browser = browser
+        self._server = server
+        self._pages: dict[tuple[str, str], PeerPage] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def page(self, peer: Peer) -> PeerPage:
+        """The page of ``peer``, opened when there is none yet.
+
+        Raises:
+            playwright.sync_api.Error: The peer cannot be loaded.
+        """
+        key = peer.runtime, peer.module
+        if key not in self._pages:
+            self._pages[key] = self._stack.enter_context(self.fresh(peer))
+        page = self._pages[key]
+        page.options = peer.options
+        return page
+
+    @contextmanager
+    def fresh(self, peer: Peer) -> Iterator[PeerPage]:
+        """A page of its own for ``peer``.
+
+        Raises:
+            playwright.sync_api.Error: The peer cannot be loaded.
+        """
+        with open_page(self._browser, self._server, peer) as page:
+            page.options = peer.options
+            yield page
 
 
 @contextmanager

@@ -39,9 +39,8 @@ def svg(results: Sequence[Result], environment: Mapping[str, Any]) -> str:
     for result in results:
         body.extend(_group(result, top))
         top += HEAD + STEP * len(result.case.peers) + GAP
-    words = ", ".join(
-        f"{name} {environment[name]}" for name in ("chromium", "pyodide", "@pyscript/core")
-    )
+    names = ("chromium", "pyodide", "@pyscript/core", "partysocket")
+    words = ", ".join(f"{name} {environment[name]}" for name in names)
     body.append(_text(MARGIN, top + 4, f"{words}; less is better", "small"))
     height = top + MARGIN
     return "\n".join(
@@ -60,7 +59,8 @@ def svg(results: Sequence[Result], environment: Mapping[str, Any]) -> str:
 def _group(result: Result, top: float) -> Iterator[str]:
     case = result.case
     metrics = case.plotted or case.metrics
-    legend = " / ".join(metric.label for metric in metrics) + f", {metrics[0].unit}"
+    unit = metrics[0].unit
+    legend = " / ".join(metric.label for metric in metrics) + (f", {unit}" if unit else "")
     yield _text(MARGIN, top + 12, case.title_for(result.count), "title")
     yield _text(WIDTH - MARGIN, top + 12, legend, "unit label")
     values = {
@@ -69,7 +69,7 @@ def _group(result: Result, top: float) -> Iterator[str]:
     longest = max((value for peer in values for value in values[peer]), default=0.0)
     for row, peer in enumerate(case.peers):
         y = top + HEAD + row * STEP
-        yield f'<g class="{"own" if peer is case.subject else "peer"}">'
+        yield f'<g class="{"own" if peer in case.subjects else "peer"}">'
         yield _text(BARS - 8, y + BAR - 3, peer.label, "label")
         if peer in result.failures:
             yield _text(BARS, y + BAR - 3, "failed", "small")

@@ -23,7 +23,7 @@ def _lines(result: Result) -> Iterator[str]:
     # What may be about nothing has no ratio that says anything.
     is_compared = any(target.than for target in case.targets)
     yield case.title_for(result.count)
-    heads = [f"{metric.label}, {_unit(metric)}" for metric in case.metrics]
+    heads = [_head(metric) for metric in case.metrics]
     if is_compared:
         heads += [f"{metric.label} x" for metric in case.metrics]
     yield _row("", heads)
@@ -35,18 +35,22 @@ def _lines(result: Result) -> Iterator[str]:
         if is_compared:
             cells += [number(result.ratio(peer, first, metric)) for metric in case.metrics]
         yield _row(peer.label, cells)
+    verdicts = {True: "reached", False: "missed", None: "not measured"}
     for target in case.targets:
-        verdict = {True: "reached", False: "missed", None: "not measured"}[result.reached(target)]
-        reading = number(result.reading(target))
-        yield f"  {f'target: {target}':<56}{reading:>8}  {verdict}"
+        for subject in case.subjects:
+            whose = f"{subject.label}: " if len(case.subjects) > 1 else ""
+            reading = number(result.reading(target, subject))
+            verdict = verdicts[result.reached(target, subject)]
+            yield f"  {f'target: {whose}{target}':<56}{reading:>8}  {verdict}"
 
 
 def _row(label: str, cells: Sequence[str]) -> str:
     return f"  {label:<22}" + "".join(f"{cell:>{max(14, len(cell) + 2)}}" for cell in cells)
 
 
-def _unit(metric: Metric) -> str:
-    return metric.unit.removesuffix(" a message")
+def _head(metric: Metric) -> str:
+    unit = metric.unit.removesuffix(" a message")
+    return f"{metric.label}, {unit}" if unit else metric.label
 
 
 def number(value: float | None) -> str:
@@ -81,11 +85,13 @@ def _case(result: Result) -> dict[str, Any]:
         },
         "targets": [
             {
+                "peer": subject.label,
                 "target": str(target),
                 "limit": target.limit,
-                "reading": result.reading(target),
-                "reached": result.reached(target),
+                "reading": result.reading(target, subject),
+                "reached": result.reached(target, subject),
             }
             for target in case.targets
+            for subject in case.subjects
         ],
     }

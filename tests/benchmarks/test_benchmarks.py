@@ -11,18 +11,25 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_quick_run_measures_every_peer(tmp_path: Path) -> None:
-    cases = ["receive-text", "import"]
+    cases = ["receive-text", "import", "queue-first", "queue-flush", "queue-send", "queue-lost"]
     # A process of its own: Playwright cannot be started twice in one.
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--output", str(tmp_path)]
     done = subprocess.run(
-        [*command, *cases], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [*command, *cases], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "benchmarks.json").read_text())
     assert [case["name"] for case in numbers["cases"]] == cases
     for case in numbers["cases"]:
         for peer, measured in case["peers"].items():
+            if peer == "send at once":
+                # That is what it does.
+                assert "InvalidStateError" in measured["failure"]
+                continue
             assert measured["failure"] is None, peer
-            assert all(value > 0 for value in measured["median"].values()), (peer, measured)
+            values = measured["median"].values()
+            assert all(value is not None for value in values), (peer, measured)
+            # Messages can all have arrived; no time is none.
+            assert case["name"] == "queue-lost" or all(value > 0 for value in values), peer
         assert all(target["reached"] is not None for target in case["targets"])
     assert (tmp_path / "benchmarks.svg").read_text().startswith("<svg ")

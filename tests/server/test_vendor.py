@@ -85,6 +85,25 @@ def test_nothing_is_fetched_twice(whole: Path, monkeypatch: pytest.MonkeyPatch) 
     assert stream.getvalue() == ""
 
 
+def test_development_dependencies_come_when_asked_for(whole: Path) -> None:
+    (version,) = json.loads((whole / "package.json").read_text())["devDependencies"].values()
+    assert vendor.flaw(whole, development=True) == "not all of it is here yet"
+    stream = io.StringIO()
+    assert vendor.fetch(whole, stream, development=True)
+    assert f"and partysocket {version}" in stream.getvalue()
+    folder = whole / "vendor" / f"partysocket@{version}"
+    assert (folder / "ws.js").stat().st_size > 0
+    assert not list(folder.rglob("*.map"))
+    # They stay, as long as what is pinned does.
+    assert not vendor.fetch(whole, stream)
+    assert not vendor.fetch(whole, stream, development=True)
+
+
+def test_the_lock_names_no_host() -> None:
+    lock = json.loads((ROOT / "web" / "package-lock.json").read_text())
+    assert not [name for name, package in lock["packages"].items() if "resolved" in package]
+
+
 @pytest.mark.parametrize("damage", ["truncated", "folder", "manifest"])
 def test_damage_is_repaired(whole: Path, damage: str) -> None:
     (wasm,) = whole.glob("vendor/pyodide@*/pyodide.asm.wasm")

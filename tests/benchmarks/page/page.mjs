@@ -1,4 +1,6 @@
 // A page in which one peer runs: ?runtime=javascript, pyodide or pyscript, ?peer=<module in peers/>.
+import "./watch.mjs";
+
 const query = new URLSearchParams(location.search);
 const peer = query.get("peer");
 

@@ -1,6 +1,6 @@
 // The browser's WebSocket, from JavaScript.
-const sleep = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
-const event = (ws, type) => new Promise((resolve) => {
+export const sleep = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
+export const event = (ws, type) => new Promise((resolve) => {
   ws.addEventListener(type, resolve, { once: true });
 });
 
@@ -47,4 +47,25 @@ export async function round_trips({ url, count, pause }) {
   }
   ws.close();
   return times;
+}
+
+let flushing;
+
+export async function backlog({ url, count, size }) {
+  const messages = texts(count, size);
+  const ws = new WebSocket(url);
+  ws.onopen = () => {
+    for (let number = 0; number < count; number++) ws.send(messages[number]);
+  };
+  flushing = event(ws, "message").then(({ data }) => {
+    ws.close();
+    return JSON.parse(data).messages;
+  });
+}
+
+export const flushed = () => flushing;
+
+export function texts(count, size) {
+  const padded = Array.from({ length: count }, (_, number) => String(number).padEnd(size));
+  return JSON.parse(JSON.stringify(padded)); // what is put together is not one string in memory yet
 }

@@ -6,8 +6,8 @@ from time import perf_counter
 
 
 async def start() -> float:
-    """How long its first import takes, in ms."""
+    """How long its first import takes, in ms; readystate alone would load nothing yet."""
     begin = perf_counter()
-    import readystate  # noqa: F401
+    from readystate import connect  # noqa: F401
 
     return (perf_counter() - begin) * 1000

@@ -65,3 +65,31 @@ async def round_trips(url: str, count: int, pause: float) -> list[float]:
         await received.wait()
     ws.close()
     return times
+
+
+flushing: asyncio.Task[int]
+
+
+async def backlog(url: str, count: int, size: int) -> None:
+    """Has ``count`` messages wait for a socket that is CONNECTING."""
+    global flushing
+    messages = [str(number).ljust(size) for number in range(count)]
+    answers: asyncio.Queue[str] = asyncio.Queue()
+
+    def on_open(_: Any) -> None:
+        for message in messages:
+            ws.send(message)
+
+    ws = WebSocket(url, onopen=on_open, onmessage=lambda event: answers.put_nowait(event.data))
+    flushing = asyncio.create_task(_flushed(ws, answers))
+
+
+async def flushed() -> int:
+    """Waits until the server has received them all; returns how many that were."""
+    return await flushing
+
+
+async def _flushed(ws: WebSocket, answers: asyncio.Queue[str]) -> int:
+    answer = await answers.get()
+    ws.close()
+    return int(json.loads(answer)["messages"])
