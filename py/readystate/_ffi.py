@@ -55,6 +55,7 @@ except ImportError:
 _LARGE = 2**16
 _SEPARATOR = "\0"
 _FEW = 16
+_SHORT = 512
 
 
 def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
@@ -303,13 +304,13 @@ class Outlet:
         """
         send(self._send, message)
 
-    def send_all(self, messages: list[Any]) -> None:
-        """Sends messages in this order.
+    def send_all(self, messages: list[Any], size: int) -> None:
+        """Sends messages, of ``size`` bytes in all, in this order.
 
         Raises:
             JsException: What ``send()`` throws; some of the messages may have been sent.
         """
-        if len(messages) >= _FEW:
+        if len(messages) >= _FEW and size <= _SHORT * len(messages):
             try:
                 joined = _SEPARATOR.join(messages)
             except TypeError:  # There is binary data.

@@ -59,7 +59,7 @@ class QueueStats:
 
 
 class Outbox:
-    """The messages of one queue.
+    """The messages of one queue. A bound that is ``None`` is without a limit.
 
     Args:
         max_pending: How many messages may wait.
@@ -82,8 +82,8 @@ class Outbox:
         max_pending_bytes: int | None,
         on_full: OnFull,
         in_doubt: InDoubt,
-        max_unconfirmed: int,
-        max_unconfirmed_bytes: int,
+        max_unconfirmed: int | None,
+        max_unconfirmed_bytes: int | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if on_full not in ("raise", "wait", "drop-oldest", "drop-newest"):
@@ -104,13 +104,15 @@ class Outbox:
         self._max_pending_bytes = math.inf if max_pending_bytes is None else max_pending_bytes
         self._on_full = on_full
         self._in_doubt = in_doubt
-        self._max_unconfirmed = max_unconfirmed
-        self._max_unconfirmed_bytes = max_unconfirmed_bytes
+        self._max_unconfirmed = math.inf if max_unconfirmed is None else max_unconfirmed
+        self._max_unconfirmed_bytes = (
+            math.inf if max_unconfirmed_bytes is None else max_unconfirmed_bytes
+        )
         # How much of that is made use of. As in TCP it grows with each confirmation, and shrinks
         # when a connection is lost: over connections that do not last, a window that is too large
         # would be sent again and again, and never be confirmed.
-        self._window = max_unconfirmed
-        self._window_bytes = max_unconfirmed_bytes
+        self._window = self._max_unconfirmed
+        self._window_bytes = self._max_unconfirmed_bytes
         self.clock = clock
         self._waiting: deque[Delivery] = deque()
         # Sent and not confirmed, in the order of sending; those with a key apart.
@@ -147,6 +149,11 @@ class Outbox:
     def is_clear(self, size: int) -> bool:
         """Whether a message of ``size`` bytes would have to wait for no other."""
         return not self._waiting and self._has_window(size)
+
+    @property
+    def has_unkeyed(self) -> bool:
+        """Whether some of what is unconfirmed has no key."""
+        return bool(self._sent)
 
     @property
     def is_window_half_full(self) -> bool:
@@ -234,6 +241,7 @@ class Outbox:
             batch = list(waiting)
             waiting.clear()
             self.pending_bytes = 0
+            self.next_expiry = None
             self._start(batch)
             return batch
         batch = []
@@ -266,6 +274,7 @@ class Outbox:
 
         It then has all that was sent before them, of which those without a key are confirmed too.
         """
+        keys = list(keys)  # which may call the user's functions, so before anything is changed
         newest = newest_again = 0
         try:
             for key in keys:
@@ -292,8 +301,8 @@ class Outbox:
             self.confirm_before(newest_again, "acknowledged")
             self._sent.extendleft(reversed(transient))
 
-    def connection_lost(self) -> None:
-        """What was sent over it and is not confirmed is in doubt."""
+    def connection_lost(self, reason: DropReason | None = None) -> None:
+        """What was sent over it and is not confirmed is in doubt; or dropped, for ``reason``."""
         keyed = (d for deliveries in self._by_key.values() for d in deliveries if d._index >= 0)
         lost = sorted(itertools.chain(self._sent, keyed), key=lambda delivery: delivery._index)
         self._sent.clear()
@@ -303,19 +312,20 @@ class Outbox:
                 max(self.unconfirmed_bytes // 2, _LEAST_WINDOW_BYTES), self._max_unconfirmed_bytes
             )
         self.unconfirmed = self.unconfirmed_bytes = self.sent = self.sent_bytes = 0
-        again = []
+        again, dropped = [], []
         for delivery in lost:
             delivery._index = -1
-            if delivery._is_transient:
-                self._drop(delivery, "connection lost")
-            elif self._in_doubt == "drop":
-                self._drop(delivery, "in doubt")
-            else:
-                again.append(delivery)
-                self.pending_bytes += delivery.size
-                if delivery._expires is not None:
-                    self._expect_expiry(delivery._expires)
+            if reason or delivery._is_transient or self._in_doubt == "drop":
+                dropped.append(delivery)
+                continue
+            again.append(delivery)
+            self.pending_bytes += delivery.size
+            if delivery._expires is not None:
+                self._expect_expiry(delivery._expires)
         self._waiting.extendleft(reversed(again))
+        for delivery in dropped:
+            why: DropReason = "connection lost" if delivery._is_transient else "in doubt"
+            self._drop(delivery, reason or why)
 
     def expire(self) -> None:
         """Drops what has waited for longer than it may."""
@@ -323,22 +333,25 @@ class Outbox:
         if self.next_expiry is None or now < self.next_expiry:
             return
         self.next_expiry = None
-        waiting: deque[Delivery] = deque()
-        for delivery in self._waiting:
+        expired = []
+        waiting, self._waiting = self._waiting, deque()
+        for delivery in waiting:
             if delivery._expires is None:
-                waiting.append(delivery)
+                self._waiting.append(delivery)
             elif delivery._expires <= now:
+                expired.append(delivery)
                 self.pending_bytes -= delivery.size
-                self._drop(delivery, "expired")
             else:
-                waiting.append(delivery)
+                self._waiting.append(delivery)
                 self._expect_expiry(delivery._expires)
-        self._waiting = waiting
+        for delivery in expired:
+            self._drop(delivery, "expired")
 
     def clear(self, reason: DropReason) -> int:
         """Drops all that waits, and says how many messages that were."""
         waiting, self._waiting = self._waiting, deque()
         self.pending_bytes = 0
+        self.next_expiry = None
         for delivery in waiting:
             self._drop(delivery, reason)
         return len(waiting)

@@ -120,6 +120,7 @@ class _Link:
         self.pulse: Pulse | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.timer_at = math.inf
+        self.is_open = False
         # What on_open has raised.
         self.failure: Exception | None = None
         # What our own close frame says, once it was sent.
@@ -129,31 +130,41 @@ class _Link:
 class _Opening(Receiver):
     """What arrives while ``on_open`` runs, for that to receive."""
 
-    def __init__(self, link: _Link) -> None:
+    def __init__(self, ws: QueuedWebSocket, link: _Link) -> None:
         super().__init__(deque())
+        self._ws = ws
         self._link = link
         self._waiter: asyncio.Future[None] | None = None
 
     def push(self, messages: Iterable[str | bytes]) -> None:
         self._queue.extend(messages)
-        self.wake()
+        self._wake()
 
-    def wake(self) -> None:
+    def end(self) -> list[str | bytes]:
+        """``on_open`` is over; returns what it has not received."""
+        rest = list(self._queue)
+        self._queue.clear()
+        self._wake()
+        return rest
+
+    def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-    def rest(self) -> deque[str | bytes]:
-        return self._queue
 
     def _take(self) -> None:
         pass
 
     async def _receive(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        await self._waiter
+        if self._link.opening is self:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self._link.opening is not self:
+            # A task that on_open has begun receives still: as all others do from now on.
+            await self._ws._fill_queue()
+            self._queue.append(self._ws._queue.popleft())
 
     def _end_of_messages(self) -> Exception | None:
-        if not self._link.ended.done():
+        if self._link.opening is not self or not self._link.ended.done():
             return None
         event = self._link.ended.result()
         return connection_closed(event.code, event.reason, event.wasClean)
@@ -210,7 +221,9 @@ class QueuedWebSocket(Sender, Receiver):
             and ``"drop-newest"`` drop messages.
         in_doubt: What becomes of a message that was sent and not confirmed when its connection was
             lost: ``"resend"`` sends it again, before all others; ``"drop"`` drops it.
-        max_unconfirmed: How many messages are sent before the others wait for confirmations.
+        max_unconfirmed: How many messages are sent before the others wait for confirmations;
+            ``None`` is without a limit. Less of it is used after each loss, and more again with
+            each confirmation.
         max_unconfirmed_bytes: How much of them, in bytes; one message may always be.
         max_queue: How many messages are held that nobody has received yet; ``None`` is without a
             limit.
@@ -243,8 +256,8 @@ class QueuedWebSocket(Sender, Receiver):
         max_pending_bytes: int | None = 2**26,
         on_full: OnFull = "raise",
         in_doubt: InDoubt = "resend",
-        max_unconfirmed: int = 2**14,
-        max_unconfirmed_bytes: int = 2**24,
+        max_unconfirmed: int | None = 2**14,
+        max_unconfirmed_bytes: int | None = 2**24,
         max_queue: int | None = 2**16,
         max_queue_bytes: int | None = 2**26,
         on_overflow: Overflow = "drop-oldest",
@@ -302,6 +315,8 @@ class QueuedWebSocket(Sender, Receiver):
             on_overflow=on_overflow,
             close=self._overflow,
             sort=self._sort,
+            # What it answers has left the page: known before a close that may come right behind.
+            on_arrival=self._look_again if self._confirms_by_buffer else None,
         )
         self._loop = asyncio.get_running_loop()
         self._link: _Link | None = None
@@ -313,6 +328,7 @@ class QueuedWebSocket(Sender, Receiver):
         self._came_back_at = -math.inf
         self._is_wanted = False
         self._end: Exception | None = None
+        self._drop_reason: DropReason | None = None
         # Since it was last connected, and in all.
         self._attempt = 0
         self._attempts = 0
@@ -374,7 +390,9 @@ class QueuedWebSocket(Sender, Receiver):
         if not (callable(self._url) or callable(self._protocols)):
             # At once, so that what is wrong with them is raised here.
             link = self._begin(self._url, self._protocols)
-            self._start_attempt()
+        self._start_attempt()
+        if self._end is not None:
+            return
         self._page_events = PageEvents(self._on_page_event)
         self._task = self._loop.create_task(self._run(link))
 
@@ -412,6 +430,21 @@ class QueuedWebSocket(Sender, Receiver):
         if self._is_reply is not None:
             delivery._on_wanted = self._want
         return delivery
+
+    async def put(self, data: Any, *, ttl: float | None = None) -> Delivery:
+        """Accepts a message as :meth:`send` does; with ``on_full="wait"`` it waits for room first.
+
+        Cancelled while it waits, it has accepted nothing.
+
+        Raises:
+            ConnectionClosed: It is closing, or has ended.
+            QueueFull: As many messages wait as may, and ``on_full`` is "raise".
+            TypeError: ``data`` is neither text nor binary.
+            ValueError: ``ttl`` is negative.
+        """
+        if self._is_held and self._own_opening():
+            return self.send(data, ttl=ttl)
+        return await super().put(data, ttl=ttl)
 
     async def drain(self) -> None:
         """Waits until no message waits or is in doubt: each is confirmed, or was dropped."""
@@ -500,10 +533,12 @@ class QueuedWebSocket(Sender, Receiver):
             try:
                 async with asyncio.timeout(self._connect_timeout) as timeout:
                     if link is None:
-                        self._start_attempt()
                         url, protocols = await _value(self._url), await _value(self._protocols)
+                        if self._end is not None:
+                            return
                         link = self._begin(url, protocols)
-                    await link.ready
+                    # A timeout would cancel the future itself, were it awaited.
+                    await asyncio.wait([link.ready])
             except Exception as failure:
                 if timeout.expired():
                     address = self._address or "what the function for the URL stands for"
@@ -518,18 +553,21 @@ class QueuedWebSocket(Sender, Receiver):
                     self._abandon(link)
             if link is not None:
                 event = await link.ended
-                if link.ready.result():
-                    error = connection_closed(event.code, event.reason, event.wasClean)
-                elif error is None:
-                    error = link.failure or ConnectionFailed(link.ws.url.partition("?")[0])
+                if link.close_code is not None:
+                    return
+                if error is None:
+                    error = link.failure or _ending(link, event)
                 if not self._may_reconnect(event):
                     self._finish(error, "closed")
                     return
+            if self._closing is not None and not self._outbox.pending:
+                return
             elapsed = time.monotonic() - self._unconnected_since
             if self._attempt >= self._max_attempts or elapsed >= self._give_up_after:
                 self._finish(_given_up(error, self._attempt, elapsed), "closed")
                 return
             await self._wait(error, at_most=self._give_up_after - elapsed)
+            self._start_attempt()
             link = None
 
     def _start_attempt(self) -> None:
@@ -585,6 +623,7 @@ class QueuedWebSocket(Sender, Receiver):
     def _on_link_open(self, link: _Link, _: Event) -> None:
         if link.ended.done():
             return
+        link.is_open = True
         self._connect(link.ws.js_websocket, hold=True)
         if self._heartbeat is not None:
             link.pulse = Pulse(self._heartbeat, time.monotonic())
@@ -592,7 +631,7 @@ class QueuedWebSocket(Sender, Receiver):
         if self._on_open is None:
             self._on_link_ready(link)
         else:
-            link.opening = _Opening(link)
+            link.opening = _Opening(self, link)
             opening = self._open(link, link.opening, self._on_open)
             link.opening_task = self._loop.create_task(opening)
 
@@ -605,15 +644,16 @@ class QueuedWebSocket(Sender, Receiver):
             result = on_open(self)
             if asyncio.iscoroutine(result):
                 await result
-        except Exception as error:
-            if not link.ended.done():
-                report(f"Exception in on_open of {self!r}", error)
-                link.failure = error
-                self._abandon(link)
+        except (Exception, asyncio.CancelledError) as error:
+            if link.ended.done():
+                return
+            report(f"Exception in on_open of {self!r}", error)
+            link.failure = _as_exception(error)
+            self._abandon(link)
             return
         finally:
             link.opening = None
-            self._queue.extend(opening.rest())
+            self._queue.extend(opening.end())
             self._incoming.wake()
         if not link.ended.done():
             self._on_link_ready(link)
@@ -633,8 +673,6 @@ class QueuedWebSocket(Sender, Receiver):
         if event.wasClean and link.close_code == event.code:
             # Our close frame came after all that was sent, and was answered.
             self._outbox.confirm_before(self._outbox.sent, "closing handshake")
-        elif event.wasClean and self._outlet is not None and self._confirms_by_buffer:
-            self._confirm_left(self._outlet)
         if link.timer is not None:
             link.timer.cancel()
         self._link = None
@@ -645,7 +683,7 @@ class QueuedWebSocket(Sender, Receiver):
         link.ended.set_result(event)
         if link.opening_task is not None and link.opening_task is not asyncio.current_task():
             link.opening_task.cancel()
-        self._disconnect()
+        self._disconnect(self._drop_reason)
 
     def _abandon(self, link: _Link) -> None:
         """Lets go of a connection without waiting for its end, of which nobody may ever tell."""
@@ -674,11 +712,13 @@ class QueuedWebSocket(Sender, Receiver):
         if self._end is not None:
             return
         self._end = end
+        self._drop_reason = reason
         self._is_over = True
         if self._link is not None:
             self._abandon(self._link)
         self._outbox.clear(reason)
-        if self._task is not None and self._task is not asyncio.current_task():
+        self._watch_expiry()
+        if self._task is not None:
             self._task.cancel()
         if self._page_events is not None:
             # Not from within its function.
@@ -694,6 +734,8 @@ class QueuedWebSocket(Sender, Receiver):
         return end.with_traceback(None) if end is not None else None
 
     def _change_state(self, change: StateChange) -> None:
+        if self.state is State.CLOSED:
+            return
         now = time.monotonic()
         self._seconds[self.state] += now - self._since
         self._since = now
@@ -786,6 +828,7 @@ class QueuedWebSocket(Sender, Receiver):
             self._is_wanted = self._is_wanted and outbox.pending > 0
         elif (
             (self._is_wanted or outbox.is_window_half_full)
+            and outbox.has_unkeyed
             and link is not None
             and link.pulse is not None
             and not link.pulse.awaits_reply
@@ -853,11 +896,30 @@ async def _value(given: Any) -> Any:
     if callable(given):
         given = given()
         if inspect.isawaitable(given):
-            given = await given
+            try:
+                given = await given
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                raise _as_exception(error) from error
     return given
+
+
+def _as_exception(error: BaseException) -> Exception:
+    """``error``; that what somebody waited for was cancelled does not cancel the waiting task."""
+    if isinstance(error, Exception):
+        return error
+    return RuntimeError("what it waited for was cancelled")
+
+
+def _ending(link: _Link, event: CloseEvent) -> Exception:
+    if link.is_open:
+        return connection_closed(event.code, event.reason, event.wasClean)
+    return ConnectionFailed(link.ws.url.partition("?")[0])
 
 
 def _are_tokens(protocols: Any) -> bool:
     """Whether these are well-formed subprotocols (RFC 6455, 4.1)."""
-    names = [protocols] if isinstance(protocols, str) else list(protocols)
+    names = [protocols] if isinstance(protocols, str) else list(protocols or ())
     return len(set(names)) == len(names) and all(map(_TOKEN.fullmatch, names))

@@ -113,6 +113,7 @@ class Incoming:
         on_overflow: What happens beyond that.
         close: Closes the connection, for ``on_overflow="close"``.
         sort: Returns what of a batch is for the queue.
+        on_arrival: Called when the first message of a batch arrives.
 
     Attributes:
         dropped: How many messages were dropped.
@@ -127,6 +128,7 @@ class Incoming:
         on_overflow: Overflow,
         close: Callable[[], None],
         sort: Callable[[list[Any]], list[Any]] | None = None,
+        on_arrival: Callable[[], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._queue = queue
@@ -135,6 +137,7 @@ class Incoming:
         self._on_overflow = on_overflow
         self._close = close
         self._sort = sort
+        self._arrived = on_arrival
         self._size_at_most = 0
         self._waiter: asyncio.Future[None] | None = None
         self._inbox: Inbox | None = None
@@ -184,6 +187,8 @@ class Incoming:
     def _on_arrival(self, _: Any) -> None:
         if self._inbox is not None:
             self._inbox.is_armed = False
+        if self._arrived is not None:
+            self._arrived()
         if self._waiter is not None:
             # It resumes in a later turn of the event loop, and finds what has come until then.
             self.wake()

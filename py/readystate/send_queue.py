@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NoReturn
 
-from ._ffi import NativeListener
+from ._ffi import JsProxy, NativeListener, describe
+from .delivery import DropReason
 from .exceptions import QueueClosed
 from .outbox import InDoubt, OnFull
 from .sender import Sender
@@ -35,7 +36,8 @@ class SendQueue(Sender):
         ttl: How long a message may wait, in seconds; then it is dropped.
         in_doubt: What becomes of a message whose socket was lost before it was confirmed:
             ``"resend"`` sends it again, before all others; ``"drop"`` drops it.
-        max_unconfirmed: How many messages are handed to the browser that have not left yet.
+        max_unconfirmed: How many messages are handed to the browser that have not left yet;
+            ``None`` is without a limit.
         max_unconfirmed_bytes: How much of them, in bytes; one message may always be.
 
     Raises:
@@ -51,8 +53,8 @@ class SendQueue(Sender):
         on_full: OnFull = "raise",
         ttl: float | None = None,
         in_doubt: InDoubt = "resend",
-        max_unconfirmed: int = 2**14,
-        max_unconfirmed_bytes: int = 2**24,
+        max_unconfirmed: int | None = 2**14,
+        max_unconfirmed_bytes: int | None = 2**24,
     ) -> None:
         super().__init__(
             max_pending=max_pending,
@@ -63,6 +65,7 @@ class SendQueue(Sender):
             max_unconfirmed=max_unconfirmed,
             max_unconfirmed_bytes=max_unconfirmed_bytes,
         )
+        self._ws: WebSocket | Any | None = None
         self._listener: NativeListener | None = None
         if ws is not None:
             self.attach(ws)
@@ -71,11 +74,19 @@ class SendQueue(Sender):
         """Goes on over another socket, in whatever state that is; it lets go of the one before.
 
         What that one has not confirmed is in doubt, and goes first, or is dropped.
+
+        Raises:
+            TypeError: ``ws`` is no socket.
         """
-        self.detach()
         native = ws.js_websocket if isinstance(ws, WebSocket) else ws
+        if not (isinstance(native, JsProxy) and hasattr(native, "readyState")):
+            raise TypeError(f"ws must be a WebSocket, or a native one, not {describe(ws)}")
+        if self._outlet is not None and self._outlet.native == native:
+            return
+        self.detach()
         if native.readyState == WebSocket.CLOSED:
             return
+        self._ws = ws
         self._listener = NativeListener(native, self._on_event)
         self._listener.listen("open")
         self._listener.listen("close")
@@ -86,6 +97,8 @@ class SendQueue(Sender):
         if self._listener is not None:
             self._listener.destroy()
             self._listener = None
+            # Somebody may have been told of the end before us, and do this.
+            self._settle(isinstance(self._ws, WebSocket) and self._ws._was_clean)
             self._disconnect()
 
     def close(self) -> None:
@@ -95,25 +108,33 @@ class SendQueue(Sender):
         """
         self._is_over = True
         self._outbox.clear("closed")
+        self._watch_expiry()
         self._changed()
 
     def _refuse(self) -> NoReturn:
         raise QueueClosed
 
     def _on_event(self, event: Any) -> None:
+        outlet = self._outlet
         if event.type == "open":
             self._flush()
-            return
-        if event.wasClean and self._outlet is not None:
-            # All that was sent before the closing handshake has left, unless the browser says not.
-            self._confirm_left(self._outlet)
-        # The proxy is not to be destroyed from within the function that it stands for.
-        if self._listener is not None:
-            asyncio.get_running_loop().call_soon(self._listener.destroy)
-            self._listener = None
+        elif outlet is None or outlet.native.readyState == WebSocket.CLOSED:
+            # A script could have made the event while the socket is open.
+            self._settle(event.wasClean)
+            if self._listener is not None:
+                # A proxy is not to be destroyed from within the function that it stands for.
+                asyncio.get_running_loop().call_soon(self._listener.destroy)
+                self._listener = None
             self._disconnect()
 
-    def _disconnect(self) -> None:
-        super()._disconnect()
-        if self._is_over:
-            self._outbox.clear("closed")
+    def _settle(self, was_clean: bool) -> None:
+        """Confirms what left the page before a closing handshake that the page began.
+
+        If the server began it, that says nothing of what was on its way.
+        """
+        ws, outlet = self._ws, self._outlet
+        if was_clean and outlet is not None and isinstance(ws, WebSocket) and ws._began_close:
+            self._confirm_left(outlet)
+
+    def _disconnect(self, reason: DropReason | None = None) -> None:
+        super()._disconnect("closed" if self._is_over else reason)

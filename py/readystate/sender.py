@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from ._ffi import JsException, Outlet, frozen, python_error
 from .blob import Blob
-from .delivery import Delivery
+from .delivery import Delivery, DropReason
 from .handlers import report
 from .outbox import InDoubt, OnFull, Outbox, QueueStats
 from .pauses import Pauses
@@ -36,8 +36,8 @@ class Sender(ABC):
         on_full: OnFull,
         ttl: float | None,
         in_doubt: InDoubt,
-        max_unconfirmed: int,
-        max_unconfirmed_bytes: int,
+        max_unconfirmed: int | None,
+        max_unconfirmed_bytes: int | None,
     ) -> None:
         self._ttl = _checked_ttl(ttl)
         self._on_full = on_full
@@ -61,6 +61,7 @@ class Sender(ABC):
         self._pauses = Pauses()
         self._look_timer: asyncio.Handle | None = None
         self._expiry_timer: asyncio.TimerHandle | None = None
+        self._expiry_watched: float | None = None
         self._change_waiters: list[asyncio.Future[None]] = []
         self._put_lock = asyncio.Lock()
 
@@ -112,12 +113,11 @@ class Sender(ABC):
             outbox.expire()
         if outlet is not None and not self._is_held and outbox.is_clear(size) and outlet.is_open:
             delivery = outbox.accept_sent(message, size, ttl=ttl, key=key)
-            self._transmit(outlet, [message])
+            self._transmit(outlet, [message], size)
         else:
             delivery = outbox.accept(message, size, ttl=ttl, key=key)
             self._flush()
-            if ttl is not None:
-                self._watch_expiry()
+            self._watch_expiry()
         return delivery
 
     async def put(self, data: Any, *, ttl: float | None = None) -> Delivery:
@@ -130,8 +130,9 @@ class Sender(ABC):
             TypeError: ``data`` is neither text nor binary.
             ValueError: ``ttl`` is negative.
         """
-        if self._on_full != "wait":
+        if self._on_full != "wait" or self._is_over:
             return self.send(data, ttl=ttl)
+        _checked_ttl(ttl)
         message, size = frozen(data.js_blob if isinstance(data, Blob) else data)
         # One task after the other, so that the order is theirs.
         async with self._put_lock:
@@ -149,6 +150,7 @@ class Sender(ABC):
     def clear(self) -> int:
         """Drops all that waits, and says how many messages that were."""
         count = self._outbox.clear("cleared")
+        self._watch_expiry()
         self._changed()
         return count
 
@@ -184,16 +186,16 @@ class Sender(ABC):
         key = self._key_of(message) if self._key_of is not None else None
         delivery = self._outbox.accept_sent(message, size, key=key, is_transient=True)
         if self._outlet is not None:
-            self._transmit(self._outlet, [message])
+            self._transmit(self._outlet, [message], size)
         return delivery
 
-    def _disconnect(self) -> None:
-        """The socket does not send any more: what is not confirmed is in doubt."""
+    def _disconnect(self, reason: DropReason | None = None) -> None:
+        """The socket does not send any more: what is not confirmed is in doubt, or dropped."""
         self._outlet = None
         if self._look_timer is not None:
             self._look_timer.cancel()
             self._look_timer = None
-        self._outbox.connection_lost()
+        self._outbox.connection_lost(reason)
         self._watch_expiry()
         self._changed()
 
@@ -205,20 +207,26 @@ class Sender(ABC):
             for at_most in (_FIRST, None):
                 batch = self._outbox.take(at_most)
                 if batch:
-                    self._transmit(outlet, [delivery.message for delivery in batch])
+                    size = sum(delivery.size for delivery in batch)
+                    self._transmit(outlet, [delivery.message for delivery in batch], size)
+                if self._outlet is not outlet:
+                    return
+            self._watch_expiry()
             self._changed()
 
-    def _transmit(self, outlet: Outlet, messages: list[Any]) -> None:
+    def _transmit(self, outlet: Outlet, messages: list[Any], size: int) -> None:
         try:
             if len(messages) == 1:
                 outlet.send(messages[0])
             else:
-                outlet.send_all(messages)
+                outlet.send_all(messages, size)
         except JsException as error:
             # An open socket takes every message, unless the browser has no room for it. Which ones
             # it has taken is in doubt, and the connection tells no more.
+            self._disconnect()
             outlet.native.close()
             report(f"The browser refused to send, so {self!r} has closed", python_error(error))
+            return
         if self._confirms_by_buffer and self._look_timer is None:
             self._look_timer = asyncio.get_running_loop().call_soon(self._look)
 
@@ -234,6 +242,13 @@ class Sender(ABC):
             loop = asyncio.get_running_loop()
             self._look_timer = loop.call_later(self._pauses.next(buffered), self._look)
 
+    def _look_again(self) -> None:
+        """Looks at once, if there is something to see."""
+        if self._outbox.unconfirmed:
+            if self._look_timer is not None:
+                self._look_timer.cancel()
+            self._look()
+
     def _confirm_left(self, outlet: Outlet) -> int:
         """Confirms what has left the page; returns how many bytes have not."""
         buffered = int(outlet.native.bufferedAmount)
@@ -241,23 +256,34 @@ class Sender(ABC):
         return buffered
 
     def _watch_expiry(self) -> None:
-        expiry = self._outbox.next_expiry
-        if expiry is not None and self._outbox.pending and self._expiry_timer is None:
-            delay = expiry - self._outbox.clock()
-            delay = min(max(delay, _EXPIRY_STEP), LONGEST_TIMER)
+        """Sees to it that what waits is dropped in time."""
+        outbox = self._outbox
+        expiry = outbox.next_expiry if outbox.pending else None
+        if expiry == self._expiry_watched:
+            return
+        self._expiry_watched = expiry
+        if self._expiry_timer is not None:
+            self._expiry_timer.cancel()
+            self._expiry_timer = None
+        if expiry is not None:
+            delay = min(max(expiry - outbox.clock(), _EXPIRY_STEP), LONGEST_TIMER)
             self._expiry_timer = asyncio.get_running_loop().call_later(delay, self._expire)
 
     def _expire(self) -> None:
-        self._expiry_timer = None
+        self._expiry_timer = self._expiry_watched = None
         self._outbox.expire()
         self._watch_expiry()
         self._changed()
 
-    def _change(self) -> asyncio.Future[None]:
-        """Done when something has been sent, confirmed or dropped."""
+    async def _change(self) -> None:
+        """Returns when something has been sent, confirmed or dropped."""
         waiter = asyncio.get_running_loop().create_future()
         self._change_waiters.append(waiter)
-        return waiter
+        try:
+            await waiter
+        finally:
+            if waiter in self._change_waiters:  # It was cancelled.
+                self._change_waiters.remove(waiter)
 
     def _changed(self) -> None:
         if self._change_waiters:

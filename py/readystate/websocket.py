@@ -90,7 +90,15 @@ class WebSocket:
         js_websocket: The native object.
     """
 
-    __slots__ = ("__weakref__", "_is_over", "_listeners", "_native_listener", "js_websocket")
+    __slots__ = (
+        "__weakref__",
+        "_began_close",
+        "_is_over",
+        "_listeners",
+        "_native_listener",
+        "_was_clean",
+        "js_websocket",
+    )
 
     CONNECTING: ClassVar[int] = 0
     OPEN: ClassVar[int] = 1
@@ -119,6 +127,10 @@ class WebSocket:
         self._listeners = Listeners()
         self._native_listener: NativeListener | None = None
         self._is_over = False
+        # Whether it was we who began to close the open connection, and not the server.
+        self._began_close = False
+        # Whether it ended so, as far as its listeners have been told.
+        self._was_clean = False
         self.onopen = onopen
         self.onmessage = onmessage
         self.onerror = onerror
@@ -205,6 +217,7 @@ class WebSocket:
         """
         if reason is not None and not isinstance(reason, str):
             raise TypeError(f"reason must be a str, not {describe(reason)}")
+        is_open = self.readyState == self.OPEN
         try:
             # None crosses as undefined, which to Web IDL is an argument that was not given.
             if reason is not None:
@@ -215,6 +228,7 @@ class WebSocket:
                 self.js_websocket.close()
         except JsException as error:
             raise python_error(error) from error
+        self._began_close = self._began_close or is_open
 
     def addEventListener(  # noqa: N802
         self,
@@ -315,6 +329,8 @@ class WebSocket:
     def _dispatch(self, js_event: Any) -> None:
         type: str = js_event.type
         event = _EVENT_CLASSES.get(type, Event)(js_event, self)
+        if type == "close":
+            self._was_clean = bool(getattr(js_event, "wasClean", False))
         try:
             for call in self._listeners.reached_by(type):
                 call_handler(call, event, self._describe_failure)
