@@ -37,7 +37,7 @@ def main() -> int:
     """Sets everything up; returns the exit status."""
     missing = []
     try:
-        vendor.fetch()
+        vendor.fetch(development=True)
     except vendor.VendorError as error:
         print(error)
         missing.append("the JavaScript runtimes")

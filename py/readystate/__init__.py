@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     )
     from .heartbeat import Acks, Heartbeat
     from .outbox import QueueStats
-    from .queued_websocket import QueuedWebSocket, State, StateChange, Stats
+    from .queued_websocket import QueuedWebSocket
     from .send_queue import SendQueue
+    from .states import State, StateChange, Stats
     from .websocket import WebSocket
 
 __all__ = [
@@ -99,9 +100,9 @@ _MODULES = {
     "QuotaExceededError": "exceptions",
     "SecurityError": "exceptions",
     "SendQueue": "send_queue",
-    "State": "queued_websocket",
-    "StateChange": "queued_websocket",
-    "Stats": "queued_websocket",
+    "State": "states",
+    "StateChange": "states",
+    "Stats": "states",
     "WebSocket": "websocket",
     "connect": "client",
 }

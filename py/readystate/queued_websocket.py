@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import dataclasses
-import enum
 import functools
 import inspect
 import math
@@ -32,12 +30,13 @@ from .exceptions import (
 )
 from .handlers import call_handler, report
 from .heartbeat import Acks, Heartbeat, Pulse
-from .outbox import InDoubt, OnFull, QueueStats
+from .outbox import InDoubt, OnFull
 from .receiver import OVERFLOW_CODE, OVERFLOW_REASON, Incoming, Overflow, Receiver
 from .sender import LONGEST_TIMER, Sender
+from .states import Moment, State, StateChange, Stats
 from .websocket import WebSocket
 
-__all__ = ["QueuedWebSocket", "State", "StateChange", "Stats"]
+__all__ = ["QueuedWebSocket"]
 
 Protocols: TypeAlias = str | Iterable[str]
 
@@ -46,64 +45,6 @@ _CLOSING_HANDSHAKE = 1.0
 """How long a closing handshake may take at least, in seconds, however long the rest has taken."""
 _JUST_NOW = 5.0
 """For how many seconds it matters that the network, or the page, came back."""
-
-
-class State(enum.StrEnum):
-    """What a :class:`QueuedWebSocket` is doing."""
-
-    CONNECTING = "CONNECTING"
-    """It attempts to connect; ``on_open`` is part of that."""
-    OPEN = "OPEN"
-    """It is connected."""
-    WAITING = "WAITING"
-    """It waits for the next attempt, or to be started."""
-    CLOSED = "CLOSED"
-    """It has ended, for good."""
-
-
-@dataclasses.dataclass(frozen=True)
-class StateChange:
-    """A new state, and what led to it.
-
-    Attributes:
-        state: The state.
-        attempt: How many attempts have been made since it was last connected.
-        delay: In how many seconds the next attempt begins, if the state is WAITING.
-        error: Why it is WAITING or CLOSED.
-    """
-
-    state: State
-    attempt: int = 0
-    delay: float | None = None
-    error: Exception | None = None
-
-
-@dataclasses.dataclass
-class Stats(QueueStats):
-    """What a :class:`QueuedWebSocket` has done so far.
-
-    Attributes:
-        attempts: How often it has attempted to connect.
-        reconnects: How often it was connected again.
-        seconds: The time spent in each state.
-    """
-
-    attempts: int = 0
-    reconnects: int = 0
-    seconds: dict[State, float] = dataclasses.field(
-        default_factory=lambda: dict.fromkeys(State, 0.0)
-    )
-
-
-class _Moment:
-    """A change of state, and the way to the next one, if that has come.
-
-    Whoever follows the changes holds the last one that it has seen, and nothing else holds them.
-    """
-
-    def __init__(self, change: StateChange) -> None:
-        self.change = change
-        self.next: asyncio.Future[_Moment] = asyncio.get_running_loop().create_future()
 
 
 class _Link:
@@ -334,7 +275,7 @@ class QueuedWebSocket(Sender, Receiver):
         self._attempts = 0
         self._connections = 0
         self._unconnected_since = -math.inf
-        self._moment = _Moment(StateChange(State.WAITING))
+        self._moment = Moment(StateChange(State.WAITING))
         self._since = time.monotonic()
         self._seconds = dict.fromkeys(State, 0.0)
 
@@ -739,7 +680,7 @@ class QueuedWebSocket(Sender, Receiver):
         now = time.monotonic()
         self._seconds[self.state] += now - self._since
         self._since = now
-        before, self._moment = self._moment, _Moment(change)
+        before, self._moment = self._moment, Moment(change)
         before.next.set_result(self._moment)
         if self._on_state is not None:
             call_handler(self._on_state, change, lambda _: f"Exception in on_state of {self!r}")
