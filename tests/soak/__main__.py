@@ -1,0 +1,273 @@
+"""``python -m tests.soak``: many sockets in one tab, over connections that fail, for long."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import CDPSession, sync_playwright
+
+from server import Server, vendor, wheel
+from tests.browser.in_browser import Runtime, open_runtime
+from tests.browsers import NAMES, launch_options
+
+from . import check, page
+
+TESTS = Path(__file__).parents[1]
+
+ROUND = 30
+"""The longest round, in seconds. The server's journal has to hold what comes in one."""
+WARM_UP = 15
+"""The longest warm-up, in seconds."""
+RATE = 600
+"""The most messages in a second, of all sockets."""
+RATE_EACH = 20
+MOST_SOCKETS = 150
+"""Browsers allow 200 or 255, and abandoned ones linger."""
+LINGER = 90
+"""For how many seconds what is left over may stay: until the browser gives up a closing handshake
+that nobody answers, which Firefox does within 20 s and Chromium after 60 s."""
+
+# What may be more at the end than after the warm-up.
+MORE_HEAP = 300_000
+MORE_ALLOCATED = 300_000
+MORE_TRACKED = 500
+MORE_MEMORY = 32 * 2**20
+
+
+class SoakError(Exception):
+    """Something is off; the text says what."""
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Returns the options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.soak",
+        description=(
+            "Has many QueuedWebSockets in one tab send steadily, half of them with "
+            "acknowledgements and half with a confirming heartbeat, over connections that drop, "
+            "close, stall, go deaf and are now and then refused. In rounds of half a minute all "
+            "are closed, and each message is looked up in the server's journal: whether it "
+            "arrived, and in order. At the end proxies, JavaScript's heap (Chromium) and Python's "
+            "memory have to be what they were after a warm-up of a quarter of a minute."
+        ),
+        epilog="exit status: 0 if all is well; 1 with a sentence that says what is off",
+    )
+    add = parser.add_argument
+    add("--minutes", type=float, default=1.0, metavar="N", help="how long to send (%(default)s)")
+    add("--browser", choices=NAMES, default="chromium", help="which one (%(default)s)")
+    add("--sockets", type=int, default=50, metavar="N", help="how many at a time (%(default)s)")
+    add("--seed", type=int, default=1, metavar="S", help="of messages and faults (%(default)s)")
+    add(
+        "--faults",
+        default=",".join(page.FAULTS),
+        metavar="NAMES",
+        help="which (%(default)s); a browser holds on to a connection that is silent for a minute",
+    )
+    options = parser.parse_args(arguments)
+    options.faults = options.faults.split(",")
+    if unknown := set(options.faults) - set(page.FAULTS):
+        parser.error(f"there is no fault {unknown.pop()!r}: choose from {', '.join(page.FAULTS)}")
+    if not 0 < options.minutes < math.inf:
+        parser.error("--minutes must be more than 0")
+    if not 1 <= options.sockets <= MOST_SOCKETS:
+        parser.error(f"--sockets must be from 1 to {MOST_SOCKETS}")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    options = parse(arguments)
+    vendor.fetch()
+    wheel.build()
+    try:
+        with (
+            Server(folders={"/tests": TESTS}, max_connections=1_000) as server,
+            Server(allow_origins=[server.url]) as refusing,
+            sync_playwright() as playwright,
+        ):
+            browser_type = getattr(playwright, options.browser)
+            browser = browser_type.launch(**launch_options(options.browser))
+            name = f"{options.browser} {browser.version}"
+            say(f"{name}, {options.sockets} sockets, seed {options.seed}")
+            try:
+                with open_runtime(browser, server, "page") as (runtime, complaints):
+                    soak = Soak(runtime, server, refusing, options)
+                    soak.run()
+                if complaints:
+                    raise SoakError(f"the console complains: {complaints[:3]}")
+            finally:
+                browser.close()
+    except SoakError as error:
+        sys.stderr.write(f"Something is off: {error}\n")
+        return 1
+    except pytest.fail.Exception as failure:
+        sys.stderr.write(f"Something is off in the page:\n{failure}\n")
+        return 1
+    say(soak.summary())
+    return 0
+
+
+class Soak:
+    """One run.
+
+    Args:
+        runtime: Where the sockets are.
+        server: What they connect to.
+        refusing: What they connect to in vain.
+        options: Of the command line.
+    """
+
+    def __init__(
+        self, runtime: Runtime, server: Server, refusing: Server, options: argparse.Namespace
+    ) -> None:
+        self._runtime = runtime
+        self._server = server
+        self._base = server.ws_url("")
+        self._refusing = refusing.ws_url("").replace("127.0.0.1", "localhost")
+        self._options = options
+        self._total: Counter[str] = Counter()
+        self._faults: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._states: list[dict[str, Any]] = []
+        self._cdp: CDPSession | None = None
+        if options.browser == "chromium":
+            self._cdp = runtime.page.context.new_cdp_session(runtime.page)
+
+    def run(self) -> None:
+        """Sends for as long as is asked, and looks at what is left.
+
+        Raises:
+            SoakError: Something is off.
+        """
+        seconds = self._options.minutes * 60
+        first = self._measure()
+        self._round("warm-up", min(WARM_UP, seconds / 3))
+        self._settle(first, "after the warm-up")
+        begin = time.monotonic()
+        for number in range(1, math.ceil(seconds / ROUND) + 1):
+            self._round(f"round-{number}", min(ROUND, seconds - (number - 1) * ROUND))
+        self._total["seconds"] = round(time.monotonic() - begin)
+        self._settle(first, "at the end")
+        grown = list(self._grown())
+        if grown:
+            raise SoakError("; ".join(grown))
+
+    def summary(self) -> str:
+        """What was done, in a few lines."""
+        total, (before, after) = self._total, self._states
+        faults, failed = (
+            ", ".join(f"{count:,} {what}" for what, count in counter.most_common()) or "none"
+            for counter in (self._faults, self._failed)
+        )
+        heap = f"JavaScript's heap {before['heap']:,} and {after['heap']:,} bytes, "
+        return (
+            f"All is well: {total['accepted']:,} messages arrived in order and were confirmed; "
+            f"{total['resent']:,} were sent again, and {total['duplicates']:,} arrived again.\n"
+            f"Connections ended by: {faults}; attempts that failed: {failed}.\n"
+            f"Nothing is left: {after['proxies']} proxies as before the first socket; after the "
+            f"warm-up and at the end: {heap if self._cdp else ''}allocated by Python "
+            f"{before['allocated']:,} and {after['allocated']:,} bytes, tracked objects "
+            f"{before['tracked']:,} and {after['tracked']:,}, WebAssembly's memory "
+            f"{before['memory'] / 2**20:.1f} and {after['memory'] / 2**20:.1f} MiB."
+        )
+
+    def _round(self, name: str, seconds: float) -> None:
+        options = self._options
+        begin = time.monotonic()
+        all_told = self._runtime.call(
+            page.sockets_for_a_while,
+            # A timer would be left behind.
+            timeout=math.inf,
+            base=self._base,
+            refusing=self._refusing,
+            round=name,
+            sockets=options.sockets,
+            seconds=seconds,
+            rate=min(RATE_EACH, RATE / options.sockets),
+            seed=options.seed,
+            faults=options.faults,
+            has_all_faults=name == "warm-up",
+        )
+        took = time.monotonic() - begin
+        off = []
+        for number, told in enumerate(all_told):
+            off += [
+                f"{name}, socket {number}: {text}" for text in self._check(f"{name}-{number}", told)
+            ]
+        total = self._total
+        say(
+            f"{name}, {took:.0f} s: {total['accepted']:,} accepted, {total['confirmed']:,} "
+            f"confirmed, {total['resent']:,} resent, {total['reconnects']:,} reconnects, "
+            f"{total['in doubt']:,} were in doubt, {total['duplicates']:,} arrived twice"
+        )
+        if off:
+            more = f" (and {len(off) - 5:,} more)" if len(off) > 5 else ""
+            raise SoakError("; ".join(off[:5]) + more)
+
+    def _check(self, id: str, told: dict[str, Any]) -> Iterator[str]:
+        for name, value in told.items():
+            if isinstance(value, int):
+                self._total[name] += value
+        self._failed.update(told["failed"])
+        try:
+            journal = self._server.journal(id)
+            arrived = check.arrivals(journal, told["messages"], id, self._options.seed)
+        except (LookupError, ValueError) as error:
+            if told["messages"]:
+                yield str(error)
+            return
+        self._total["duplicates"] += len(arrived) - len(set(arrived))
+        self._faults += check.faults_met(journal)
+        yield from check.problems(told, arrived)
+
+    def _measure(self) -> dict[str, Any]:
+        state: dict[str, Any] = self._runtime.call(page.measured, timeout=math.inf)
+        return state
+
+    def _settle(self, first: dict[str, Any], when: str) -> None:
+        """Waits until what abandoned connections hold has gone."""
+        state = self._runtime.call(page.settled, timeout=math.inf, before=first, seconds=LINGER)
+        if self._cdp is not None:
+            for _ in range(3):
+                self._cdp.send("HeapProfiler.collectGarbage")
+            state["heap"] = int(self._cdp.send("Runtime.getHeapUsage")["usedSize"])
+        else:
+            state["heap"] = 0
+        self._states.append(state)
+        say(f"{when}: settled in {state['seconds']:.0f} s, {state['proxies']} proxies")
+        if state["objects"] != first["objects"]:
+            raise SoakError(f"{when} objects are left: {state['objects']}")
+        if state["proxies"] != first["proxies"]:
+            raise SoakError(
+                f"{when} there are {state['proxies']} proxies (of Python objects, of JavaScript "
+                f"objects), and there were {first['proxies']} before the first socket"
+            )
+
+    def _grown(self) -> Iterator[str]:
+        before, after = self._states
+        for name, what, bound in (
+            ("heap", "bytes of JavaScript's heap", MORE_HEAP),
+            ("allocated", "bytes allocated by Python", MORE_ALLOCATED),
+            ("tracked", "Python objects", MORE_TRACKED),
+            ("memory", "bytes of WebAssembly's memory", MORE_MEMORY),
+        ):
+            more = after[name] - before[name]
+            if more > bound:
+                yield f"{more:,} {what} more than after the warm-up; {bound:,} are allowed"
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
