@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .exceptions import BY_NAME, DOMException
+from .handlers import report
 
 __all__ = [
     "Inbox",
@@ -21,6 +22,7 @@ __all__ = [
     "Outlet",
     "PageEvents",
     "ReadAhead",
+    "Timer",
     "byte_length",
     "describe",
     "frozen",
@@ -41,7 +43,15 @@ __all__ = [
 
 try:
     import js
-    from pyodide.ffi import JsBuffer, JsException, JsProxy, create_proxy, jsnull, to_js
+    from pyodide.ffi import (
+        JsBuffer,
+        JsException,
+        JsProxy,
+        create_once_callable,
+        create_proxy,
+        jsnull,
+        to_js,
+    )
 except ImportError:
     js = None
 
@@ -356,6 +366,36 @@ class NativeListener:
         for type in tuple(self.types):
             self.ignore(type)
         self._proxy.destroy()
+
+
+class Timer:
+    """Calls a function once, after ``delay`` seconds, unless it is cancelled before.
+
+    The event loop's timers stay, with all that they refer to, until their time has come, also when
+    they were cancelled. This one does not.
+    """
+
+    __slots__ = ("_function", "_id", "_proxy")
+
+    def __init__(self, delay: float, function: Callable[[], None]) -> None:
+        self._function = function
+        self._proxy = create_once_callable(self._run)
+        # A longer delay than these 24.8 days counts as none; nobody is late who is early.
+        self._id = js.setTimeout(self._proxy, min(max(delay, 0.0) * 1000, 2**31 - 1))
+
+    def _run(self) -> None:
+        self._proxy = None
+        try:
+            self._function()
+        except Exception as error:
+            report("Exception in a timer", error)
+
+    def cancel(self) -> None:
+        """Nothing, if it has been called."""
+        if self._proxy is not None:
+            js.clearTimeout(self._id)
+            self._proxy.destroy()
+            self._proxy = None
 
 
 class PageEvents:

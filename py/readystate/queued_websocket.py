@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, NoReturn, TypeAlias
 
-from ._ffi import JsProxy, PageEvents, new_close_event, websocket_constructor
+from ._ffi import JsProxy, PageEvents, Timer, new_close_event, websocket_constructor
 from .backoff import Backoff
 from .delivery import Delivery, DropReason
 from .events import CloseEvent, Event
@@ -32,7 +32,7 @@ from .handlers import call_handler, report
 from .heartbeat import Acks, Heartbeat, Pulse
 from .outbox import InDoubt, OnFull
 from .receiver import OVERFLOW_CODE, OVERFLOW_REASON, Incoming, Overflow, Receiver
-from .sender import LONGEST_TIMER, Sender
+from .sender import Sender
 from .states import Moment, State, StateChange, Stats
 from .websocket import WebSocket
 
@@ -59,7 +59,7 @@ class _Link:
         self.opening: _Opening | None = None
         self.opening_task: asyncio.Task[None] | None = None
         self.pulse: Pulse | None = None
-        self.timer: asyncio.TimerHandle | None = None
+        self.timer: Timer | None = None
         self.timer_at = math.inf
         self.is_open = False
         # What on_open has raised.
@@ -801,8 +801,8 @@ class QueuedWebSocket(Sender, Receiver):
             if link.timer is not None:
                 link.timer.cancel()
             link.timer_at = pulse.wake_at
-            delay = min(max(0.0, pulse.wake_at - time.monotonic()), LONGEST_TIMER)
-            link.timer = self._loop.call_later(delay, self._beat, link, pulse)
+            delay = pulse.wake_at - time.monotonic()
+            link.timer = Timer(delay, functools.partial(self._beat, link, pulse))
 
     def _beat(self, link: _Link, pulse: Pulse) -> None:
         link.timer = None

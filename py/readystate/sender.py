@@ -8,17 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NoReturn
 
-from ._ffi import JsException, Outlet, frozen, python_error
+from ._ffi import JsException, Outlet, Timer, frozen, python_error
 from .blob import Blob
 from .delivery import Delivery, DropReason
 from .handlers import report
 from .outbox import InDoubt, OnFull, Outbox, QueueStats
 from .pauses import Pauses
 
-__all__ = ["LONGEST_TIMER", "Sender"]
+__all__ = ["Sender"]
 
-LONGEST_TIMER = 86_400.0
-"""In seconds; JavaScript's timers take a month for nothing."""
 _FIRST = 16
 
 _EXPIRY_STEP = 0.05
@@ -60,7 +58,7 @@ class Sender(ABC):
         self._confirms_by_buffer = True
         self._pauses = Pauses()
         self._look_timer: asyncio.Handle | None = None
-        self._expiry_timer: asyncio.TimerHandle | None = None
+        self._expiry_timer: Timer | None = None
         self._expiry_watched: float | None = None
         self._change_waiters: list[asyncio.Future[None]] = []
         self._put_lock = asyncio.Lock()
@@ -266,8 +264,8 @@ class Sender(ABC):
             self._expiry_timer.cancel()
             self._expiry_timer = None
         if expiry is not None:
-            delay = min(max(expiry - outbox.clock(), _EXPIRY_STEP), LONGEST_TIMER)
-            self._expiry_timer = asyncio.get_running_loop().call_later(delay, self._expire)
+            delay = max(expiry - outbox.clock(), _EXPIRY_STEP)
+            self._expiry_timer = Timer(delay, self._expire)
 
     def _expire(self) -> None:
         self._expiry_timer = self._expiry_watched = None

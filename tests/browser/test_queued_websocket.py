@@ -2262,6 +2262,27 @@ async def test_nothing_outlives_it(life: str) -> None:
     assert max(now - then for now, then in zip(proxies(), before, strict=True)) < count / 2
 
 
+@in_browser
+async def test_timers_that_are_not_needed_any_more_leave_nothing() -> None:
+    """Those of Pyodide's event loop stay until their time has come, cancelled or not."""
+
+    def timers() -> int:
+        gc.collect()
+        return sum(type(thing) is asyncio.Handle for thing in gc.get_objects())
+
+    hour = 3600
+    heartbeat = Heartbeat("ping", interval=hour, timeout=hour, is_reply=lambda m: m == "pong")
+    async with queued(url("/ws/peer?ping=ping"), heartbeat=heartbeat, ttl=hour) as ws:
+        await reached(ws, State.OPEN)
+        before = timers()
+        for _ in range(50):
+            ws._is_held = True  # so that the message waits, and could expire
+            delivery = ws.send("x")
+            ws._release()
+            await delivery
+        assert timers() - before < 10
+
+
 @pytest.mark.parametrize("end", ["close", "abort", "never started", "final", "given up"])
 @in_browser
 async def test_the_object_goes_too(end: str) -> None:
