@@ -48,21 +48,38 @@ class Runtime:
         helper functions; ``arguments`` and the result have to be Python literals. A failure there
         fails the test here, with the traceback from there.
         """
-        path = Path(inspect.getfile(function))
         answer = self.page.evaluate(
-            "values => callPython(...values)",
-            [
-                path.read_text(),
-                str(path.relative_to(ROOT)),
-                function.__name__,
-                repr(arguments),
-                timeout,
-            ],
+            "values => callPython(...values)", _values(function, timeout, arguments)
         )
-        ok, result = ast.literal_eval(answer)
-        if not ok:
-            pytest.fail(result, pytrace=False)
-        return result
+        return _result(answer)
+
+    def start(
+        self,
+        function: Callable[..., Coroutine[Any, Any, Any]],
+        *,
+        timeout: float = 30,
+        **arguments: Any,
+    ) -> Callable[[], Any]:
+        """Begins what :meth:`call` does; what is returned waits for it, and returns the result."""
+        started = self.page.evaluate_handle(
+            "values => ({ answer: callPython(...values) })", _values(function, timeout, arguments)
+        )
+        return lambda: _result(started.evaluate("started => started.answer"))
+
+
+def _values(
+    function: Callable[..., Coroutine[Any, Any, Any]], timeout: float, arguments: dict[str, Any]
+) -> list[object]:
+    path = Path(inspect.getfile(function))
+    name = str(path.relative_to(ROOT))
+    return [path.read_text(), name, function.__name__, repr(arguments), timeout]
+
+
+def _result(answer: str) -> Any:
+    ok, result = ast.literal_eval(answer)
+    if not ok:
+        pytest.fail(result, pytrace=False)
+    return result
 
 
 @contextmanager
