@@ -199,14 +199,15 @@ class Sender(ABC):
 
     def _flush(self) -> None:
         """Sends what waits, as far as there is a socket that is open, and room in the window."""
-        outlet = self._outlet
+        outbox, outlet = self._outbox, self._outlet
         if outlet is not None and not self._is_held and outlet.is_open:
             # The first ones do not wait for the bookkeeping of all others.
             for at_most in (_FIRST, None):
-                batch = self._outbox.take(at_most)
+                before = outbox.sent_bytes
+                batch = outbox.take(at_most)
                 if batch:
-                    size = sum(delivery.size for delivery in batch)
-                    self._transmit(outlet, [delivery.message for delivery in batch], size)
+                    messages = [delivery.message for delivery in batch]
+                    self._transmit(outlet, messages, outbox.sent_bytes - before)
                 if self._outlet is not outlet:
                     return
             self._watch_expiry()
