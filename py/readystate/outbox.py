@@ -26,11 +26,13 @@ from typing import Any, Literal, TypeAlias
 from .delivery import CONFIRMED, DROPPED, SENT, Delivery, DropReason, Evidence
 from .exceptions import QueueFull
 
-__all__ = ["InDoubt", "OnFull", "Outbox", "QueueStats"]
+__all__ = ["EXPIRY_STEP", "InDoubt", "OnFull", "Outbox", "QueueStats"]
 
 OnFull: TypeAlias = Literal["raise", "wait", "drop-oldest", "drop-newest"]
 InDoubt: TypeAlias = Literal["resend", "drop"]
 
+EXPIRY_STEP = 0.05
+"""How exactly a time-to-live is kept, in seconds: what waits is not looked through more often."""
 _LEAST_WINDOW = 16
 _LEAST_WINDOW_BYTES = 2**16
 
@@ -125,7 +127,7 @@ class Outbox:
         self.unconfirmed = 0
         self.unconfirmed_bytes = 0
         self.next_expiry: float | None = None
-        """When the next message expires that waits; it may be earlier than that."""
+        """When the next message expires that waits, about."""
         self.sent = 0
         """How many messages were sent over this connection."""
         self.sent_bytes = 0
@@ -148,7 +150,7 @@ class Outbox:
 
     def is_clear(self, size: int) -> bool:
         """Whether a message of ``size`` bytes would have to wait for no other."""
-        return not self._waiting and self._has_window(size)
+        return not self._waiting and self._fits(self.unconfirmed, self.unconfirmed_bytes, size)
 
     @property
     def has_unkeyed(self) -> bool:
@@ -245,11 +247,14 @@ class Outbox:
             self._start(batch)
             return batch
         batch = []
-        while waiting and len(batch) != at_most and self._has_window(waiting[0].size):
+        count, total = self.unconfirmed, self.unconfirmed_bytes
+        while waiting and len(batch) != at_most and self._fits(count, total, waiting[0].size):
             delivery = waiting.popleft()
-            self.pending_bytes -= delivery.size
-            self._start([delivery])
+            count += 1
+            total += delivery.size
             batch.append(delivery)
+        self.pending_bytes -= total - self.unconfirmed_bytes
+        self._start(batch)
         return batch
 
     def confirm_bytes(self, count: int) -> None:
@@ -343,7 +348,7 @@ class Outbox:
                 self.pending_bytes -= delivery.size
             else:
                 self._waiting.append(delivery)
-                self._expect_expiry(delivery._expires)
+                self._expect_expiry(max(delivery._expires, now + EXPIRY_STEP))
         for delivery in expired:
             self._drop(delivery, "expired")
 
@@ -360,10 +365,9 @@ class Outbox:
         if self.next_expiry is None or expires < self.next_expiry:
             self.next_expiry = expires
 
-    def _has_window(self, size: int) -> bool:
-        return self.unconfirmed == 0 or (
-            self.unconfirmed < self._window and self.unconfirmed_bytes + size <= self._window_bytes
-        )
+    def _fits(self, count: int, total: int, size: int) -> bool:
+        """Whether beside ``count`` messages of ``total`` bytes one more fits into the window."""
+        return count == 0 or (count < self._window and total + size <= self._window_bytes)
 
     def _make_room(self, delivery: Delivery) -> bool:
         """Whether there is room for ``delivery`` then; if not, it has been dropped.

@@ -144,7 +144,8 @@ class QueuedWebSocket(Sender, Receiver):
         close_timeout: How long :meth:`close` waits for confirmations, in seconds; ``None``: for
             ever.
         max_attempts: After how many attempts in a row without a connection to give up.
-        give_up_after: After how many seconds without a connection to give up.
+        give_up_after: After how many seconds without a connection to give up; no attempt is begun
+            later.
         should_reconnect: Asked with the :class:`CloseEvent` of each connection lost and attempt
             failed whether to go on. By default 1000, 1008 and from 4400 to 4499 are final.
         heartbeat: Finds out connections that are dead, and can confirm messages.
@@ -365,11 +366,15 @@ class QueuedWebSocket(Sender, Receiver):
             ValueError: ``ttl`` is negative.
         """
         if self._is_held and self._own_opening():
-            delivery = self._send_transient(data)
+            if self._outlet is None:
+                raise connection_closed(1006, "", was_clean=False)
+            delivery = self._send_transient(self._outlet, data)
         else:
             delivery = super().send(data, ttl=ttl)
         if self._is_reply is not None:
             delivery._on_wanted = self._want
+            if self._outbox.is_window_half_full:
+                self._probe()
         return delivery
 
     async def put(self, data: Any, *, ttl: float | None = None) -> Delivery:
@@ -388,9 +393,17 @@ class QueuedWebSocket(Sender, Receiver):
         return await super().put(data, ttl=ttl)
 
     async def drain(self) -> None:
-        """Waits until no message waits or is in doubt: each is confirmed, or was dropped."""
-        self._want()
-        await super().drain()
+        """Waits until no message waits or is in doubt: each is confirmed, or was dropped.
+
+        Raises:
+            RuntimeError: It was called by ``on_open``, for which the messages wait.
+        """
+        if self._own_opening():
+            raise RuntimeError("drain() in on_open waits for messages that wait for on_open")
+        while self._outbox.pending or self._outbox.unconfirmed:
+            if self._is_reply is not None:
+                self._want()
+            await self._change()
 
     async def recv(self, decode: bool | None = None) -> str | bytes:
         """Waits for the next message and returns it, over whatever connection it comes.
@@ -437,6 +450,8 @@ class QueuedWebSocket(Sender, Receiver):
                 handshake may take a second more.
 
         Raises:
+            RuntimeError: It was called by ``on_open``, for which the messages wait: use
+                :meth:`abort` there.
             InvalidAccessError: ``code`` is another number.
             DOMSyntaxError: ``reason`` is too long.
         """
@@ -444,6 +459,8 @@ class QueuedWebSocket(Sender, Receiver):
             raise InvalidAccessError(f"the close code {code!r} is neither 1000 nor 3000 to 4999")
         if len(reason.encode()) > 123:
             raise DOMSyntaxError(f"the close reason {reason!r} is longer than 123 bytes of UTF-8")
+        if self._own_opening():
+            raise RuntimeError("close() in on_open waits for messages that wait for on_open")
         if self._closing is None:
             timeout = self._close_timeout if timeout is None else timeout
             self._is_over = True
@@ -482,15 +499,16 @@ class QueuedWebSocket(Sender, Receiver):
                     await asyncio.wait([link.ready])
             except Exception as failure:
                 if timeout.expired():
-                    address = self._address or "what the function for the URL stands for"
-                    error = OpenTimeout(address, self._connect_timeout or 0)
+                    if link is None or not link.ready.done():
+                        address = self._address or "what the function for the URL stands for"
+                        error = OpenTimeout(address, self._connect_timeout or 0)
                 elif self._is_hopeless(failure):
                     self._finish(failure, "closed")
                     return
                 else:
                     report(f"An attempt of {self!r} has failed", failure)
                     error = failure
-                if link is not None:
+                if link is not None and error is not None:
                     self._abandon(link)
             if link is not None:
                 event = await link.ended
@@ -575,6 +593,8 @@ class QueuedWebSocket(Sender, Receiver):
             link.opening = _Opening(self, link)
             opening = self._open(link, link.opening, self._on_open)
             link.opening_task = self._loop.create_task(opening)
+            # A task that is cancelled before its first step does nothing at its end.
+            link.opening_task.add_done_callback(lambda _: self._end_opening(link))
 
     async def _open(
         self, link: _Link, opening: _Opening, on_open: Callable[[QueuedWebSocket], object]
@@ -583,24 +603,28 @@ class QueuedWebSocket(Sender, Receiver):
         _current_opening.set(opening)
         try:
             result = on_open(self)
-            if asyncio.iscoroutine(result):
+            if inspect.isawaitable(result) and not isinstance(result, Delivery):
                 await result
         except (Exception, asyncio.CancelledError) as error:
-            if link.ended.done():
-                return
-            report(f"Exception in on_open of {self!r}", error)
-            link.failure = _as_exception(error)
-            self._abandon(link)
+            if not link.ended.done():
+                report(f"Exception in on_open of {self!r}", error)
+                link.failure = _as_exception(error)
+                self._abandon(link)
             return
-        finally:
-            link.opening = None
-            self._queue.extend(opening.end())
-            self._incoming.wake()
+        self._end_opening(link)
         if not link.ended.done():
             self._on_link_ready(link)
 
+    def _end_opening(self, link: _Link) -> None:
+        """What ``on_open`` has not received is for the others."""
+        opening, link.opening = link.opening, None
+        if opening is not None:
+            self._incoming.add(opening.end())
+
     def _on_link_ready(self, link: _Link) -> None:
         self._release()
+        if link.ended.done():
+            return
         link.ready.set_result(True)
         self._attempt = 0
         self._connections += 1
@@ -610,13 +634,17 @@ class QueuedWebSocket(Sender, Receiver):
     def _end_link(self, link: _Link, event: CloseEvent) -> None:
         if link.ended.done():
             return
+        self._outlet = None  # What the last messages confirm makes no room for others.
         self._incoming.disconnect()
-        if event.wasClean and link.close_code == event.code:
+        if link.ended.done():
+            return  # One of the user's functions has ended it.
+        if event.wasClean and link.ws._began_close and link.close_code == event.code:
             # Our close frame came after all that was sent, and was answered.
             self._outbox.confirm_before(self._outbox.sent, "closing handshake")
         if link.timer is not None:
             link.timer.cancel()
         self._link = None
+        self._is_wanted = True
         if link.ready.done():
             self._unconnected_since = time.monotonic()
         else:
@@ -765,9 +793,7 @@ class QueuedWebSocket(Sender, Receiver):
     def _probe(self) -> None:
         """Sends the heartbeat out of turn, if a reply is wanted and none is on its way."""
         outbox, link = self._outbox, self._link
-        if not outbox.unconfirmed:
-            self._is_wanted = self._is_wanted and outbox.pending > 0
-        elif (
+        if (
             (self._is_wanted or outbox.is_window_half_full)
             and outbox.has_unkeyed
             and link is not None
@@ -788,6 +814,8 @@ class QueuedWebSocket(Sender, Receiver):
             report(f"The heartbeat of {self!r} cannot be sent", error)
             return
         pulse.requested(time.monotonic(), self._outbox.sent)
+        # For what waits still it will be wanted again.
+        self._is_wanted = self._outbox.pending > 0
         self._set_timer(link, pulse)
 
     def _on_reply(self) -> None:

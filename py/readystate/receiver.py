@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -138,7 +139,7 @@ class Incoming:
         self._close = close
         self._sort = sort
         self._arrived = on_arrival
-        self._size_at_most = 0
+        self._size_at_most: float = 0
         self._waiter: asyncio.Future[None] | None = None
         self._inbox: Inbox | None = None
         self.dropped = 0
@@ -154,13 +155,23 @@ class Incoming:
         if inbox is not None:
             self._put(inbox.take())
             inbox.destroy()
+            self._loop.call_soon(self._hold)
 
     def take(self) -> None:
         """Puts what has arrived into the queue."""
         inbox = self._inbox
         if inbox is not None:
             self._put(inbox.take())
-            inbox.arm()
+            if self._inbox is inbox:  # and nothing in the messages has ended it
+                inbox.arm()
+
+    def add(self, messages: list[str | bytes]) -> None:
+        """Puts messages into the queue that have arrived before."""
+        if messages:
+            self._queue.extend(messages)
+            self._size_at_most = math.inf
+            self._loop.call_soon(self._hold)
+        self.wake()
 
     async def wait(self) -> None:
         """Returns when something has arrived, or at :meth:`wake`."""
@@ -183,6 +194,7 @@ class Incoming:
         if messages and self._sort is not None:
             messages = self._sort(messages)
         self._queue.extend(messages)
+        self._size_at_most = math.inf
 
     def _on_arrival(self, _: Any) -> None:
         if self._inbox is not None:
@@ -201,8 +213,9 @@ class Incoming:
             return
         queue = self._queue
         before = len(queue)
+        size = self._size_at_most
         self.take()
-        self._size_at_most += sum(len(queue[index]) for index in range(before, len(queue)))
+        self._size_at_most = size + sum(len(queue[index]) for index in range(before, len(queue)))
         if len(queue) > self._max_queue or self._size_at_most > self._max_queue_bytes:
             self._bound_queue()
 

@@ -98,6 +98,8 @@ class SendQueue(Sender):
             self._listener.destroy()
             self._listener = None
             # Somebody may have been told of the end before us, and do this.
+            if self._outlet is not None and self._outlet.is_open:
+                self._confirm_left(self._outlet)
             self._settle(isinstance(self._ws, WebSocket) and self._ws._was_clean)
             self._disconnect()
 
@@ -137,4 +139,5 @@ class SendQueue(Sender):
             self._confirm_left(outlet)
 
     def _disconnect(self, reason: DropReason | None = None) -> None:
+        self._ws = None
         super()._disconnect("closed" if self._is_over else reason)

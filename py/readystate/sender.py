@@ -12,15 +12,12 @@ from ._ffi import JsException, Outlet, Timer, frozen, python_error
 from .blob import Blob
 from .delivery import Delivery, DropReason
 from .handlers import report
-from .outbox import InDoubt, OnFull, Outbox, QueueStats
+from .outbox import EXPIRY_STEP, InDoubt, OnFull, Outbox, QueueStats
 from .pauses import Pauses
 
 __all__ = ["Sender"]
 
 _FIRST = 16
-
-_EXPIRY_STEP = 0.05
-"""How exactly a time-to-live is kept, in seconds, while nothing is sent."""
 
 
 class Sender(ABC):
@@ -107,15 +104,16 @@ class Sender(ABC):
         ttl = self._ttl if ttl is None else _checked_ttl(ttl)
         key = self._key_of(message) if self._key_of is not None else None
         outbox, outlet = self._outbox, self._outlet
-        if outbox.next_expiry is not None:
-            outbox.expire()
         if outlet is not None and not self._is_held and outbox.is_clear(size) and outlet.is_open:
             delivery = outbox.accept_sent(message, size, ttl=ttl, key=key)
             self._transmit(outlet, [message], size)
         else:
-            delivery = outbox.accept(message, size, ttl=ttl, key=key)
-            self._flush()
-            self._watch_expiry()
+            try:
+                delivery = outbox.accept(message, size, ttl=ttl, key=key)
+                self._flush()
+            finally:  # others may have expired
+                self._watch_expiry()
+                self._changed()
         return delivery
 
     async def put(self, data: Any, *, ttl: float | None = None) -> Delivery:
@@ -178,13 +176,12 @@ class Sender(ABC):
         self._is_held = False
         self._flush()
 
-    def _send_transient(self, data: Any) -> Delivery:
+    def _send_transient(self, outlet: Outlet, data: Any) -> Delivery:
         """Sends a message that is for this connection only, before all that waits."""
         message, size = frozen(data.js_blob if isinstance(data, Blob) else data)
         key = self._key_of(message) if self._key_of is not None else None
         delivery = self._outbox.accept_sent(message, size, key=key, is_transient=True)
-        if self._outlet is not None:
-            self._transmit(self._outlet, [message], size)
+        self._transmit(outlet, [message], size)
         return delivery
 
     def _disconnect(self, reason: DropReason | None = None) -> None:
@@ -265,7 +262,7 @@ class Sender(ABC):
             self._expiry_timer.cancel()
             self._expiry_timer = None
         if expiry is not None:
-            delay = max(expiry - outbox.clock(), _EXPIRY_STEP)
+            delay = max(expiry - outbox.clock(), EXPIRY_STEP)
             self._expiry_timer = Timer(delay, self._expire)
 
     def _expire(self) -> None:

@@ -2189,6 +2189,137 @@ async def test_every_message_is_accounted_for_at_all_times() -> None:
     assert stats.confirmed + sum(stats.dropped.values()) == stats.accepted
 
 
+# Moments that a server cannot be made to hit
+
+
+def arrive(ws: QueuedWebSocket, text: str) -> None:
+    """As if the message arrived now, and nobody had been told of it yet."""
+    import js
+    from pyodide.ffi import to_js
+
+    assert ws._link is not None
+    options = to_js({"data": text}, dict_converter=js.Object.fromEntries)
+    ws._link.ws.js_websocket.dispatchEvent(js.MessageEvent.new("message", options))
+
+
+@in_browser
+async def test_what_arrives_right_before_the_end_is_received_though_on_open_never_ran() -> None:
+    async def greet(ws: QueuedWebSocket) -> None:
+        raise AssertionError
+
+    async with queued(url("/ws/echo", delay=5), on_open=greet) as ws:
+        link: Any = ws._link
+        ws._on_link_open(link, None)  # type: ignore[arg-type]
+        arrive(ws, "x")
+        ws._abandon(link)
+        assert await ws.recv() == "x"
+        ws.abort()
+
+
+@in_browser
+async def test_abort_sends_nothing_though_an_acknowledgement_is_there() -> None:
+    id = new_id()
+    async with queued(url("/ws/sink", id=id), acks=numbered_acks(), max_unconfirmed=1) as ws:
+        await reached(ws, State.OPEN)
+        deliveries = [ws.send(str(number)) for number in range(3)]
+        arrive(ws, '{"ack": [0]}')
+        ws.abort()
+    assert [delivery.reason for delivery in deliveries] == ["acknowledged", "aborted", "aborted"]
+    (connection,) = await journal(id, closed=1)
+    assert texts(connection) == ["0"]
+
+
+@pytest.mark.parametrize("name", ["is_reply", "acked"])
+@in_browser
+async def test_abort_in_a_function_that_looks_at_messages(name: str) -> None:
+    def end(message: Any) -> None:
+        ws.abort()
+
+    options: dict[str, Any] = (
+        {"heartbeat": Heartbeat("ping", interval=3600, timeout=3600, is_reply=end)}
+        if name == "is_reply"
+        else {"acks": Acks(lambda message: None, end)}
+    )
+    async with queued(**options) as ws:
+        await reached(ws, State.OPEN)
+        native = ws._link.ws.js_websocket  # type: ignore[union-attr]
+        arrive(ws, "x")
+        assert await ws.recv() == "x"
+        with raises(ConnectionClosed):
+            await ws.recv()
+        # Nothing of it is called any more: it would be told of on the console.
+        import js
+
+        native.dispatchEvent(js.MessageEvent.new("message"))
+
+
+@in_browser
+async def test_a_server_that_closes_first_has_confirmed_nothing() -> None:
+    """close() right behind its close frame does nothing, and its code says nothing."""
+    async with queued(url("/ws/close", code=1000, after=1), heartbeat=echoed_heartbeat()) as ws:
+        await reached(ws, State.OPEN)
+        ws._link.close_code = 1000  # type: ignore[union-attr]
+        delivery = ws.send("x")
+        assert await ws.recv() == "x"
+        await until(lambda: ws._link is None)
+        assert delivery.state == "SENT"
+        ws.abort()
+
+
+@in_browser
+async def test_half_a_window_of_single_messages_asks_for_a_confirmation() -> None:
+    async with queued(heartbeat=echoed_heartbeat(), max_unconfirmed=8) as ws:
+        await reached(ws, State.OPEN)
+        for number in range(4):
+            ws.send(str(number))
+        await until(lambda: ws.stats.confirmed == 4)
+
+
+@in_browser
+async def test_one_that_is_awaited_does_not_have_all_others_asked_for() -> None:
+    requests = []
+
+    def request() -> str:
+        requests.append(1)
+        return "ping"
+
+    heartbeat = Heartbeat(request, interval=3600, timeout=30, is_reply=lambda m: m == "ping")
+    async with queued(heartbeat=heartbeat) as ws:
+        await ws.send("awaited")
+        for number in range(20):
+            ws.send(str(number))
+            assert await ws.recv() is not None
+        assert len(requests) == 1
+
+
+@pytest.mark.parametrize("name", ["drain", "close"])
+@in_browser
+async def test_on_open_cannot_wait_for_what_waits_for_it(name: str) -> None:
+    caught: list[Exception] = []
+
+    async def greet(ws: QueuedWebSocket) -> None:
+        try:
+            await getattr(ws, name)()
+        except RuntimeError as error:
+            caught.append(error)
+
+    async with queued(on_open=greet) as ws:
+        await ws.send("x")
+    assert name in str(caught[0])
+
+
+@in_browser
+async def test_on_open_may_return_any_awaitable() -> None:
+    id = new_id()
+    greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async with queued(url("/ws/echo", id=id), on_open=lambda ws: greeted) as ws:
+        ws.send("x")
+        await until(lambda: ws._link and ws._link.opening)
+        assert ws.state == "CONNECTING"
+        greeted.set_result(None)
+        assert await ws.recv() == "x"
+
+
 # What is left
 
 

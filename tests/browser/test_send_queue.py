@@ -1709,3 +1709,20 @@ async def test_it_does_what_ten_lines_do() -> None:
     for send in (safe_send, queue.send):
         send("too late")
     assert waiting == list(queue) == ["too late"]
+
+
+@in_browser
+async def test_room_that_comes_of_a_time_to_live_is_for_those_who_wait_for_it() -> None:
+    """Also if it is a send() that finds out first."""
+    queue = SendQueue(max_pending=2, on_full="wait")
+    with DropLog():
+        queue.send("a", ttl=0.01)
+        queue.send("b", ttl=0.01)
+        putting = asyncio.ensure_future(queue.put("c"))
+        await asyncio.sleep(0)
+        begin = time.monotonic()
+        while time.monotonic() - begin < 0.02:  # a thread that is busy
+            pass
+        queue.send("d")
+        await putting
+    assert list(queue) == ["d", "c"]
