@@ -44,6 +44,8 @@ async def test_a_reason_without_a_code_is_passed_on() -> None:
     calls: list[tuple[object, ...]] = []
 
     class Native:
+        readyState = WebSocket.OPEN  # noqa: N815
+
         def close(self, *arguments: object) -> None:
             calls.append(arguments)
 
