@@ -400,10 +400,7 @@ class QueuedWebSocket(Sender, Receiver):
         """
         if self._own_opening():
             raise RuntimeError("drain() in on_open waits for messages that wait for on_open")
-        while self._outbox.pending or self._outbox.unconfirmed:
-            if self._is_reply is not None:
-                self._want()
-            await self._change()
+        await super().drain()
 
     async def recv(self, decode: bool | None = None) -> str | bytes:
         """Waits for the next message and returns it, over whatever connection it comes.
@@ -786,9 +783,9 @@ class QueuedWebSocket(Sender, Receiver):
             self._probe()
 
     def _want(self) -> None:
-        """Somebody waits for a confirmation."""
-        self._is_wanted = True
-        self._probe()
+        if self._is_reply is not None:
+            self._is_wanted = True
+            self._probe()
 
     def _probe(self) -> None:
         """Sends the heartbeat out of turn, if a reply is wanted and none is on its way."""

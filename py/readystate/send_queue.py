@@ -97,9 +97,9 @@ class SendQueue(Sender):
         if self._listener is not None:
             self._listener.destroy()
             self._listener = None
-            # Somebody may have been told of the end before us, and do this.
             if self._outlet is not None and self._outlet.is_open:
                 self._confirm_left(self._outlet)
+            # Somebody may have been told of the end before us, and do this.
             self._settle(isinstance(self._ws, WebSocket) and self._ws._was_clean)
             self._disconnect()
 
@@ -115,6 +115,9 @@ class SendQueue(Sender):
 
     def _refuse(self) -> NoReturn:
         raise QueueClosed
+
+    def _want(self) -> None:
+        pass  # There is nobody to ask: the browser's buffer is looked at anyhow.
 
     def _on_event(self, event: Any) -> None:
         outlet = self._outlet

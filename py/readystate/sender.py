@@ -110,10 +110,8 @@ class Sender(ABC):
         else:
             try:
                 delivery = outbox.accept(message, size, ttl=ttl, key=key)
+            finally:  # also if there is no room: others may have expired
                 self._flush()
-            finally:  # others may have expired
-                self._watch_expiry()
-                self._changed()
         return delivery
 
     async def put(self, data: Any, *, ttl: float | None = None) -> Delivery:
@@ -141,6 +139,7 @@ class Sender(ABC):
     async def drain(self) -> None:
         """Waits until no message waits or is in doubt: each is confirmed, or was dropped."""
         while self._outbox.pending or self._outbox.unconfirmed:
+            self._want()
             await self._change()
 
     def clear(self) -> int:
@@ -153,6 +152,10 @@ class Sender(ABC):
     @abstractmethod
     def _refuse(self) -> NoReturn:
         """Raises because no message is accepted any more."""
+
+    @abstractmethod
+    def _want(self) -> None:
+        """Somebody waits for confirmations: the other side may be asked for them."""
 
     def _has_room(self, size: int) -> bool:
         if not self._outbox.is_full(size):
@@ -207,8 +210,8 @@ class Sender(ABC):
                     self._transmit(outlet, messages, outbox.sent_bytes - before)
                 if self._outlet is not outlet:
                     return
-            self._watch_expiry()
-            self._changed()
+        self._watch_expiry()
+        self._changed()
 
     def _transmit(self, outlet: Outlet, messages: list[Any], size: int) -> None:
         try:

@@ -1318,10 +1318,12 @@ async def test_on_open_goes_ahead_on_each_connection(kind: str) -> None:
     where = in_turn(f"/ws/close?code=1012&after=3&id={id}", f"/ws/echo?id={id}")
     ws = queued(where, on_open=kinds[kind])
     ws.send("first")
-    async with ws:
-        await lost(ws)
-        ws.send("second")
-        await ws.drain()
+    with Logged():  # What the server closes behind may not have been seen to leave.
+        async with ws:
+            await lost(ws)
+            ws.clear()
+            ws.send("second")
+            await ws.drain()
     first, second = await journal(id, messages=6, closed=2)
     assert texts(first) == ["token", "subscription", "first"]
     assert texts(second) == ["token", "subscription", "second"]
