@@ -11,11 +11,20 @@ from .exceptions import MessageDropped
 
 __all__ = ["Delivery", "DeliveryState", "DropReason", "Evidence"]
 
-Evidence: TypeAlias = Literal["left the page", "heartbeat", "acknowledged", "closing handshake"]
+Evidence: TypeAlias = Literal[
+    "left the page", "heartbeat", "acknowledged", "session", "closing handshake"
+]
 """What confirms a message."""
 
 DropReason: TypeAlias = Literal[
-    "aborted", "cleared", "closed", "connection lost", "expired", "in doubt", "overflow"
+    "aborted",
+    "cleared",
+    "closed",
+    "connection lost",
+    "expired",
+    "in doubt",
+    "overflow",
+    "session ended",
 ]
 """Why a message was dropped."""
 
@@ -47,10 +56,11 @@ class Delivery:
         size: How long it is, in bytes; of text, in UTF-8.
         state: How far it has come.
         reason: ``None`` until it is over. Of a message that is CONFIRMED the evidence: "left the
-            page" (which is no proof that it arrived), "heartbeat", "acknowledged" or "closing
-            handshake". Of one that is DROPPED the cause: "cleared", "expired" (its time-to-live),
-            "overflow", "in doubt" (its connection was lost, and it may have arrived), "connection
-            lost" (it was sent by ``on_open``, for that connection), "closed" or "aborted".
+            page" (which is no proof that it arrived), "heartbeat", "acknowledged", "session" or
+            "closing handshake". Of one that is DROPPED the cause: "cleared", "expired" (its
+            time-to-live), "overflow", "in doubt" (its connection was lost, and it may have
+            arrived), "connection lost" (it was sent by ``on_open``, for that connection),
+            "session ended" (it may have arrived), "closed" or "aborted".
     """
 
     __slots__ = (

@@ -306,6 +306,33 @@ class Outbox:
             self.confirm_before(newest_again, "acknowledged")
             self._sent.extendleft(reversed(transient))
 
+    def limit(self, messages: int, size: int) -> None:
+        """No more may be unconfirmed than so many messages, and ``size`` bytes, either."""
+        self._max_unconfirmed = min(self._max_unconfirmed, messages)
+        self._max_unconfirmed_bytes = min(self._max_unconfirmed_bytes, size)
+        self._window = min(self._window, self._max_unconfirmed)
+        self._window_bytes = min(self._window_bytes, self._max_unconfirmed_bytes)
+
+    def resend_from(self, index: int) -> list[Delivery]:
+        """What is unconfirmed from ``index`` on, which is being sent again, over a new connection
+        that goes on where the last one was lost.
+        """
+        first = self._sent[0]._index if self._sent else 0
+        again = list(itertools.islice(self._sent, max(0, index - first), None))
+        self.stats.sent += len(again)
+        self.stats.resent += len(again)
+        return again
+
+    def restore(self, sent: int, messages: Iterable[tuple[Any, int]]) -> list[Delivery]:
+        """Goes on, newly made, where another one has been after ``sent`` messages were confirmed.
+
+        Args:
+            sent: How many that were.
+            messages: What was sent and not confirmed after these, with the size in bytes.
+        """
+        self.sent = sent
+        return [self.accept_sent(message, size) for message, size in messages]
+
     def connection_lost(self, reason: DropReason | None = None) -> None:
         """What was sent over it and is not confirmed is in doubt; or dropped, for ``reason``."""
         keyed = (d for deliveries in self._by_key.values() for d in deliveries if d._index >= 0)

@@ -1,0 +1,280 @@
+"""One end of a session: what it counts, and what it says to the other end. Pure logic.
+
+docs/session-protocol.md is its specification. The core is told what arrives, what the application
+is done with, and when connections come and go; it knows what is to be sent. ::
+
+    application --> Outbox --take()--> escape() --> | connection | --> receive() --> application
+                      ^                                                    |              |
+                      +------------- acknowledgements: controls() <--------+-- finish() <-+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..delivery import Delivery
+from ..outbox import Outbox
+from . import control
+from .control import ProtocolError, Window
+
+__all__ = ["ACK_DELAY", "ClientCore", "Core", "Hello", "ServerCore"]
+
+ACK_DELAY = 5.0
+"""After how many seconds at most something is acknowledged that is done."""
+_ACK_MESSAGES = 512
+_ACK_BYTES = 2**18
+
+
+class Hello(NamedTuple):
+    """What a client's first control says: which session, and how far it has received it."""
+
+    session: str | None
+    """``None``: a new one."""
+    received: int
+    window: Window
+
+    @classmethod
+    def parse(cls, message: Any) -> Hello:
+        """The first message of a connection, at the server.
+
+        Raises:
+            ProtocolError: It is something else.
+        """
+        if not control.is_control(message):
+            raise ProtocolError("a message has come before the session")
+        kind, value = control.decode(message)
+        if kind not in ("open", "resume"):
+            raise ProtocolError("a control has come at the wrong time")
+        said = control.members(value)
+        window = control.window(said.get("window"))
+        if kind == "open":
+            return cls(None, 0, window)
+        return cls(
+            control.session_id(said.get("session")), control.number(said.get("received")), window
+        )
+
+
+class Core:
+    """What both ends have in common.
+
+    Args:
+        outbox: The messages that this end sends. Nothing else may confirm them or lose them, and
+            none has a key. Its bounds of what is unconfirmed are the most that this end keeps.
+        window: How much the other end may send that is not acknowledged.
+        done: How many messages were received and done before.
+
+    Attributes:
+        received: How many messages have arrived.
+        done: How many of these the application is done with.
+        is_joined: Whether there is a connection that both ends go on with.
+        failure: What the other end has done wrong, after which nothing of it is heeded.
+    """
+
+    def __init__(self, outbox: Outbox, window: Window, *, done: int = 0) -> None:
+        self.outbox = outbox
+        self.window = window
+        self.received = done
+        self.done = done
+        self.is_joined = False
+        self.failure: ProtocolError | None = None
+        self._received_bytes = 0
+        self._done_bytes = 0
+        # What the last acknowledgement said, and up to where another one was asked for.
+        self._acknowledged = done
+        self._acknowledged_bytes = 0
+        self._asked_until = 0
+        self._ack_messages = min(max(1, window.messages // 4), _ACK_MESSAGES)
+        self._ack_bytes = min(max(1, window.size // 4), _ACK_BYTES)
+        # What of our own messages the last question was about.
+        self._asked_about = 0
+        self._is_asking = False
+        self._controls: list[str] = []
+
+    @property
+    def confirmed(self) -> int:
+        """How many of the messages that this end has sent are done at the other one."""
+        return self.outbox.sent - self.outbox.unconfirmed
+
+    @property
+    def has_unacknowledged(self) -> bool:
+        """Whether something is done that was not acknowledged: within :data:`ACK_DELAY` it is."""
+        return self.done > self._acknowledged
+
+    def receive(self, messages: Sequence[Any]) -> list[Any]:
+        """The application's messages among those that have arrived, up to a :attr:`failure`."""
+        arrived: list[Any] = []
+        try:
+            if self.is_joined and control.DLE not in [message[:1] for message in messages]:
+                arrived.extend(messages)
+                self._count(arrived)
+            else:
+                for message in messages:
+                    arrived.extend(self._sort(message))
+        except ProtocolError as error:
+            self.failure = error
+        return arrived
+
+    def finish(self, done: int, size_held: int) -> None:
+        """The application is done with ``done`` messages in all; of the others ``size_held`` bytes
+        (of text: characters) are held.
+        """
+        self.done = done
+        self._done_bytes = self._received_bytes - size_held
+        if (
+            0 < self._asked_until <= done
+            or done - self._acknowledged >= self._ack_messages
+            or self._done_bytes - self._acknowledged_bytes >= self._ack_bytes
+        ):
+            self.acknowledge()
+
+    def acknowledge(self) -> None:
+        """Says what is done."""
+        if self.is_joined:
+            if self.done >= self._asked_until:
+                self._asked_until = 0
+            self._acknowledged, self._acknowledged_bytes = self.done, self._done_bytes
+            self._controls.append(control.encode("ack", self.done))
+
+    def ask(self, *, anyhow: bool = False) -> bool:
+        """Asks for an acknowledgement, if one is missing that was not asked for; or ``anyhow``.
+
+        Returns whether it does. The answer comes at once, and another one when all is done that
+        was sent before, so that there is no use in asking again.
+        """
+        is_due = not self._is_asking and self.outbox.sent > max(self._asked_about, self.confirmed)
+        if not (self.is_joined and (is_due or anyhow)):
+            return False
+        self._is_asking = True
+        self._asked_about = self.outbox.sent
+        self._controls.append(control.encode("ask", 1))
+        return True
+
+    def controls(self) -> list[str]:
+        """What is to be sent now, before further messages."""
+        controls, self._controls = self._controls, []
+        return controls
+
+    def disconnect(self) -> None:
+        """The connection was lost, and with it what was not sent of the controls."""
+        self.is_joined = False
+        self._is_asking = False
+        self._asked_until = self._asked_about = 0
+        self._controls.clear()
+
+    def _join(self, received: int, window: Window, *, answer: str | None = None) -> list[Delivery]:
+        """The other end goes on after ``received`` messages; returns what it has to be sent again.
+
+        Raises:
+            ProtocolError: It cannot have received so many, or has said before that it had more.
+        """
+        if not self.confirmed <= received <= self.outbox.sent:
+            raise ProtocolError("what the other end says it has received it cannot have")
+        self.outbox.limit(*window)
+        self.is_joined = True
+        if answer is not None:
+            self._controls.append(answer)
+        if self.done:
+            self.acknowledge()  # The last one may have been lost.
+        return self.outbox.resend_from(received)
+
+    def _sort(self, message: Any) -> list[Any]:
+        if control.is_control(message):
+            if not message.startswith(control.DLE, 1):
+                self._on_control(*control.decode(message))
+                return []
+            message = message[1:]
+        if not self.is_joined:
+            raise ProtocolError("a message has come before the session")
+        self._count([message])
+        return [message]
+
+    def _count(self, messages: list[Any]) -> None:
+        self.received += len(messages)
+        self._received_bytes += sum(map(len, messages))
+        held = self.received - self.done
+        if held > self.window.messages or (
+            held > 1 and self._received_bytes - self._done_bytes > self.window.size
+        ):
+            raise ProtocolError("more was sent than the window", control.TOO_MUCH)
+
+    def _on_control(self, kind: str, value: Any) -> None:
+        if self.is_joined and kind == "ack":
+            confirmed = control.number(value)
+            if not self.confirmed <= confirmed <= self.outbox.sent:
+                raise ProtocolError("what was acknowledged was not sent")
+            self._is_asking = False
+            self.outbox.confirm_before(confirmed, "session")
+        elif self.is_joined and kind == "ask":
+            self._asked_until = self.received
+            self.acknowledge()
+        else:
+            raise ProtocolError("a control has come at the wrong time")
+
+
+class ServerCore(Core):
+    """The server's end; what the client's first control says is for whoever holds the sessions."""
+
+    def open(self, hello: Hello, session: str, expires: float) -> None:
+        """Begins the session.
+
+        Args:
+            hello: What the client has said.
+            session: The secret with which it will resume.
+            expires: For how many seconds without a connection the session is kept.
+        """
+        said = {"session": session, "expires": expires, "window": self.window}
+        self._join(0, hello.window, answer=control.encode("opened", said))
+
+    def resume(self, hello: Hello, expires: float) -> list[Delivery]:
+        """Goes on over a new connection; returns what is to be sent again, after the controls.
+
+        Raises:
+            ProtocolError: The client cannot have received what it says it has.
+        """
+        said = {"received": self.received, "expires": expires, "window": self.window}
+        return self._join(hello.received, hello.window, answer=control.encode("resumed", said))
+
+
+class ClientCore(Core):
+    """The client's end.
+
+    Attributes:
+        session: The secret with which to resume; ``None`` before there is a session.
+        expires: For how many seconds without a connection the server keeps it.
+        again: What is to be sent again, since the connection was joined.
+    """
+
+    def __init__(
+        self, outbox: Outbox, window: Window, *, done: int = 0, session: str | None = None
+    ) -> None:
+        super().__init__(outbox, window, done=done)
+        self.session = session
+        self.expires = 0.0
+        self.again: list[Delivery] = []
+
+    def hello(self) -> str:
+        """The first message of a connection."""
+        if self.session is None:
+            return control.encode("open", {"window": self.window})
+        said = {"session": self.session, "received": self.received, "window": self.window}
+        return control.encode("resume", said)
+
+    def disconnect(self) -> None:
+        super().disconnect()
+        self.again.clear()
+
+    def _on_control(self, kind: str, value: Any) -> None:
+        if self.is_joined or kind != ("opened" if self.session is None else "resumed"):
+            super()._on_control(kind, value)
+            return
+        said = control.members(value)
+        window = control.window(said.get("window"))
+        expires = control.seconds(said.get("expires"))
+        if self.session is None:
+            self.session = control.session_id(said.get("session"))
+            received = 0
+        else:
+            received = control.number(said.get("received"))
+        self.again = self._join(received, window)
+        self.expires = expires
