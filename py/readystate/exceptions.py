@@ -14,6 +14,7 @@
      +-- ConnectionClosed          the connection has ended: its code, reason and was_clean
           +-- ConnectionClosedOK   as either side meant it to: 1000, 1001 or without a code
           +-- ConnectionClosedError  in any other way
+               +-- SessionExpired  a session could not be resumed: what is unconfirmed may be lost
      +-- ConcurrencyError          two tasks receive from one connection; also a RuntimeError
      +-- QueueFull                 a queue has no room for a message, which was not accepted
      +-- QueueClosed               a queue was closed; also a RuntimeError
@@ -46,6 +47,7 @@ __all__ = [
     "QueueFull",
     "QuotaExceededError",
     "SecurityError",
+    "SessionExpired",
 ]
 
 
@@ -192,6 +194,26 @@ class ConnectionClosedOK(ConnectionClosed):
 
 class ConnectionClosedError(ConnectionClosed):
     """It ended with another code, or was lost."""
+
+
+class SessionExpired(ConnectionClosedError):
+    """The session is gone: it could not be resumed in time, or the server has forgotten it.
+
+    Attributes:
+        unconfirmed: The messages that were accepted and not confirmed, the oldest first. The
+            first ones may have arrived.
+    """
+
+    def __init__(self, reason: str, unconfirmed: list[Any]) -> None:
+        super().__init__(4404, reason, was_clean=True)
+        self.unconfirmed = unconfirmed
+
+    def __str__(self) -> str:
+        return (
+            f"the session has expired ({self.code} {self.reason!r}): {len(self.unconfirmed):,} "
+            "messages are unconfirmed, see .unconfirmed. Begin a new session, and send again what "
+            "is still wanted"
+        )
 
 
 _OK_CODES = (1000, 1001, 1005)
