@@ -196,7 +196,7 @@ class ConnectionClosedError(ConnectionClosed):
     """It ended with another code, or was lost."""
 
 
-class SessionExpired(ConnectionClosedError):
+class SessionExpired(ConnectionClosedError):  # noqa: N818
     """The session is gone: it could not be resumed in time, or the server has forgotten it.
 
     Attributes:
