@@ -15,6 +15,7 @@ from typing import Any
 
 NAMES = ("chromium", "firefox")
 FOUND = Path(__file__).parent / ".browsers.json"
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 _COMMANDS = {
     "chromium": (
@@ -70,4 +71,14 @@ def launch_options(name: str) -> dict[str, Any]:
     if name not in found:
         python = Path(sys.executable).name
         raise RuntimeError(f"no {name} is set up for the tests: run '{python} -m tests.setup'")
-    return found[name]
+    options = found[name]
+    if name == "chromium" and _has_shared_memory():
+        # Playwright has Chromium share memory through files in /tmp, for containers with next to
+        # none; where that disk is full, every page crashes.
+        options = {**options, "ignore_default_args": ["--disable-dev-shm-usage"]}
+    return options
+
+
+def _has_shared_memory() -> bool:
+    """Whether there is memory for many pages to be shared."""
+    return _SHARED_MEMORY.is_dir() and shutil.disk_usage(_SHARED_MEMORY).free >= 2**31

@@ -38,7 +38,8 @@ async def journal(id: str, **wait: Any) -> list[dict[str, Any]]:
     """What the server received on the connections with ``id``; waits as the journal does."""
     import js
 
-    query = f"?{urlencode(wait)}" if wait else ""
+    # Firefox takes its time to connect to a server that other tests have had refuse.
+    query = f"?{urlencode({'timeout': 20, **wait})}" if wait else ""
     response = await js.fetch(f"/journal/{id}{query}")
     text = await response.text()
     assert response.ok, text
