@@ -25,11 +25,13 @@ if TYPE_CHECKING:
         QueueFull,
         QuotaExceededError,
         SecurityError,
+        SessionExpired,
     )
     from .heartbeat import Acks, Heartbeat
     from .outbox import QueueStats
     from .queued_websocket import QueuedWebSocket
     from .send_queue import SendQueue
+    from .session.options import Session
     from .states import State, StateChange, Stats
     from .websocket import WebSocket
 
@@ -62,6 +64,8 @@ __all__ = [
     "QuotaExceededError",
     "SecurityError",
     "SendQueue",
+    "Session",
+    "SessionExpired",
     "State",
     "StateChange",
     "Stats",
@@ -100,6 +104,8 @@ _MODULES = {
     "QuotaExceededError": "exceptions",
     "SecurityError": "exceptions",
     "SendQueue": "send_queue",
+    "Session": "session.options",
+    "SessionExpired": "exceptions",
     "State": "states",
     "StateChange": "states",
     "Stats": "states",

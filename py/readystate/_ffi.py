@@ -35,6 +35,8 @@ __all__ = [
     "new_websocket",
     "options",
     "python_error",
+    "restore",
+    "save",
     "send",
     "tag",
     "to_sendable",
@@ -402,7 +404,8 @@ class PageEvents:
     """Has a function called when the network, or the page itself, goes away or comes back.
 
     The function is given the type of the event, where the runtime has such events: ``"online"``,
-    ``"offline"``, ``"resume"`` (of a frozen page), ``"pageshow"`` (from the back/forward cache).
+    ``"offline"``, ``"resume"`` (of a frozen page), ``"pageshow"`` (from the back/forward cache),
+    ``"pagehide"``.
     """
 
     __slots__ = ("_function", "_listeners")
@@ -411,7 +414,7 @@ class PageEvents:
         self._function = function
         self._listeners = []
         for target, types in (
-            (js.globalThis, ("online", "offline", "pageshow")),
+            (js.globalThis, ("online", "offline", "pageshow", "pagehide")),
             (getattr(js, "document", None), ("resume",)),
         ):
             if hasattr(target, "addEventListener"):
@@ -434,6 +437,41 @@ class PageEvents:
         """Ceases to listen. Not to be called from the function."""
         for listener in self._listeners:
             listener.destroy()
+
+
+def save(key: str, text: str | None) -> None:
+    """Keeps ``text`` under ``key`` for this tab, whatever page it shows; ``None``: nothing.
+
+    Raises:
+        RuntimeError: There is no ``sessionStorage`` here.
+        JsException: What the browser throws: that it may not keep it, or not so much.
+    """
+    storage = _session_storage()
+    if text is None:
+        storage.removeItem(key)
+    else:
+        storage.setItem(key, text)
+
+
+def restore(key: str) -> str | None:
+    """What is kept under ``key`` for this tab; ``None``: nothing.
+
+    Raises:
+        RuntimeError: There is no ``sessionStorage`` here.
+        JsException: What the browser throws: that the page may not ask.
+    """
+    text = _session_storage().getItem(key)
+    return text if isinstance(text, str) else None
+
+
+def _session_storage() -> Any:
+    storage = getattr(js, "sessionStorage", None)
+    if storage is None:
+        raise RuntimeError(
+            "there is no sessionStorage here: it is the page's, and not to be had in a worker or "
+            "outside browsers"
+        )
+    return storage
 
 
 def new_close_event(code: int, reason: str, was_clean: bool) -> Any:

@@ -106,6 +106,8 @@ class Outbox:
         self._max_pending_bytes = math.inf if max_pending_bytes is None else max_pending_bytes
         self._on_full = on_full
         self._in_doubt = in_doubt
+        self.keeps_unconfirmed = False
+        """Whether nothing is in doubt when a connection is lost: the other side knows better."""
         self._max_unconfirmed = math.inf if max_unconfirmed is None else max_unconfirmed
         self._max_unconfirmed_bytes = (
             math.inf if max_unconfirmed_bytes is None else max_unconfirmed_bytes
@@ -335,6 +337,8 @@ class Outbox:
 
     def connection_lost(self, reason: DropReason | None = None) -> None:
         """What was sent over it and is not confirmed is in doubt; or dropped, for ``reason``."""
+        if reason is None and self.keeps_unconfirmed:
+            return
         keyed = (d for deliveries in self._by_key.values() for d in deliveries if d._index >= 0)
         lost = sorted(itertools.chain(self._sent, keyed), key=lambda delivery: delivery._index)
         self._sent.clear()
@@ -378,6 +382,10 @@ class Outbox:
                 self._expect_expiry(max(delivery._expires, now + EXPIRY_STEP))
         for delivery in expired:
             self._drop(delivery, "expired")
+
+    def unfinished(self) -> list[Any]:
+        """The messages that are neither confirmed nor dropped, in the order of their sending."""
+        return [delivery.message for delivery in itertools.chain(self._sent, self._waiting)]
 
     def clear(self, reason: DropReason) -> int:
         """Drops all that waits, and says how many messages that were."""

@@ -13,9 +13,9 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from ._ffi import JsProxy, PageEvents, Timer, new_close_event, websocket_constructor
+from ._ffi import JsProxy, Outlet, PageEvents, Timer, new_close_event, websocket_constructor
 from .backoff import Backoff
 from .delivery import Delivery, DropReason
 from .events import CloseEvent, Event
@@ -35,6 +35,9 @@ from .receiver import OVERFLOW_CODE, OVERFLOW_REASON, Incoming, Overflow, Receiv
 from .sender import Sender
 from .states import Moment, State, StateChange, Stats
 from .websocket import WebSocket
+
+if TYPE_CHECKING:
+    from .session.options import Session
 
 __all__ = ["QueuedWebSocket"]
 
@@ -150,6 +153,10 @@ class QueuedWebSocket(Sender, Receiver):
             failed whether to go on. By default 1000, 1008 and from 4400 to 4499 are final.
         heartbeat: Finds out connections that are dead, and can confirm messages.
         acks: The application's acknowledgements, which confirm messages.
+        session: ``True``, or a :class:`Session`: each message arrives exactly once, over any number
+            of lost connections, and so does each of the server's, which has to speak
+            ``readystate.v1``. It takes the place of ``heartbeat``, ``acks``, ``on_open`` and
+            ``in_doubt``; and the server waits where ``on_overflow`` would drop what it sends.
         on_open: Called with this object on each connection, before messages that wait: for
             authentication and subscriptions. A function, plain or async; its own ``send()`` go
             ahead of the queue and are for this connection only, and its own ``recv()`` get what
@@ -178,6 +185,14 @@ class QueuedWebSocket(Sender, Receiver):
         RuntimeError: There is no JavaScript here, or it has no ``WebSocket``.
     """
 
+    def __new__(cls, *_: Any, session: bool | Session = False, **__: Any) -> QueuedWebSocket:
+        if session and cls is QueuedWebSocket:
+            # Compiled only for those who want one.
+            from .session_websocket import SessionWebSocket
+
+            return super().__new__(SessionWebSocket)
+        return super().__new__(cls)
+
     def __init__(
         self,
         url: Any,
@@ -191,6 +206,7 @@ class QueuedWebSocket(Sender, Receiver):
         should_reconnect: Callable[[CloseEvent], object] | None = None,
         heartbeat: Heartbeat | None = None,
         acks: Acks | None = None,
+        session: bool | Session = False,
         on_open: Callable[[QueuedWebSocket], object] | None = None,
         on_state: Callable[[StateChange], object] | None = None,
         ttl: float | None = None,
@@ -247,7 +263,9 @@ class QueuedWebSocket(Sender, Receiver):
         self._acks = acks
         self._key_of = acks.key if acks is not None else None
         self._is_reply = heartbeat.is_reply if heartbeat is not None else None
-        self._confirms_by_buffer = acks is None and self._is_reply is None
+        # Whether the other side can be asked for confirmations.
+        self._can_ask = self._is_reply is not None or bool(session)
+        self._confirms_by_buffer = acks is None and not self._can_ask
         self._on_open = on_open
         self._on_state = on_state
         self._incoming = Incoming(
@@ -371,7 +389,7 @@ class QueuedWebSocket(Sender, Receiver):
             delivery = self._send_transient(self._outlet, data)
         else:
             delivery = super().send(data, ttl=ttl)
-        if self._is_reply is not None:
+        if self._can_ask:
             delivery._on_wanted = self._want
             if self._outbox.is_window_half_full:
                 self._probe()
@@ -513,8 +531,9 @@ class QueuedWebSocket(Sender, Receiver):
                     return
                 if error is None:
                     error = link.failure or _ending(link, event)
-                if not self._may_reconnect(event):
-                    self._finish(error, "closed")
+                end = self._end_by(event, error)
+                if end is not None:
+                    self._finish(end, "closed")
                     return
             if self._closing is not None and not self._outbox.pending:
                 return
@@ -555,6 +574,10 @@ class QueuedWebSocket(Sender, Receiver):
             return isinstance(failure, DOMSyntaxError) and not _are_tokens(self._protocols)
         return isinstance(failure, (DOMException, TypeError, RuntimeError))
 
+    def _end_by(self, event: CloseEvent, error: Exception) -> Exception | None:
+        """With what it ends if a connection, or an attempt, has ended so; ``None``: it goes on."""
+        return None if self._may_reconnect(event) else error
+
     def _may_reconnect(self, event: CloseEvent) -> bool:
         try:
             return bool(self._should_reconnect(event))
@@ -584,6 +607,10 @@ class QueuedWebSocket(Sender, Receiver):
         if self._heartbeat is not None:
             link.pulse = Pulse(self._heartbeat, time.monotonic())
             self._set_timer(link, link.pulse)
+        self._prepare(link)
+
+    def _prepare(self, link: _Link) -> None:
+        """The connection is open; what is to be done before it is ready for what waits."""
         if self._on_open is None:
             self._on_link_ready(link)
         else:
@@ -636,8 +663,7 @@ class QueuedWebSocket(Sender, Receiver):
         if link.ended.done():
             return  # One of the user's functions has ended it.
         if event.wasClean and link.ws._began_close and link.close_code == event.code:
-            # Our close frame came after all that was sent, and was answered.
-            self._outbox.confirm_before(self._outbox.sent, "closing handshake")
+            self._on_answered_close()
         if link.timer is not None:
             link.timer.cancel()
         self._link = None
@@ -650,6 +676,10 @@ class QueuedWebSocket(Sender, Receiver):
         if link.opening_task is not None and link.opening_task is not asyncio.current_task():
             link.opening_task.cancel()
         self._disconnect(self._drop_reason)
+
+    def _on_answered_close(self) -> None:
+        """Our close frame came after all that was sent, and was answered."""
+        self._outbox.confirm_before(self._outbox.sent, "closing handshake")
 
     def _abandon(self, link: _Link) -> None:
         """Lets go of a connection without waiting for its end, of which nobody may ever tell."""
@@ -665,13 +695,17 @@ class QueuedWebSocket(Sender, Receiver):
                     await self.drain()
         link = self._link
         if link is not None and link.ready.done():
-            link.close_code = code
-            link.ws.close(code, reason)
+            self._begin_close(link, code, reason)
             rest = None if timeout is None else since + timeout - time.monotonic()
             if rest is not None:
                 rest = max(rest, _CLOSING_HANDSHAKE)
             await asyncio.wait([link.ended], timeout=rest)
         self._finish(connection_closed(code, reason, was_clean=True), "closed")
+
+    def _begin_close(self, link: _Link, code: int, reason: str) -> None:
+        """All that could be has been sent and confirmed."""
+        link.close_code = code
+        link.ws.close(code, reason)
 
     def _finish(self, end: Exception, reason: DropReason) -> None:
         """It has ended, for good; only the first call counts."""
@@ -682,6 +716,8 @@ class QueuedWebSocket(Sender, Receiver):
         self._is_over = True
         if self._link is not None:
             self._abandon(self._link)
+        else:
+            self._disconnect(reason)
         self._outbox.clear(reason)
         self._watch_expiry()
         if self._task is not None:
@@ -716,6 +752,8 @@ class QueuedWebSocket(Sender, Receiver):
             self._alarm.set_result(None)
 
     def _on_page_event(self, type: str) -> None:
+        if type == "pagehide":
+            return
         if type != "offline":
             self._came_back_at = time.monotonic()
             self._hurry()
@@ -747,6 +785,10 @@ class QueuedWebSocket(Sender, Receiver):
             return messages
         if link.pulse is not None:
             link.pulse.heard()
+        return self._heed(link, messages)
+
+    def _heed(self, link: _Link, messages: list[Any]) -> list[Any]:
+        """Does what messages say that are not the application's, and returns the others."""
         if self._is_reply is not None or self._acks is not None:
             messages = [message for message in messages if self._is_for_application(message)]
             self._flush()
@@ -779,11 +821,11 @@ class QueuedWebSocket(Sender, Receiver):
 
     def _flush(self) -> None:
         super()._flush()
-        if self._is_reply is not None:
+        if self._can_ask:
             self._probe()
 
     def _want(self) -> None:
-        if self._is_reply is not None:
+        if self._can_ask:
             self._is_wanted = True
             self._probe()
 
@@ -805,8 +847,7 @@ class QueuedWebSocket(Sender, Receiver):
         if heartbeat is None or outlet is None or not outlet.is_open:
             return
         try:
-            message = heartbeat.message() if callable(heartbeat.message) else heartbeat.message
-            outlet.send(message)
+            self._send_request(heartbeat, outlet)
         except Exception as error:
             report(f"The heartbeat of {self!r} cannot be sent", error)
             return
@@ -814,6 +855,10 @@ class QueuedWebSocket(Sender, Receiver):
         # For what waits still it will be wanted again.
         self._is_wanted = self._outbox.pending > 0
         self._set_timer(link, pulse)
+
+    def _send_request(self, heartbeat: Heartbeat, outlet: Outlet) -> None:
+        message = heartbeat.message() if callable(heartbeat.message) else heartbeat.message
+        outlet.send(message)
 
     def _on_reply(self) -> None:
         pulse = self._link.pulse if self._link is not None else None

@@ -136,19 +136,20 @@ class Core:
             self._acknowledged, self._acknowledged_bytes = self.done, self._done_bytes
             self._controls.append(control.encode("ack", self.done))
 
-    def ask(self, *, anyhow: bool = False) -> bool:
-        """Asks for an acknowledgement, if one is missing that was not asked for; or ``anyhow``.
+    @property
+    def has_unasked(self) -> bool:
+        """Whether to :meth:`ask` would tell more than the answers that are still to come."""
+        return not self._is_asking and self.outbox.sent > max(self._asked_about, self.confirmed)
 
-        Returns whether it does. The answer comes at once, and another one when all is done that
-        was sent before, so that there is no use in asking again.
+    def ask(self) -> None:
+        """Asks for an acknowledgement.
+
+        The answer comes at once, and another one when all is done that was sent before.
         """
-        is_due = not self._is_asking and self.outbox.sent > max(self._asked_about, self.confirmed)
-        if not (self.is_joined and (is_due or anyhow)):
-            return False
-        self._is_asking = True
-        self._asked_about = self.outbox.sent
-        self._controls.append(control.encode("ask", 1))
-        return True
+        if self.is_joined:
+            self._is_asking = True
+            self._asked_about = self.outbox.sent
+            self._controls.append(control.encode("ask", 1))
 
     def controls(self) -> list[str]:
         """What is to be sent now, before further messages."""

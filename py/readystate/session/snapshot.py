@@ -1,0 +1,56 @@
+"""What is kept of a client's end of a session while no page has it. Pure logic."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, NamedTuple
+
+__all__ = ["Snapshot"]
+
+
+class Snapshot(NamedTuple):
+    """A client's end of a session: enough to resume it."""
+
+    session: str | None
+    """The secret; ``None`` if the server has never been reached."""
+    done: int
+    """How many of the server's messages the application was done with."""
+    confirmed: int
+    """How many of its own were confirmed."""
+    sent: list[str | bytes]
+    """Those that come after these, and were sent."""
+    waiting: list[str | bytes]
+    """Those that were not."""
+
+    def dump(self) -> str:
+        """It as text."""
+        sent, waiting = (list(map(_plain, messages)) for messages in (self.sent, self.waiting))
+        return json.dumps([self.session, self.done, self.confirmed, sent, waiting])
+
+    @classmethod
+    def load(cls, text: str) -> Snapshot:
+        """What :meth:`dump` has made.
+
+        Raises:
+            ValueError: It has not made this.
+        """
+        try:
+            session, done, confirmed, sent, waiting = json.loads(text)
+            numbers = int(done), int(confirmed)
+            if not (session is None or isinstance(session, str)):
+                raise TypeError
+            return cls(session, *numbers, list(map(_message, sent)), list(map(_message, waiting)))
+        except (TypeError, ValueError) as error:
+            raise ValueError("this is no snapshot of a session") from error
+
+
+def _plain(message: str | bytes) -> Any:
+    return message if isinstance(message, str) else [base64.b64encode(message).decode()]
+
+
+def _message(plain: Any) -> str | bytes:
+    if isinstance(plain, str):
+        return plain
+    (text,) = plain
+    return base64.b64decode(text, validate=True)
