@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from server.access import origin_check
-from server.endpoints import ENDPOINTS, MAX_DELAY
+from server.endpoints import ENDPOINTS, MAX_DELAY, Behaviour
 from server.journal import Journal
 from server.peer import Peer
 from server.query import Query, refuse
+from server.sessions import Applications
 from server.static import StaticFiles
 
 MAX_ID = 200
@@ -42,13 +43,18 @@ class WebSockets:
         self._max_message = max_message
         self._max_connections = max_connections
         self._peers: set[Peer] = set()
+        self._applications = Applications(journal)
+        self._endpoints: dict[str, Callable[[Query], Behaviour]] = {
+            **ENDPOINTS,
+            "session": self._applications,
+        }
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Check the request, then let the endpoint have the peer."""
-        endpoint = ENDPOINTS.get(request.match_info["endpoint"])
+        endpoint = self._endpoints.get(request.match_info["endpoint"])
         if endpoint is None:
             raise web.HTTPNotFound(
-                text=f"There is no {request.path} here: use one of {', '.join(ENDPOINTS)}.\n"
+                text=f"There is no {request.path} here: use one of {', '.join(self._endpoints)}.\n"
             )
         if request.headers.get(hdrs.UPGRADE, "").strip().lower() != "websocket":
             raise web.HTTPUpgradeRequired(
@@ -75,6 +81,7 @@ class WebSockets:
         lost = [peer.wire.lost for peer in self._peers]
         for peer in self._peers:
             peer.go_away()
+        await self._applications.close()
         if lost:
             await asyncio.wait(lost, timeout=0.5)
 

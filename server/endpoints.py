@@ -201,34 +201,17 @@ def application(query: Query) -> Behaviour:
     """Acknowledge messages, answer heartbeats, and fail on purpose."""
     ack = query.flag("ack")
     ping = query.text("ping")
-    after = query.integer("after", 0, 0, MAX_COUNT)
-    times = query.integer("times", 0, 0, MAX_COUNT)
-    wait = query.seconds("wait", 1, MAX_DELAY)
     if ping == "":
         raise refuse("ping", ping, "a word")
-    if times and query.text("id") is None:
-        raise refuse("times", str(times), "an id with it")
-    instead: dict[str, Behaviour] = {"refuse": refuse_upgrade(query), "abort": abort}
-    faults: dict[str, Behaviour] = {
-        "drop": resetting(after),
-        "close": closing(query),
-        "stall": lambda peer: peer.wire.ignore(),
-        "deaf": lambda peer: peer.wire.swallow(),
-    }
-    wanted = query.choice("fault", "none", "slow", *instead, *faults)
+    faults = Faults(query)
 
     async def run(peer: Peer) -> None:
-        fault = wanted if not times or peer.number < times else "none"
-        if fault in instead:
-            await instead[fault](peer)
-            return
-        if fault == "slow" and not await peer.hold(wait):
-            return
         peer.heartbeat = ping
-        await peer.accept()
+        if not await faults.open(peer):
+            return
         acknowledgements = Acknowledgements(peer)
         count = 0
-        while fault not in faults or count < after:
+        while not faults.is_due(peer, count):
             await peer.drain()
             message = await peer.receive()
             if message is None:
@@ -237,9 +220,50 @@ def application(query: Query) -> Behaviour:
             if ack:
                 acknowledgements.add(message)
         acknowledgements.forget()
-        await faults[fault](peer)
+        await faults.strike(peer)
 
     return run
+
+
+class Faults:
+    """What goes wrong on purpose with the connections of an id."""
+
+    def __init__(self, query: Query) -> None:
+        self._after = query.integer("after", 0, 0, MAX_COUNT)
+        self._times = query.integer("times", 0, 0, MAX_COUNT)
+        self._wait = query.seconds("wait", 1, MAX_DELAY)
+        if self._times and query.text("id") is None:
+            raise refuse("times", str(self._times), "an id with it")
+        self._instead: dict[str, Behaviour] = {"refuse": refuse_upgrade(query), "abort": abort}
+        self._later: dict[str, Behaviour] = {
+            "drop": resetting(self._after),
+            "close": closing(query),
+            "stall": lambda peer: peer.wire.ignore(),
+            "deaf": lambda peer: peer.wire.swallow(),
+        }
+        self._wanted = query.choice("fault", "none", "slow", *self._instead, *self._later)
+
+    async def open(self, peer: Peer) -> bool:
+        """Answer the handshake, late or not at all if that is the fault; return whether it was."""
+        fault = self._of(peer)
+        if fault in self._instead:
+            await self._instead[fault](peer)
+            return False
+        if fault == "slow" and not await peer.hold(self._wait):
+            return False
+        await peer.accept()
+        return True
+
+    def is_due(self, peer: Peer, count: int) -> bool:
+        """Whether it comes after `count` messages of a connection."""
+        return self._of(peer) in self._later and count >= self._after
+
+    async def strike(self, peer: Peer) -> None:
+        """Have it come."""
+        await self._later[self._wanted](peer)
+
+    def _of(self, peer: Peer) -> str:
+        return self._wanted if not self._times or peer.number < self._times else "none"
 
 
 ENDPOINTS: dict[str, Callable[[Query], Behaviour]] = {

@@ -96,6 +96,13 @@ class Entry:
         self.truncated = self.truncated or not keep
         self.changed(self.weight - before)
 
+    def count_one(self, message: str | bytes) -> None:
+        """Count a message that is not recorded."""
+        self.count += 1
+        self.size += len(message.encode() if isinstance(message, str) else message)
+        self.truncated = True
+        self.changed(0)
+
     def end(self, code: int | None = None, reason: str = "", clean: bool = False) -> None:
         """The connection is over; `code` is the peer's. Only the first call counts."""
         if self.close is None:

@@ -59,6 +59,11 @@ class Peer:
         self._ws = _Response(
             compress=compress, max_msg_size=max_message + 1, autoclose=False, autoping=False
         )
+        self.close_code: int | None = None
+        """What the close frame of the peer has said; None if none has come."""
+        self.close_reason = ""
+        self.counts_only = False
+        """Whether the journal is to have the number of the messages and not the messages."""
         self.heartbeat: str | None = None
         """A text that begins with this word is answered with pong, and is no message."""
         self._writer: AbstractStreamWriter | None = None
@@ -68,6 +73,11 @@ class Peer:
     def number(self) -> int:
         """How many connections of its journal came before."""
         return 0 if self._entry is None else self._entry.number
+
+    @property
+    def origin(self) -> str | None:
+        """Of the page that has connected; None: that was no browser."""
+        return self._request.headers.get(hdrs.ORIGIN)
 
     @property
     def gone(self) -> bool:
@@ -187,7 +197,9 @@ class Peer:
             if self.heartbeat is not None and begins_with(message.data, self.heartbeat):
                 await self.send(f"pong{message.data[len(self.heartbeat) :]}")
                 return WSMessage(WSMsgType.PING, None, None)
-            if self._entry is not None:
+            if self._entry is not None and self.counts_only:
+                self._entry.count_one(message.data)
+            elif self._entry is not None:
                 self._entry.receive(message.data)
         elif message.type is WSMsgType.PING and not self.gone:
             await self.write(frames.encode(frames.PONG, bytes(message.data)))
@@ -198,6 +210,7 @@ class Peer:
         return message
 
     async def _finish_close(self, code: int | None, reason: str) -> None:
+        self.close_code, self.close_reason = code or frames.NO_CODE, reason
         self.start_close(code)
         if self._entry is not None:
             self._entry.end(code or frames.NO_CODE, reason, clean=True)

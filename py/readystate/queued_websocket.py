@@ -26,6 +26,7 @@ from .exceptions import (
     DOMSyntaxError,
     InvalidAccessError,
     OpenTimeout,
+    SessionExpired,
     connection_closed,
 )
 from .handlers import call_handler, report
@@ -535,7 +536,7 @@ class QueuedWebSocket(Sender, Receiver):
                 if end is not None:
                     self._finish(end, "closed")
                     return
-            if self._closing is not None and not self._outbox.pending:
+            if self._closing is not None and not self._outbox.unfinished():
                 return
             elapsed = time.monotonic() - self._unconnected_since
             if self._attempt >= self._max_attempts or elapsed >= self._give_up_after:
@@ -731,7 +732,7 @@ class QueuedWebSocket(Sender, Receiver):
 
     def _end_of_messages(self) -> Exception | None:
         end = self._end
-        if isinstance(end, ConnectionClosed):
+        if isinstance(end, ConnectionClosed) and not isinstance(end, SessionExpired):
             return connection_closed(end.code, end.reason, end.was_clean)
         return end.with_traceback(None) if end is not None else None
 

@@ -22,6 +22,7 @@ from readystate import (
     DeliveryState,
     Heartbeat,
     QueuedWebSocket,
+    Session,
     State,
     StateChange,
 )
@@ -239,6 +240,95 @@ async def send_through(
         "dropped": dict(stats.dropped),
         "sent": stats.sent,
         "resent": stats.resent,
+        "attempts": stats.attempts,
+        "reconnects": stats.reconnects,
+        "left": ws.pending + ws.unconfirmed,
+        "seconds": time.monotonic() - since,
+    }
+
+
+async def exchange(
+    *,
+    base: str,
+    id: str,
+    plan: list[dict[str, Any]],
+    is_endless: bool = False,
+    kind: str,
+    count: int,
+    is_small: bool = False,
+    seed: int = 1,
+    pulse: tuple[float, float] = (5, 20),
+    backoff: tuple[float, float, float] = (0.01, 0.05, 1.0),
+    options: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Sends messages to ``/ws/session``, receives each of them again, and tells how that went.
+
+    Args:
+        base: The server's address, ``ws://host:port``.
+        id: Of the session's application and journal.
+        plan: The queries of the first connections; then there is no fault any more.
+        is_endless: The plan begins anew instead.
+        kind: "text" or "binary".
+        count: How many messages.
+        is_small: Whether messages have 64 bytes each, and not up to 64 KiB.
+        seed: Of the messages.
+        pulse: How often to see whether the connection lives, and how long to wait for that.
+        backoff: Its initial and longest wait and its jitter.
+        options: Further ones of the queue.
+    """
+    queries = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
+
+    def url() -> str:
+        return f"{base}/ws/session?{urlencode({'id': id, 'echo': 1, **next(queries)})}"
+
+    def message(index: int) -> str | bytes:
+        return message_of(index, seed=seed, kind=kind, is_small=is_small)
+
+    initial, longest, jitter = backoff
+    interval, timeout = pulse
+    since = time.monotonic()
+    deliveries: list[Delivery] = []
+    wrong: list[int] = []
+    ws = QueuedWebSocket(
+        url,
+        session=Session(interval=interval, timeout=timeout),
+        backoff=Backoff(initial, longest, jitter=jitter),
+        on_full="wait",
+        **(options or {}),
+    )
+
+    async def send() -> None:
+        for index in range(count):
+            deliveries.append(await ws.put(message(index)))
+
+    async with ws:
+        sending = asyncio.create_task(send())
+        for index in range(count):
+            if await ws.recv() != message(index):
+                wrong.append(index)
+        await sending
+        await ws.drain()
+        confirmed = sum(
+            (delivery.state, delivery.reason) == (DeliveryState.CONFIRMED, "session")
+            for delivery in deliveries
+        )
+    late = 0
+    try:
+        while True:
+            await ws.recv()
+            late += 1
+    except Exception as error:
+        end = repr(error)
+    stats = ws.stats
+    return {
+        "wrong": wrong,
+        "late": late,
+        "end": end,
+        "confirmed": confirmed,
+        "accepted": stats.accepted,
+        "sent": stats.sent,
+        "resent": stats.resent,
+        "dropped": dict(stats.dropped),
         "attempts": stats.attempts,
         "reconnects": stats.reconnects,
         "left": ws.pending + ws.unconfirmed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,6 +90,21 @@ async def until(condition: Callable[[], Any]) -> None:
 async def all_delivered(ws: WebSocket) -> None:
     """Waits until what the socket's ``close`` event set off has been done."""
     await until(lambda: ws._native_listener is None)
+
+
+class Logged(logging.Handler):
+    """What is logged in the block, of messages that are dropped; else it goes to the console."""
+
+    def __enter__(self) -> list[str]:
+        self.lines: list[str] = []
+        logging.getLogger("readystate").addHandler(self)
+        return self.lines
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("readystate").removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
 
 
 class Caught:

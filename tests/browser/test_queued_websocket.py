@@ -6,7 +6,6 @@ import asyncio
 import gc
 import itertools
 import json
-import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -36,7 +35,7 @@ from readystate import (
     StateChange,
 )
 from tests.browser.in_browser import in_browser
-from tests.browser.inpage import all_gone, journal, new_id, raises, reported, until, url
+from tests.browser.inpage import Logged, all_gone, journal, new_id, raises, reported, until, url
 
 # A connection that is closed at once, and may be made anew. Failed ones would cost time: Firefox
 # waits before it connects again where it has failed.
@@ -96,21 +95,6 @@ def taken() -> list[Any]:
     errors = [context["exception"] for context in reported]
     reported.clear()
     return errors
-
-
-class Logged(logging.Handler):
-    """What is logged in the block, of messages that are dropped; else it goes to the console."""
-
-    def __enter__(self) -> list[str]:
-        self.lines: list[str] = []
-        logging.getLogger("readystate").addHandler(self)
-        return self.lines
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("readystate").removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
 
 
 def accounted(ws: QueuedWebSocket) -> bool:

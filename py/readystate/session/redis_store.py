@@ -1,0 +1,169 @@
+"""The sessions of several processes, in Redis or Valkey."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster
+
+from .store import Fenced, Message, Record, Store
+
+__all__ = ["RedisStore"]
+
+# A record is one hash, so that it expires as a whole and lies in one slot of a cluster: its fields
+# are those of Record, "claim", and the outgoing messages by their numbers.
+
+_CREATE = """
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', 1, 'done', 0, 'confirmed', 0)
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+"""
+
+# The name of the claim tells one that is repeated, because its answer was lost, from another one.
+_CLAIM = """
+local owner, epoch, done, confirmed, claim = unpack(
+    redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'done', 'confirmed', 'claim'))
+if owner ~= ARGV[1] then return false end
+if claim ~= ARGV[3] then
+    epoch = epoch + 1
+    redis.call('HSET', KEYS[1], 'epoch', epoch, 'claim', ARGV[3])
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+local record = {tonumber(epoch), tonumber(done), tonumber(confirmed)}
+local number = confirmed + 1
+local message = redis.call('HGET', KEYS[1], string.format('%d', number))
+while message do
+    record[#record + 1] = message
+    number = number + 1
+    message = redis.call('HGET', KEYS[1], string.format('%d', number))
+end
+return record
+"""
+
+# What is repeated, however late, changes nothing: messages have numbers, and counts only grow.
+_SAVE = """
+local epoch, done, confirmed = unpack(
+    redis.call('HMGET', KEYS[1], 'epoch', 'done', 'confirmed'))
+if epoch ~= ARGV[1] then return 0 end
+if tonumber(ARGV[2]) > tonumber(done) then redis.call('HSET', KEYS[1], 'done', ARGV[2]) end
+local forgotten = tonumber(ARGV[3])
+for number = confirmed + 1, forgotten do
+    redis.call('HDEL', KEYS[1], string.format('%d', number))
+end
+if forgotten > tonumber(confirmed) then
+    redis.call('HSET', KEYS[1], 'confirmed', ARGV[3])
+else
+    forgotten = tonumber(confirmed)
+end
+local first = tonumber(ARGV[4])
+for index = 5, #ARGV do
+    local number = first + index - 5
+    if number > forgotten then
+        redis.call('HSET', KEYS[1], string.format('%d', number), ARGV[index])
+    end
+end
+return 1
+"""
+
+_KEEP = """
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+
+_DELETE = """
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+if epoch and epoch ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+return 1
+"""
+
+_TEXT = b"t"
+_BINARY = b"b"
+
+
+class RedisStore(Store):
+    """Keeps the records in Redis (from 5) or Valkey, for all processes that use the same one.
+
+    A record is one hash, ``<prefix>{<key>}``, which expires by itself; it is changed by Lua scripts
+    only, each on this one key, so that Redis Cluster will do.
+
+    It is as durable as Redis is. What of a session is acknowledged to its client is in Redis, but
+    perhaps nowhere else: a Redis that crashes without ``appendfsync always``, or **fails over to a
+    replica, can lose the last writes that it has confirmed**. A session then goes on from an older
+    state, and messages come twice or are missing, or it ends with 4400. Set persistence
+    and ``maxmemory-policy`` (``noeviction``, or ``volatile-ttl`` at most) accordingly.
+
+    Commands may be repeated, as redis-py does when an answer is lost: that changes nothing.
+
+    Args:
+        redis: The client, without ``decode_responses``. Whoever made it closes it.
+        prefix: What the names of all keys begin with.
+
+    Raises:
+        ValueError: The client decodes what it reads, and messages may be binary.
+    """
+
+    def __init__(self, redis: Redis | RedisCluster, prefix: str = "readystate:") -> None:
+        if redis.get_encoder().decode_responses:
+            raise ValueError(
+                "decode_responses=True cannot read binary messages: make a client without it"
+            )
+        self._redis = redis
+        self._prefix = prefix
+        self._create, self._claim, self._save, self._keep, self._delete = map(
+            redis.register_script,
+            (_CREATE, _CLAIM, _SAVE, _KEEP, _DELETE),
+        )
+
+    async def create(self, key: str, owner: str, expires: float) -> int:
+        epoch = await self._run(self._create, key, owner, _milliseconds(expires))
+        return int(epoch)
+
+    async def claim(self, key: str, owner: str, expires: float) -> Record | None:
+        name = secrets.token_hex(8)
+        answer = await self._run(self._claim, key, owner, _milliseconds(expires), name)
+        if answer is None:
+            return None
+        epoch, done, confirmed, *outgoing = answer
+        return Record(owner, epoch, done, confirmed, [_decode(packed) for packed in outgoing])
+
+    async def save(
+        self,
+        key: str,
+        epoch: int,
+        *,
+        done: int,
+        confirmed: int,
+        first: int,
+        messages: Sequence[Message],
+    ) -> None:
+        packed = map(_encode, messages)
+        _check(await self._run(self._save, key, epoch, done, confirmed, first, *packed))
+
+    async def keep(self, key: str, epoch: int, expires: float) -> None:
+        _check(await self._run(self._keep, key, epoch, _milliseconds(expires)))
+
+    async def delete(self, key: str, epoch: int) -> None:
+        _check(await self._run(self._delete, key, epoch))
+
+    async def _run(self, script: Any, key: str, *arguments: Any) -> Any:
+        return await script(keys=[f"{self._prefix}{{{key}}}"], args=arguments)
+
+
+def _check(answer: Any) -> None:
+    if not answer:
+        raise Fenced
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+def _encode(message: Message) -> bytes:
+    return _TEXT + message.encode() if isinstance(message, str) else _BINARY + message
+
+
+def _decode(packed: bytes) -> Message:
+    return packed[1:].decode() if packed.startswith(_TEXT) else packed[1:]

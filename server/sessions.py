@@ -1,0 +1,139 @@
+"""The endpoint /ws/session: an application whose sessions outlive their connections."""
+
+import functools
+from collections.abc import Callable
+
+from readystate import ConnectionClosed
+from readystate.session import ServerSession, Sessions
+from server.endpoints import MAX_COUNT, Behaviour, Faults
+from server.journal import Journal
+from server.peer import Peer
+from server.query import Query, refuse
+
+MAX_APPLICATIONS = 1_000
+MAX_EXPIRES = 3600
+MANY = 10**6
+"""As good as without a limit: here connections fail on purpose."""
+
+
+class Applications:
+    """The endpoint. An application is made for each id, as its first connection asks."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._applications: dict[str, Sessions] = {}
+
+    def __call__(self, query: Query) -> Behaviour:
+        """Serve a connection of a session, and fail on purpose."""
+        id = query.text("id")
+        if id is None:
+            raise refuse("id", "", "one")
+        faults = Faults(query)
+        make = self._maker(id, query)
+
+        async def run(peer: Peer) -> None:
+            peer.counts_only = True
+            if await faults.open(peer):
+                await self._application(id, make).serve(Transport(peer, faults))
+
+        return run
+
+    async def close(self) -> None:
+        """End all sessions."""
+        for sessions in self._applications.values():
+            await sessions.close()
+
+    def _maker(self, id: str, query: Query) -> Callable[[], Sessions]:
+        expires = query.seconds("expires", 60, MAX_EXPIRES)
+        handler = functools.partial(
+            self._handle,
+            id=f"{id}/session",
+            echoes=query.flag("echo"),
+            say=query.integer("say", 0, 0, MAX_COUNT),
+            until=query.integer("until", 0, 0, MAX_COUNT),
+            code=query.integer("end", 1000, 1000, 4999),
+            fail=query.integer("fail", 0, 0, MAX_COUNT),
+        )
+        return lambda: Sessions(handler, expires=expires, resume_rate=MANY, resume_burst=MANY)
+
+    def _application(self, id: str, make: Callable[[], Sessions]) -> Sessions:
+        if id not in self._applications:
+            self._applications[id] = make()
+            if len(self._applications) > MAX_APPLICATIONS:
+                # Its sessions go on as long as they are used.
+                del self._applications[next(iter(self._applications))]
+        return self._applications[id]
+
+    async def _handle(
+        self,
+        session: ServerSession,
+        *,
+        id: str,
+        echoes: bool,
+        say: int,
+        until: int,
+        code: int,
+        fail: int,
+    ) -> None:
+        """Record what the session brings, and do what the query says."""
+        entry = self._journal.add(
+            id, path="/ws/session", query="", origin=None, offered=[], protocol=None
+        )
+        entry.open()
+        try:
+            for number in range(say):
+                await session.send(str(number))
+            async for message in session:
+                entry.receive(message)
+                if echoes:
+                    await session.send(message)
+                if entry.count == fail:
+                    raise RuntimeError("fail, as asked")
+                if entry.count == until:
+                    await session.close(code, "as asked")
+            entry.end(1000, clean=True)
+        except ConnectionClosed as end:
+            entry.end(end.code, end.reason)
+            raise
+        finally:
+            entry.end()
+
+
+class Transport:
+    """A peer, as sessions see it."""
+
+    def __init__(self, peer: Peer, faults: Faults) -> None:
+        self.origin = peer.origin
+        self._peer = peer
+        self._faults = faults
+        self._count = 0
+
+    @property
+    def close_code(self) -> int | None:
+        return self._peer.close_code
+
+    @property
+    def close_reason(self) -> str:
+        return self._peer.close_reason
+
+    async def receive(self) -> str | bytes | None:
+        """Return the next message; None when the connection is over."""
+        if self._faults.is_due(self._peer, self._count):
+            await self._faults.strike(self._peer)
+            return None
+        self._count += 1
+        return await self._peer.receive()
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a message. Raises ConnectionResetError when the connection has gone."""
+        if self._peer.gone:
+            raise ConnectionResetError
+        await self._peer.send(message)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close, and read on until the peer has answered."""
+        await self._peer.close(code, reason)
+
+    def abort(self) -> None:
+        """End TCP at once."""
+        self._peer.wire.abort()

@@ -1,0 +1,400 @@
+"""QueuedWebSocket with a session: what its users see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from readystate import (
+    Backoff,
+    Blob,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    ConnectionFailed,
+    DeliveryState,
+    Heartbeat,
+    MessageDropped,
+    QueuedWebSocket,
+    Session,
+    SessionExpired,
+    State,
+    StateChange,
+)
+from server import Server
+from server.process import ServerProcess
+from tests.browser.in_browser import Runtime, in_browser, open_runtime
+from tests.browser.inpage import Logged, journal, new_id, raises, reported, until, url
+
+STRANGE = ["", "\x10", "\x10\x10", '\x10{"ack":1}', "\x10ask", "ß\u2028\U0001f600", "a\0b"]
+BINARY = [b"", b"\x10", b'\x10{"ask":1}', bytes(range(256))]
+
+
+def in_session(id: str, session: Any = True, **options: Any) -> QueuedWebSocket:
+    """A session with an application that records what comes; ``query`` says what else it does."""
+    query = options.pop("query", {})
+    options.setdefault("backoff", Backoff(0.01, 0.01))
+    return QueuedWebSocket(url("/ws/session", id=id, **query), session=session, **options)
+
+
+async def handled(id: str, **wait: Any) -> list[str]:
+    """What the application has handled, texts only."""
+    (application,) = await journal(f"{id}/session", **wait)
+    return [message["data"] for message in application["messages"]]
+
+
+async def ended(id: str) -> tuple[int | None, str]:
+    """How the session has ended for the application."""
+    (application,) = await journal(f"{id}/session", closed=1)
+    return application["close"]["code"], application["close"]["reason"]
+
+
+async def change_to(ws: QueuedWebSocket, state: State) -> StateChange:
+    async for change in ws.states():
+        if change.state is state:
+            return change
+    raise AssertionError(f"{ws} was never {state}")
+
+
+@in_browser
+async def test_a_message_is_confirmed_when_the_application_is_done_with_it() -> None:
+    id = new_id()
+    async with in_session(id) as ws:
+        delivery = ws.send("one")
+        await delivery
+        assert (delivery.state, delivery.reason) == (DeliveryState.CONFIRMED, "session")
+        assert await handled(id) == ["one"]
+        assert ws.protocol == "readystate.v1"
+    assert await ended(id) == (1000, "")
+
+
+@in_browser
+async def test_messages_before_it_is_started_and_many_at_once_keep_their_order() -> None:
+    id = new_id()
+    ws = in_session(id)
+    for number in range(2_000):
+        ws.send(str(number))
+    async with ws:
+        for number in range(2_000, 4_000):
+            ws.send(str(number))
+        await ws.drain()
+        assert ws.unconfirmed == ws.pending == 0
+    assert await handled(id) == [str(number) for number in range(4_000)]
+
+
+@in_browser
+async def test_whatever_is_sent_arrives_as_it_is() -> None:
+    async with in_session(new_id(), query={"echo": 1}) as ws:
+        for message in [*STRANGE, *BINARY]:
+            ws.send(message)
+        for message in [*STRANGE, *BINARY]:
+            assert await ws.recv() == message
+        ws.send(bytearray(b"abc"))
+        assert await ws.recv() == b"abc"
+
+
+@in_browser
+async def test_a_blob_is_a_message() -> None:
+    import js
+    from pyodide.ffi import to_js
+
+    async with in_session(new_id(), query={"echo": 1}) as ws:
+        ws.send(Blob(js.Blob.new(to_js(["abc"]))))
+        assert await ws.recv() == b"abc"
+
+
+@in_browser
+async def test_the_server_waits_while_nobody_receives() -> None:
+    """Nothing is dropped, and no more is held than the queue may have."""
+    async with in_session(new_id(), query={"say": 5_000}, max_queue=100) as ws:
+        await until(lambda: len(ws._queue) >= 100)
+        await asyncio.sleep(0)
+        assert len(ws._queue) == 100
+        received = [await ws.recv() for _ in range(5_000)]
+        assert received == [str(number) for number in range(5_000)]
+        assert ws.dropped == 0
+
+
+@in_browser
+async def test_the_server_ends_the_session() -> None:
+    """As with any connection; what it has not handled is reported."""
+    id = new_id()
+    with Logged() as lines:
+        async with in_session(id, query={"until": 2, "end": 1000}) as ws:
+            deliveries = [ws.send(text) for text in "abc"]
+            with raises(ConnectionClosedOK) as caught:
+                await ws.recv()
+            assert caught.value.code == 1000
+            assert [delivery.state for delivery in deliveries[:2]] == [DeliveryState.CONFIRMED] * 2
+            with raises(MessageDropped, match="session ended"):
+                await deliveries[2]
+            with raises(ConnectionClosedOK):
+                ws.send("too late")
+    assert len(lines) == 1
+    assert ws.stats.reconnects == 0
+
+
+@in_browser
+async def test_the_application_fails() -> None:
+    """The session ends, as it would at the next try too."""
+    async with in_session(new_id(), query={"fail": 1}) as ws:
+        with raises(MessageDropped, match="session ended"):
+            await ws.send("x")
+        with raises(ConnectionClosedError) as caught:
+            await ws.recv()
+        assert caught.value.code == 4411
+
+
+@in_browser
+async def test_a_session_that_is_gone_is_told_of() -> None:
+    """Never does it begin anew in silence."""
+    id = new_id()
+    back = asyncio.get_running_loop().create_future()
+    attempts = itertools.count()
+
+    async def where() -> str:
+        if next(attempts) == 0:
+            # After "open", "first", what asks for its confirmation, and "second".
+            return url("/ws/session", id=id, fault="drop", after=4)
+        await back
+        # Another application knows nothing of it.
+        return url("/ws/session", id=f"{id}-other")
+
+    ws = QueuedWebSocket(where, session=True, backoff=Backoff(0.01, 0.01), connect_timeout=None)
+    async with ws:
+        first = ws.send("first")
+        await first
+        second = ws.send("second")
+        await change_to(ws, State.WAITING)
+        third = ws.send("third")
+        outcomes = asyncio.gather(second, third, return_exceptions=True)
+        await asyncio.sleep(0)
+        back.set_result(None)
+        with raises(SessionExpired, match="2 messages are unconfirmed") as caught:
+            await ws.recv()
+        assert caught.value.unconfirmed == ["second", "third"]
+        assert caught.value.code == 4404
+        for outcome in await outcomes:
+            assert isinstance(outcome, MessageDropped)
+            assert outcome.reason == "session ended"
+        assert ws.state is State.CLOSED
+
+
+@in_browser
+async def test_closing_waits_until_all_is_confirmed() -> None:
+    id = new_id()
+    async with in_session(id, query={"fault": "drop", "after": 50, "times": 1}) as ws:
+        deliveries = [ws.send(str(number)) for number in range(200)]
+    assert {delivery.state for delivery in deliveries} == {DeliveryState.CONFIRMED}
+    assert await handled(id, closed=1) == [str(number) for number in range(200)]
+    assert await ended(id) == (1000, "")
+
+
+@in_browser
+async def test_aborting_ends_the_session_at_the_server_too() -> None:
+    id = new_id()
+    async with in_session(id) as ws:
+        await ws.send("x")
+        ws.abort()
+    assert (await ended(id))[0] == 1000
+
+
+@in_browser
+async def test_what_was_cleared_was_not_sent() -> None:
+    id = new_id()
+    async with in_session(id, query={"fault": "drop", "after": 2, "times": 1}) as ws:
+        first = ws.send("first")
+        await change_to(ws, State.WAITING)
+        waiting = ws.send("waiting")
+        assert ws.clear() == 1
+        await first
+        await ws.send("last")
+        with raises(MessageDropped, match="cleared"):
+            await waiting
+    assert await handled(id, closed=1) == ["first", "last"]
+
+
+@in_browser
+async def test_a_server_without_sessions_is_no_use() -> None:
+    ws = QueuedWebSocket(
+        url("/ws/echo", protocol=""), session=True, max_attempts=1, connect_timeout=None
+    )
+    async with ws:
+        change = await change_to(ws, State.CLOSED)
+        assert isinstance(change.error, ConnectionFailed)
+        # Chromium does not open such a connection.
+        assert "subprotocol" in str(change.error)
+
+
+@in_browser
+async def test_other_subprotocols_are_offered_too() -> None:
+    id = new_id()
+    options: dict[str, Any] = {"session": True, "backoff": Backoff(0.01, 0.01)}
+    for offered in ("token", ["token"], lambda: ["token"]):
+        async with QueuedWebSocket(url("/ws/session", id=id), offered, **options) as ws:
+            await ws.send("x")
+    assert [each["offered"] for each in await journal(id)] == [["readystate.v1", "token"]] * 3
+
+
+@in_browser
+async def test_what_a_session_takes_the_place_of_cannot_be_had() -> None:
+    for name, value in (
+        ("heartbeat", Heartbeat("x", interval=1, timeout=1)),
+        ("on_open", print),
+        ("in_doubt", "drop"),
+        ("on_overflow", "drop-oldest"),
+    ):
+        with raises(ValueError, match=name):
+            in_session(new_id(), **{name: value})
+    with raises(ValueError, match="persist"):
+        Session(persist="somewhere")  # type: ignore[arg-type]
+    with raises(ValueError, match="interval"):
+        Session(interval=0)
+    with raises(ValueError, match="name"):
+        QueuedWebSocket(lambda: "ws://x", session=Session(persist="sessionStorage"))
+
+
+@in_browser
+async def test_a_connection_that_is_dead_is_replaced() -> None:
+    """And nothing is lost, in neither direction."""
+    id = new_id()
+    session = Session(interval=0.1, timeout=0.5)
+    query = {"echo": 1, "fault": "deaf", "after": 20, "times": 2}
+    async with in_session(id, session, query=query) as ws:
+        for number in range(100):
+            ws.send(str(number))
+        assert [await ws.recv() for _ in range(100)] == [str(number) for number in range(100)]
+        assert ws.stats.reconnects == 2
+
+
+@in_browser
+async def test_what_is_received_is_acknowledged_without_being_asked() -> None:
+    """Else the server would keep it for ever."""
+    id = new_id()
+    async with in_session(id, query={"say": 3}) as ws:
+        for _ in range(3):
+            await ws.recv()
+        receiving = asyncio.create_task(ws.recv())
+        # One of these is what began the session.
+        (connection,) = await journal(id, messages=2)
+        assert connection["count"] == 2
+        receiving.cancel()
+
+
+def test_the_server_is_killed_and_has_forgotten(browser: Browser, server: Server) -> None:
+    with (
+        ServerProcess(allow_origins=[server.url]) as process,
+        open_runtime(browser, server, "page") as (runtime, complaints),
+    ):
+        wait = runtime.start(send_until_gone, base=process.ws_url(""))
+        runtime.page.wait_for_selector("body[data-phase=confirmed]", state="attached")
+        process.restart()
+        assert wait() == ["SessionExpired", True]
+        assert complaints == []
+
+
+async def send_until_gone(*, base: str) -> list[Any]:
+    import js
+
+    ws = QueuedWebSocket(
+        f"{base}/ws/session?id=forgetful", session=True, backoff=Backoff(2, 2, jitter=0)
+    )
+    async with ws:
+        await ws.send("x")
+        js.document.body.dataset.phase = "confirmed"
+        # Firefox waits for long to connect where that has failed several times.
+        await change_to(ws, State.WAITING)
+        outcome = asyncio.gather(ws.send("y"), return_exceptions=True)
+        try:
+            await ws.recv()
+        except SessionExpired as expired:
+            assert isinstance((await outcome)[0], MessageDropped)
+            return [type(expired).__name__, expired.unconfirmed == ["y"]]
+    return []
+
+
+# The page goes, and comes back.
+
+
+@pytest.fixture
+def kept(browser: Browser, server: Server) -> Any:
+    with open_runtime(browser, server, "page") as (runtime, complaints):
+        yield runtime
+        assert complaints == []
+
+
+async def leave(*, id: str) -> None:
+    """Some messages are confirmed, some are not, some never left."""
+    ws = in_session(id, Session(persist="sessionStorage", name="kept"), query={"echo": 1})
+    ws.start()
+    await ws.send("a")
+    assert await ws.recv() == "a"
+    ws.send("b")
+    ws.send(b"\x00\xff")
+    ws._hurry = lambda: None  # type: ignore[method-assign]
+    ws._backoff = Backoff(60, 60, jitter=0)
+    link: Any = ws._link
+    ws._abandon(link)
+    ws.send("c")
+    ws.send(b"d")
+    assert (ws.unconfirmed, ws.pending) == (2, 2)
+
+
+async def come_back(*, id: str, expected: list[Any]) -> None:
+    async with in_session(
+        id, Session(persist="sessionStorage", name="kept"), query={"echo": 1}
+    ) as ws:
+        assert ws.pending + ws.unconfirmed == (4 if expected else 0)
+        ws.send("e")
+        assert [await ws.recv() for _ in range(len(expected) + 1)] == [*expected, "e"]
+        await ws.drain()
+
+
+def reload(runtime: Runtime) -> None:
+    runtime.page.reload()
+    runtime.page.wait_for_selector("body[data-ready=page]", state="attached", timeout=60_000)
+
+
+def test_a_page_that_is_loaded_again_goes_on(kept: Runtime, server: Server) -> None:
+    id = kept.call(an_id)
+    kept.call(leave, id=id)
+    reload(kept)
+    kept.call(come_back, id=id, expected=["b", b"\x00\xff", "c", b"d"])
+    (application,) = server.journal(f"{id}/session", closed=1)
+    assert [message["data"] for message in application["messages"]] == [
+        *("a", "b", "AP8=", "c", "ZA==", "e"),
+    ]
+    # It has ended, so the next page begins another one.
+    reload(kept)
+    kept.call(come_back, id=f"{id}-next", expected=[])
+
+
+def test_a_session_is_resumed_by_one_page_only(kept: Runtime) -> None:
+    """What was kept is gone as soon as a page has it, so a copy of the tab has nothing."""
+    id = kept.call(an_id)
+    kept.call(leave, id=id)
+    reload(kept)
+    kept.call(come_back, id=id, expected=["b", b"\x00\xff", "c", b"d"])
+    assert kept.page.evaluate("sessionStorage.length") == 0
+
+
+async def an_id() -> str:
+    return new_id()
+
+
+@in_browser
+async def test_persisting_needs_a_page() -> None:
+    import js
+
+    session = Session(persist="sessionStorage")
+    if hasattr(js, "sessionStorage"):
+        ws = in_session(new_id(), session)
+        with raises(TypeError, match="bytes"):
+            ws.send(js.Blob.new())
+    else:
+        with raises(RuntimeError, match="sessionStorage"):
+            in_session(new_id(), session)
+    assert reported == []
