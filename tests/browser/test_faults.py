@@ -88,7 +88,7 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def failing(browser: Browser) -> Iterator[Server]:
+def failing(browser: Browser, server: Server) -> Iterator[Server]:
     """A server of its own, as browsers delay connections to one where many have failed."""
     with Server(folders={"/tests": ROOT / "tests"}) as server:
         yield server

@@ -35,7 +35,7 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], tuple[float, float], dict[str, Any
 
 
 @pytest.fixture(scope="module")
-def failing(browser: Browser) -> Iterator[Server]:
+def failing(browser: Browser, server: Server) -> Iterator[Server]:
     """A server of its own, as browsers delay connections to one where many have failed."""
     with Server(folders={"/tests": ROOT / "tests"}) as server:
         yield server
