@@ -333,7 +333,9 @@ class Outbox:
             messages: What was sent and not confirmed after these, with the size in bytes.
         """
         self.sent = sent
-        return [self.accept_sent(message, size) for message, size in messages]
+        restored = [self.accept_sent(message, size) for message, size in messages]
+        self.stats.sent -= len(restored)
+        return restored
 
     def connection_lost(self, reason: DropReason | None = None) -> None:
         """What was sent over it and is not confirmed is in doubt; or dropped, for ``reason``."""

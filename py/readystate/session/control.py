@@ -6,9 +6,10 @@ docs/session-protocol.md is its specification.
 from __future__ import annotations
 
 import json
-import math
+import re
+import sys
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 __all__ = [
     "DLE",
@@ -53,9 +54,9 @@ MAX_NUMBER = 2**53 - 1
 """The largest whole number that JavaScript has too."""
 _MAX_LENGTH = 4096
 _MAX_WINDOW = 2**31
-_ID_LENGTHS = range(16, 257)
+_MAX_SECONDS = sys.float_info.max
 _KINDS = frozenset({"open", "opened", "resume", "resumed", "ack", "ask"})
-_decoder = json.JSONDecoder()
+_SESSION_ID = re.compile("[A-Za-z0-9_-]{16,256}")
 
 
 class ProtocolError(Exception):
@@ -106,7 +107,7 @@ def decode(text: str) -> tuple[str, Any]:
     Raises:
         ProtocolError: It is none.
     """
-    if len(text) > _MAX_LENGTH:
+    if len(text) > len(DLE) + _MAX_LENGTH:
         raise ProtocolError("a control is too long")
     try:
         control = _decoder.decode(text[1:])
@@ -148,7 +149,7 @@ def seconds(value: Any) -> float:
     Raises:
         ProtocolError: It is not.
     """
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
+    if type(value) not in (int, float) or not 0 <= value <= _MAX_SECONDS:
         raise ProtocolError("a number of seconds is none")
     return float(value)
 
@@ -173,8 +174,13 @@ def session_id(value: Any) -> str:
     Raises:
         ProtocolError: It has not.
     """
-    if not isinstance(value, str) or len(value) not in _ID_LENGTHS or not value.isascii():
-        raise ProtocolError("an id is none")
-    if not value.replace("-", "").replace("_", "").isalnum():
+    if not (isinstance(value, str) and _SESSION_ID.fullmatch(value)):
         raise ProtocolError("an id is none")
     return value
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse)

@@ -103,14 +103,17 @@ class Core:
 
     def receive(self, messages: Sequence[Any]) -> list[Any]:
         """The application's messages among those that have arrived, up to a :attr:`failure`."""
+        if self.failure is not None:
+            return []
+        if self.is_joined and control.DLE not in [message[:1] for message in messages]:
+            size = sum(map(len, messages))
+            if self._fits(len(messages), size):
+                self._count(len(messages), size)
+                return list(messages)
         arrived: list[Any] = []
         try:
-            if self.is_joined and control.DLE not in [message[:1] for message in messages]:
-                arrived.extend(messages)
-                self._count(arrived)
-            else:
-                for message in messages:
-                    arrived.extend(self._sort(message))
+            for message in messages:
+                arrived.extend(self._sort(message))
         except ProtocolError as error:
             self.failure = error
         return arrived
@@ -187,17 +190,20 @@ class Core:
             message = message[1:]
         if not self.is_joined:
             raise ProtocolError("a message has come before the session")
-        self._count([message])
+        if not self._fits(1, len(message)):
+            raise ProtocolError("more was sent than the window", control.TOO_MUCH)
+        self._count(1, len(message))
         return [message]
 
-    def _count(self, messages: list[Any]) -> None:
-        self.received += len(messages)
-        self._received_bytes += sum(map(len, messages))
-        held = self.received - self.done
-        if held > self.window.messages or (
-            held > 1 and self._received_bytes - self._done_bytes > self.window.size
-        ):
-            raise ProtocolError("more was sent than the window", control.TOO_MUCH)
+    def _fits(self, count: int, size: int) -> bool:
+        """Whether so many more messages, of ``size`` bytes, are within the window."""
+        held = self.received - self.done + count
+        size += self._received_bytes - self._done_bytes
+        return held <= self.window.messages and (held <= 1 or size <= self.window.size)
+
+    def _count(self, count: int, size: int) -> None:
+        self.received += count
+        self._received_bytes += size
 
     def _on_control(self, kind: str, value: Any) -> None:
         if self.is_joined and kind == "ack":

@@ -786,7 +786,7 @@ class Sessions:
                 raise ValueError(f"{name}={value!r} must be at least 0")
         self._handler = handler
         self._identify = identify or _origin_and_user
-        self._store = store or MemoryStore()
+        self._store = MemoryStore() if store is None else store
         self._has_own_store = store is None
         self._settings = _Settings(
             store=self._store,
