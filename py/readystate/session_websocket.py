@@ -213,6 +213,7 @@ class SessionWebSocket(QueuedWebSocket):
         snapshot = Snapshot.load(text)
         core = self._core
         core.session = snapshot.session
+        core.connection = snapshot.connection
         core.received = core.done = snapshot.done
         self._outbox.restore(
             snapshot.confirmed, [(message, frozen(message)[1]) for message in snapshot.sent]
@@ -228,8 +229,8 @@ class SessionWebSocket(QueuedWebSocket):
             return
         messages = outbox.unfinished()
         sent, waiting = messages[: outbox.unconfirmed], messages[outbox.unconfirmed :]
-        snapshot = Snapshot(core.session, core.done, core.confirmed, sent, waiting)
-        save(key, snapshot.dump())
+        counts = core.connection, core.done, core.confirmed
+        save(key, Snapshot(core.session, *counts, sent, waiting).dump())
 
     def _go_on(self, key: str) -> None:
         """The page is shown again: if no other one has gone on with the session meanwhile."""

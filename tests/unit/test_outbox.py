@@ -892,6 +892,182 @@ def test_one_that_is_over_is_forgotten_and_its_key_too(
     assert outbox.unconfirmed == 0
 
 
+# Where the other side counts too, and goes on over another connection
+
+
+def taken(outbox: Outbox, messages: str) -> list[Delivery]:
+    for message in messages:
+        outbox.accept(message, 1)
+    return outbox.take()
+
+
+def test_the_other_side_may_limit_what_is_unconfirmed() -> None:
+    outbox = make(max_unconfirmed=1000, max_unconfirmed_bytes=1000)
+    outbox.limit(3, 10)
+    assert [delivery.message for delivery in taken(outbox, "abcd")] == ["a", "b", "c"]
+    assert not outbox.is_clear(0)
+    outbox.confirm_before(4, "session")
+    outbox.clear("cleared")
+    for size in (6, 4, 1):
+        outbox.accept(str(size), size)
+    assert [delivery.size for delivery in outbox.take()] == [6, 4]
+    outbox.confirm_before(5, "session")
+    assert [delivery.size for delivery in outbox.take()] == [1]
+
+
+def test_it_is_half_of_that_limit_which_is_time_to_ask() -> None:
+    outbox = make()
+    outbox.limit(4, 100)
+    taken(outbox, "a")
+    assert not outbox.is_window_half_full
+    taken(outbox, "b")
+    assert outbox.is_window_half_full
+    outbox.confirm_before(2, "session")
+    outbox.accept_sent("", 50)
+    assert outbox.is_window_half_full
+
+
+def test_a_limit_is_none_for_one_message() -> None:
+    outbox = make()
+    outbox.limit(2, 3)
+    large = outbox.accept("large", 100)
+    assert outbox.take() == [large]
+
+
+def test_a_limit_allows_no_more_than_the_bounds() -> None:
+    outbox = make(max_unconfirmed=2, max_unconfirmed_bytes=10)
+    outbox.limit(10**6, 10**9)
+    for confirmed in (2, 4):
+        assert len(taken(outbox, "abc")) == 2
+        outbox.confirm_before(confirmed, "session")
+        outbox.clear("cleared")
+    for size in (6, 5):
+        outbox.accept(str(size), size)
+    assert [delivery.size for delivery in outbox.take()] == [6]
+
+
+def test_a_limit_is_of_what_comes_and_not_of_what_was_sent() -> None:
+    outbox = make()
+    deliveries = taken(outbox, "abcd")
+    outbox.limit(2, 1000)
+    assert states(*deliveries) == [("SENT", None)] * 4
+    assert taken(outbox, "e") == []
+    outbox.confirm_before(2, "session")
+    assert outbox.take() == []
+    outbox.confirm_before(3, "session")
+    assert [delivery.message for delivery in outbox.take()] == ["e"]
+
+
+def test_a_limit_outlives_losses_and_confirmations() -> None:
+    outbox = make()
+    outbox.limit(2, 1000)
+    for confirmed in (2, 4, 6):
+        assert len(taken(outbox, "ab")) == 2
+        outbox.confirm_before(confirmed, "session")
+    taken(outbox, "abc")
+    outbox.connection_lost()
+    assert len(outbox.take()) == 2
+
+
+@pytest.mark.parametrize("index", range(7))
+def test_what_the_other_side_has_not_is_sent_again(index: int) -> None:
+    outbox = make(max_unconfirmed=5)
+    deliveries = taken(outbox, "abcde")
+    outbox.accept("f", 1)
+    outbox.confirm_before(2, "session")
+    again = outbox.resend_from(index)
+    # What is confirmed is not there any more, and what waits is sent for the first time.
+    assert again == deliveries[max(2, index) :]
+    assert states(*deliveries[2:]) == [("SENT", None)] * 3
+    assert (outbox.unconfirmed, outbox.unconfirmed_bytes, outbox.sent) == (3, 3, 5)
+    assert (outbox.stats.sent, outbox.stats.resent) == (5 + len(again), len(again))
+    assert list(outbox) == ["f"]
+    # A second time, as it may be.
+    assert outbox.resend_from(index) == again
+    outbox.confirm_before(4, "session")
+    assert states(*deliveries) == [("CONFIRMED", "session")] * 4 + [("SENT", None)]
+
+
+def test_where_nothing_was_sent_nothing_is_sent_again() -> None:
+    outbox = make()
+    outbox.accept("waits", 1)
+    assert outbox.resend_from(0) == []
+    taken(outbox, "a")
+    outbox.confirm_before(2, "session")
+    assert outbox.resend_from(0) == outbox.resend_from(2) == []
+    assert (outbox.stats.sent, outbox.stats.resent) == (2, 0)
+
+
+def test_an_outbox_goes_on_where_another_one_has_been() -> None:
+    outbox = make()
+    deliveries = outbox.restore(7, iter([("a", 2), (b"b", 3)]))
+    assert [(delivery.message, delivery.size) for delivery in deliveries] == [("a", 2), (b"b", 3)]
+    assert states(*deliveries) == [("SENT", None)] * 2
+    assert (outbox.sent, outbox.unconfirmed, outbox.unconfirmed_bytes) == (9, 2, 5)
+    assert outbox.take() == []
+    assert outbox.resend_from(8) == deliveries[1:]
+    (c,) = taken(outbox, "c")
+    outbox.confirm_before(8, "session")
+    assert states(*deliveries, c) == [("CONFIRMED", "session"), ("SENT", None), ("SENT", None)]
+    outbox.confirm_before(10, "session")
+    assert states(*deliveries, c) == [("CONFIRMED", "session")] * 3
+    assert (outbox.unconfirmed, outbox.unconfirmed_bytes) == (0, 0)
+    assert (outbox.stats.accepted, outbox.stats.confirmed) == (3, 3)
+
+
+def test_nothing_may_have_been_left() -> None:
+    outbox = make()
+    assert outbox.restore(7, []) == []
+    assert (outbox.sent, outbox.unconfirmed) == (7, 0)
+    (a,) = taken(outbox, "a")
+    outbox.confirm_before(7, "session")
+    assert states(a) == [("SENT", None)]
+    assert outbox.resend_from(7) == [a]
+
+
+def test_what_is_restored_is_within_the_window_or_fills_it() -> None:
+    outbox = make(max_unconfirmed=2)
+    outbox.restore(0, [("a", 1), ("b", 1), ("c", 1)])
+    assert taken(outbox, "d") == []
+    outbox.confirm_before(2, "session")
+    assert [delivery.message for delivery in outbox.take()] == ["d"]
+
+
+def test_what_is_restored_was_sent_by_another_outbox() -> None:
+    """So it counts as sent when it is sent again, which is not the first time."""
+    outbox = make()
+    outbox.restore(7, [("a", 1), ("b", 1)])
+    assert (outbox.stats.sent, outbox.stats.resent) == (0, 0)
+    outbox.resend_from(8)
+    assert (outbox.stats.sent, outbox.stats.resent) == (1, 1)
+
+
+def test_nothing_is_in_doubt_where_the_other_side_knows_what_it_has() -> None:
+    outbox = make(in_doubt="drop")
+    outbox.keeps_unconfirmed = True
+    deliveries = taken(outbox, "ab")
+    outbox.accept("c", 1)
+    outbox.connection_lost()
+    assert states(*deliveries) == [("SENT", None)] * 2
+    assert (outbox.sent, outbox.unconfirmed, outbox.pending) == (2, 2, 1)
+    assert outbox.resend_from(1) == deliveries[1:]
+    outbox.confirm_before(1, "session")
+    # Until there is a reason for which all of it is lost.
+    outbox.connection_lost("session ended")
+    assert states(*deliveries) == [("CONFIRMED", "session"), ("DROPPED", "session ended")]
+    assert (outbox.unconfirmed, outbox.pending) == (0, 1)
+
+
+def test_what_is_unfinished_in_the_order_of_sending() -> None:
+    outbox = make(max_unconfirmed=3)
+    assert outbox.unfinished() == []
+    taken(outbox, "abcde")
+    outbox.confirm_before(1, "session")
+    assert outbox.unfinished() == [*"bcde"]
+    outbox.confirm_before(3, "session")
+    assert outbox.unfinished() == [*"de"]
+
+
 # What is logged
 
 

@@ -33,6 +33,8 @@ class Hello(NamedTuple):
     """``None``: a new one."""
     received: int
     window: Window
+    connection: int = 1
+    """The number of this connection."""
 
     @classmethod
     def parse(cls, message: Any) -> Hello:
@@ -51,7 +53,10 @@ class Hello(NamedTuple):
         if kind == "open":
             return cls(None, 0, window)
         return cls(
-            control.session_id(said.get("session")), control.number(said.get("received")), window
+            control.session_id(said.get("session")),
+            control.number(said.get("received")),
+            window,
+            control.number(said.get("connection")),
         )
 
 
@@ -63,19 +68,24 @@ class Core:
             none has a key. Its bounds of what is unconfirmed are the most that this end keeps.
         window: How much the other end may send that is not acknowledged.
         done: How many messages were received and done before.
+        connection: How many connections there were before.
 
     Attributes:
         received: How many messages have arrived.
         done: How many of these the application is done with.
+        connection: The number of the last connection, from 1.
         is_joined: Whether there is a connection that both ends go on with.
         failure: What the other end has done wrong, after which nothing of it is heeded.
     """
 
-    def __init__(self, outbox: Outbox, window: Window, *, done: int = 0) -> None:
+    def __init__(
+        self, outbox: Outbox, window: Window, *, done: int = 0, connection: int = 0
+    ) -> None:
         self.outbox = outbox
         self.window = window
         self.received = done
         self.done = done
+        self.connection = connection
         self.is_joined = False
         self.failure: ProtocolError | None = None
         self._received_bytes = 0
@@ -145,7 +155,7 @@ class Core:
         return not self._is_asking and self.outbox.sent > max(self._asked_about, self.confirmed)
 
     def ask(self) -> None:
-        """Asks for an acknowledgement.
+        """Asks for an acknowledgement; of what is to be sent again, after that was.
 
         The answer comes at once, and another one when all is done that was sent before.
         """
@@ -174,6 +184,7 @@ class Core:
         """
         if not self.confirmed <= received <= self.outbox.sent:
             raise ProtocolError("what the other end says it has received it cannot have")
+        self.disconnect()
         self.outbox.limit(*window)
         self.is_joined = True
         if answer is not None:
@@ -230,6 +241,7 @@ class ServerCore(Core):
             session: The secret with which it will resume.
             expires: For how many seconds without a connection the session is kept.
         """
+        self.connection = hello.connection
         said = {"session": session, "expires": expires, "window": self.window}
         self._join(0, hello.window, answer=control.encode("opened", said))
 
@@ -237,10 +249,15 @@ class ServerCore(Core):
         """Goes on over a new connection; returns what is to be sent again, after the controls.
 
         Raises:
-            ProtocolError: The client cannot have received what it says it has.
+            ProtocolError: The client cannot have received what it says it has, or has begun another
+                connection since; nothing has changed.
         """
+        if hello.connection <= self.connection:
+            raise ProtocolError("the session goes on over a later connection", control.TAKEN_OVER)
         said = {"received": self.received, "expires": expires, "window": self.window}
-        return self._join(hello.received, hello.window, answer=control.encode("resumed", said))
+        again = self._join(hello.received, hello.window, answer=control.encode("resumed", said))
+        self.connection = hello.connection
+        return again
 
 
 class ClientCore(Core):
@@ -253,9 +270,15 @@ class ClientCore(Core):
     """
 
     def __init__(
-        self, outbox: Outbox, window: Window, *, done: int = 0, session: str | None = None
+        self,
+        outbox: Outbox,
+        window: Window,
+        *,
+        done: int = 0,
+        connection: int = 0,
+        session: str | None = None,
     ) -> None:
-        super().__init__(outbox, window, done=done)
+        super().__init__(outbox, window, done=done, connection=connection)
         self.session = session
         self.expires = 0.0
         self.again: list[Delivery] = []
@@ -263,8 +286,15 @@ class ClientCore(Core):
     def hello(self) -> str:
         """The first message of a connection."""
         if self.session is None:
+            self.connection = 1
             return control.encode("open", {"window": self.window})
-        said = {"session": self.session, "received": self.received, "window": self.window}
+        self.connection += 1
+        said = {
+            "session": self.session,
+            "connection": self.connection,
+            "received": self.received,
+            "window": self.window,
+        }
         return control.encode("resume", said)
 
     def disconnect(self) -> None:

@@ -14,6 +14,8 @@ class Snapshot(NamedTuple):
 
     session: str | None
     """The secret; ``None`` if the server has never been reached."""
+    connection: int
+    """The number of its last connection."""
     done: int
     """How many of the server's messages the application was done with."""
     confirmed: int
@@ -26,7 +28,8 @@ class Snapshot(NamedTuple):
     def dump(self) -> str:
         """It as text."""
         sent, waiting = (list(map(_plain, messages)) for messages in (self.sent, self.waiting))
-        return json.dumps([self.session, self.done, self.confirmed, sent, waiting])
+        numbers = self.connection, self.done, self.confirmed
+        return json.dumps([self.session, *numbers, sent, waiting])
 
     @classmethod
     def load(cls, text: str) -> Snapshot:
@@ -36,11 +39,12 @@ class Snapshot(NamedTuple):
             ValueError: It has not made this.
         """
         try:
-            session, done, confirmed, sent, waiting = json.loads(text)
-            numbers = int(done), int(confirmed)
+            session, *counts, sent, waiting = json.loads(text)
+            connection, done, confirmed = map(int, counts)
             if not (session is None or isinstance(session, str)):
                 raise TypeError
-            return cls(session, *numbers, list(map(_message, sent)), list(map(_message, waiting)))
+            messages = list(map(_message, sent)), list(map(_message, waiting))
+            return cls(session, connection, done, confirmed, *messages)
         except (TypeError, ValueError) as error:
             raise ValueError("this is no snapshot of a session") from error
 

@@ -1,0 +1,463 @@
+"""What a session puts between messages: written, read, and refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import string
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from readystate.outbox import Outbox
+from readystate.session import control
+from readystate.session.control import DLE, MAX_NUMBER, ProtocolError, Window
+from readystate.session.core import ClientCore, Core, Hello, ServerCore
+
+ID = "an-id_of_16_to_256"
+HUGE = 10**400  # More than a float can be.
+WIDE = Window(10**6, 10**9)
+
+
+def make_outbox() -> Outbox:
+    return Outbox(
+        max_pending=None,
+        max_pending_bytes=None,
+        on_full="raise",
+        in_doubt="resend",
+        max_unconfirmed=None,
+        max_unconfirmed_bytes=None,
+    )
+
+
+def new_client() -> ClientCore:
+    return ClientCore(make_outbox(), WIDE)
+
+
+def lost_client() -> ClientCore:
+    return ClientCore(make_outbox(), WIDE, session=ID)
+
+
+def joined_client() -> ClientCore:
+    core = new_client()
+    said = {"session": ID, "expires": 60, "window": [10, 10]}
+    assert core.receive([control.encode("opened", said)]) == []
+    assert core.is_joined
+    return core
+
+
+def joined_server() -> ServerCore:
+    core = ServerCore(make_outbox(), WIDE)
+    core.open(Hello(None, 0, WIDE), ID, 60)
+    return core
+
+
+def read(text: str, core: Core | None) -> ProtocolError | None:
+    """What is wrong with ``text`` for ``core``; without one, as the first of a connection."""
+    if core is not None:
+        core.receive([text])
+        return core.failure
+    try:
+        Hello.parse(text)
+    except ProtocolError as error:
+        return error
+    return None
+
+
+READERS: dict[str, Callable[[], Core | None]] = {
+    "a server, first": lambda: None,
+    "a server": joined_server,
+    "a new client": new_client,
+    "a lost client": lost_client,
+    "a client": joined_client,
+}
+
+
+# Messages
+
+texts = st.text() | st.builds(str.__add__, st.sampled_from([DLE, DLE * 2, DLE + "{"]), st.text())
+messages = st.lists(texts | st.binary() | st.binary().map(lambda data: DLE.encode() + data))
+
+
+@given(messages=messages)
+@example(messages=[DLE, DLE * 2, DLE * 3, DLE.encode(), "", b""])
+@example(messages=[control.encode("ack", 1), control.encode("ask", 1), "\x11", " " + DLE])
+def test_every_message_arrives_as_it_was(messages: list[str | bytes]) -> None:
+    core = joined_server()
+    arrived = core.receive(control.escape(messages))
+    assert core.failure is None
+    assert arrived == messages
+    assert list(map(type, arrived)) == list(map(type, messages))
+    assert core.received == len(messages)
+
+
+@given(messages=messages)
+def test_no_message_looks_like_a_control_and_most_are_sent_as_they_are(
+    messages: list[str | bytes],
+) -> None:
+    for message, sent in zip(messages, control.escape(messages), strict=True):
+        if isinstance(message, str) and message.startswith(DLE):
+            assert sent == DLE + message
+            assert sent.startswith(DLE * 2)
+        else:
+            assert sent is message
+
+
+def test_only_a_text_can_be_a_control() -> None:
+    assert control.is_control(DLE)
+    assert control.is_control(DLE + '{"ack":1}')
+    assert not control.is_control("")
+    assert not control.is_control("a" + DLE)
+    assert not control.is_control(DLE.encode() + b'{"ack":1}')
+    assert not control.is_control(object())
+
+
+# Controls
+
+
+def test_the_controls_are_written_as_the_specification_shows_them() -> None:
+    assert control.encode("ack", 7) == '\x10{"ack":7}'
+    assert control.encode("ask", 1) == '\x10{"ask":1}'
+    said = {"session": ID, "received": 3, "window": Window(5, 6)}
+    written = control.encode("resume", said)
+    assert written.startswith("\x10{")
+    assert json.loads(written[1:]) == {
+        "resume": {"session": ID, "received": 3, "window": [5, 6]},
+    }
+
+
+@given(
+    kind=st.sampled_from(["open", "opened", "resume", "resumed", "ack", "ask"]),
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=8,
+    ),
+)
+def test_a_control_is_read_as_it_was_written(kind: str, value: Any) -> None:
+    assert control.decode(control.encode(kind, value)) == (kind, value)
+
+
+def test_white_space_is_json_too() -> None:
+    assert control.decode('\x10 { "ack" :\n7 } ') == ("ack", 7)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "{",
+        "{}",
+        "[]",
+        "null",
+        "1",
+        '"ack"',
+        '["ack"]',
+        '{"ack":1',
+        '{"ack":1}}',
+        '{"ack":1}{"ack":1}',
+        '{"ack":1,"ask":1}',
+        '{"ack":1,"other":1}',
+        "{'ack':1}",
+        '{"ack":01}',
+        '{"ack":+1}',
+        '{"ack":0x1}',
+        '{"Ack":1}',
+        '{"":1}',
+        '{"close":1}',
+        '\ufeff{"ack":1}',
+        '{"open":{"window":[1,1],"other":NaN}}',
+        '{"open":{"window":[1,1],"other":-Infinity}}',
+        "[" * 4000,
+        '{"ack":' + "[" * 4000,
+        '{"ack":' * 500,
+    ],
+)
+def test_what_is_no_control_is_refused(text: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        control.decode(DLE + text)
+    assert caught.value.code == 4400
+
+
+def of_length(length: int) -> str:
+    """A control whose JSON has ``length`` characters."""
+    return DLE + '{"ask":"' + "é" * (length - 10) + '"}'
+
+
+def test_the_json_of_a_control_has_at_most_4096_characters() -> None:
+    longest = of_length(4096)
+    assert len(longest) == 1 + 4096
+    assert control.decode(longest) == ("ask", "é" * 4086)
+    with pytest.raises(ProtocolError):
+        control.decode(of_length(4097))
+    with pytest.raises(ProtocolError):
+        control.decode(DLE + "[" * 10**6)
+
+
+def test_a_message_may_be_longer() -> None:
+    long = of_length(10**5)
+    assert joined_server().receive([DLE + long]) == [long]
+
+
+# Numbers and the like
+
+
+@pytest.mark.parametrize("value", [0, 1, 2**31, 2**53 - 1])
+def test_a_count_of_messages(value: int) -> None:
+    assert control.number(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [-1, 2**53, -HUGE, HUGE, True, False, None, "1", "", [], [1], {}, 1.5, math.nan, math.inf],
+    ids=lambda value: repr(value)[:20],
+)
+def test_no_count_of_messages(value: Any) -> None:
+    with pytest.raises(ProtocolError):
+        control.number(value)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 0.25, 120, 1e9, 10**18])
+def test_seconds(value: float) -> None:
+    assert control.seconds(value) == value
+    assert isinstance(control.seconds(value), float)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [-1, -0.5, math.nan, math.inf, -math.inf, -HUGE, HUGE, True, False, None, "1", [], {}],
+    ids=lambda value: repr(value)[:20],
+)
+def test_no_seconds(value: Any) -> None:
+    with pytest.raises(ProtocolError):
+        control.seconds(value)
+
+
+@pytest.mark.parametrize("value", [[1, 1], [1, 2**20], [1024, 1], [2**31, 2**31]])
+def test_a_window(value: list[int]) -> None:
+    window = control.window(value)
+    assert (window.messages, window.size) == tuple(value)
+
+
+def test_a_window_that_nobody_could_fill_is_cut_and_still_one() -> None:
+    for window in (control.window([MAX_NUMBER, 1]), control.window([1, MAX_NUMBER])):
+        assert min(window) == 1
+        assert 2**31 <= max(window) < MAX_NUMBER
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [0, 1],
+        [1, 0],
+        [0, 0],
+        [-1, 1],
+        [1, -1],
+        [1],
+        [1, 1, 1],
+        [],
+        [[1, 1]],
+        [True, True],
+        [1.5, 1],
+        ["1", "1"],
+        [2**53, 1],
+        [1, 2**53],
+        [None, 1],
+        "11",
+        {"0": 1, "1": 1},
+        None,
+        1,
+    ],
+)
+def test_no_window(value: Any) -> None:
+    with pytest.raises(ProtocolError):
+        control.window(value)
+
+
+alphabet = string.ascii_letters + string.digits + "_-"
+
+
+@given(value=st.text(alphabet, min_size=16, max_size=256))
+@example(value="-" * 16)
+@example(value="_-" * 128)
+@example(value=alphabet)
+def test_an_id(value: str) -> None:
+    assert control.session_id(value) == value
+
+
+@given(
+    start=st.text(alphabet, max_size=30),
+    wrong=st.characters(exclude_characters=alphabet),
+    end=st.text(alphabet, max_size=30),
+)
+@example(start="a" * 16, wrong="\u0663", end="")  # a digit, but an Arabic one
+@example(start="a" * 16, wrong="\uff11", end="")  # a digit, but a wide one
+@example(start="a" * 16, wrong="ª", end="")
+@example(start="a" * 16, wrong="\n", end="")
+@example(start="a" * 16, wrong="\0", end="")
+@example(start="a" * 16, wrong=" ", end="a")
+def test_no_id_has_another_character(start: str, wrong: str, end: str) -> None:
+    with pytest.raises(ProtocolError):
+        control.session_id(start + wrong + end)
+
+
+@pytest.mark.parametrize("value", ["", "a" * 15, "a" * 257, None, 16, ["a"] * 16, b"a" * 16])
+def test_no_id(value: Any) -> None:
+    with pytest.raises(ProtocolError):
+        control.session_id(value)
+
+
+def test_members_are_those_of_an_object() -> None:
+    assert control.members({"a": 1}) == {"a": 1}
+    for value in (None, [], [["a", 1]], "a", 1, True):
+        with pytest.raises(ProtocolError):
+            control.members(value)
+
+
+# Whatever arrives
+
+odd: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        *(0, 1, 2, -1, 2**31, 2**53 - 1, 2**53, HUGE, -HUGE, True, False, None),
+        *(0.5, 1.0, 1e308, math.nan, math.inf, -math.inf),
+        *("", "1", ID, "a" * 15, "a" * 257, "\u0663" * 16, "\ud800" * 16, DLE),
+        *([], {}, [0, 1], [1, 1], [2, 5], [1, 1, 1], [2**53, 1], [HUGE, 1], [True, True]),
+    ]
+)
+names = st.sampled_from(["session", "received", "window", "expires", "other", "\udc00"])
+values = st.recursive(
+    odd | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=6,
+)
+nearly = st.fixed_dictionaries(
+    {
+        "session": st.just(ID) | odd,
+        "received": st.just(0) | odd,
+        "expires": st.just(60) | odd,
+        "window": st.just([2, 5]) | odd,
+    }
+)
+kinds = st.sampled_from(["open", "opened", "resume", "resumed", "ack", "ask", "", "else"])
+objects = st.dictionaries(kinds, odd | nearly | values, min_size=1, max_size=2)
+jsons = st.builds(json.dumps, objects | values, ensure_ascii=st.booleans())
+nested = st.builds(
+    lambda start, text, depth: start + text * depth,
+    st.sampled_from(["", '{"ack":', '{"open":{"window":']),
+    st.sampled_from(["[", '{"a":', '{"ask":', "[1,"]),
+    st.integers(1, 4096),
+)
+
+
+@pytest.mark.parametrize("who", READERS)
+@given(text=st.text() | jsons | nested)
+@example(text=json.dumps({"opened": {"session": ID, "expires": HUGE, "window": [1, 1]}}))
+@example(text=json.dumps({"resumed": {"received": 0, "expires": HUGE, "window": [1, 1]}}))
+@example(text=json.dumps({"ack": HUGE}))
+@example(text='{"ack":"\ud800"}')
+def test_whatever_follows_is_read_or_is_a_protocol_error(who: str, text: str) -> None:
+    error = read(DLE + text, READERS[who]())
+    assert error is None or error.code == 4400
+
+
+SECRET = "s3cr3t_s3cr3t_s3cr3t"
+
+
+@pytest.mark.parametrize("who", READERS)
+@pytest.mark.parametrize(
+    "value",
+    [
+        SECRET,
+        "{" + SECRET,
+        {SECRET: 1},
+        {"ack": SECRET},
+        {"ack": 31415926535},
+        {"ack": -31415926535},
+        {"open": SECRET},
+        {"open": {"window": SECRET}},
+        {"open": {"window": [31415926535, SECRET]}},
+        {
+            "resume": {
+                "session": SECRET,
+                "connection": 2,
+                "received": -31415926535,
+                "window": [1, 1],
+            }
+        },
+        {
+            "resume": {
+                "session": SECRET,
+                "connection": -31415926535,
+                "received": 2,
+                "window": [1, 1],
+            }
+        },
+        {"resume": {"session": SECRET + "!", "connection": 2, "received": 1, "window": [1, 1]}},
+        {"opened": {"session": SECRET + "!", "expires": 1, "window": [1, 1]}},
+        {"opened": {"session": SECRET, "expires": SECRET, "window": [1, 1]}},
+        {"resumed": {"received": 31415926535, "expires": 1, "window": [1, 1]}},
+        {"resumed": {"received": SECRET, "expires": 1, "window": [1, 1]}},
+    ],
+)
+def test_a_reason_tells_nothing_of_what_was_sent(who: str, value: Any) -> None:
+    text = value if isinstance(value, str) else json.dumps(value)
+    error = read(DLE + text, READERS[who]())
+    if error is None:
+        # Only these two are as they must be, to those who may hear them.
+        assert (who, *value) == ("a server, first", "resume")
+        return
+    assert error.reason
+    for told in (error.reason, str(error), repr(error)):
+        assert "s3cr3t" not in told
+        assert "31415926535" not in told
+    # Not as what it comes from either: a traceback would show that.
+    assert error.__cause__ is None
+    assert error.__context__ is None or error.__suppress_context__
+
+
+def test_a_protocol_error_has_a_code_and_a_reason() -> None:
+    assert ProtocolError("a reason").code == 4400
+    error = ProtocolError("another", 4413)
+    assert (error.code, error.reason) == (4413, "another")
+    assert len(error.reason.encode()) <= 123  # That is what a close frame has room for.
+
+
+# The codes
+
+
+@pytest.mark.parametrize(
+    ("code", "ends"),
+    [
+        (1000, True),
+        (999, False),
+        (1001, False),
+        (1005, False),
+        (1006, False),
+        (1011, False),
+        (1012, False),
+        (1013, False),
+        (2999, False),
+        (3000, True),
+        (4000, True),
+        (4404, True),
+        (4999, True),
+        (5000, False),
+    ],
+)
+def test_which_codes_end_a_session(code: int, ends: bool) -> None:
+    assert control.ends_session(code) is ends
+
+
+def test_the_codes_are_those_of_the_specification() -> None:
+    assert control.SUBPROTOCOL == "readystate.v1"
+    assert control.PROTOCOL_ERROR == 4400
+    assert control.NO_SUCH_SESSION == 4404
+    assert control.TIMED_OUT == 4408
+    assert control.TAKEN_OVER == 4409
+    assert control.FAILED == 4411
+    assert control.TOO_MUCH == 4413
+    assert control.TOO_MANY == 1013
