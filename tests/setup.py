@@ -1,7 +1,8 @@
 """``python -m tests.setup``: all that the tests need beyond ``pip install``.
 
 The JavaScript runtimes that the pages load, and for each kind of browser one that can be driven:
-one that is installed, else Playwright's download, else the system's package.
+one that is installed, else Playwright's download, else the system's package. And Redis, for the
+sessions of several server processes.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from .browsers import FOUND, NAMES, installed
 
 _DOWNLOAD_HOST = "cdn.playwright.dev"
 _PACKAGES = {
-    "apt-get": {"chromium": "chromium", "firefox": "firefox-esr"},
-    "dnf": {"chromium": "chromium", "firefox": "firefox"},
+    "apt-get": {"chromium": "chromium", "firefox": "firefox-esr", "redis": "redis-server"},
+    "dnf": {"chromium": "chromium", "firefox": "firefox", "redis": "valkey"},
 }
 
 
@@ -49,6 +50,8 @@ def main() -> int:
         else:
             found[name] = options
     FOUND.write_text(json.dumps(found, indent=2) + "\n")
+    if not find_redis():
+        missing.append("redis")
     if missing:
         print(f"Not set up: {', '.join(missing)}. The tests that need them will fail.")
     return 1 if missing else 0
@@ -78,6 +81,18 @@ def find(name: str) -> dict[str, Any] | None:
                 return options
         print(f"{name}: none that can be driven is {how}", flush=True)
     return None
+
+
+def find_redis() -> bool:
+    """Whether there is a Redis or Valkey server, which is installed if need be."""
+    if not any(map(shutil.which, ("redis-server", "valkey-server"))):
+        try:
+            install_package("redis")
+        except NotPossible as reason:
+            print(f"redis: not from the system's packages: {reason}", flush=True)
+            return False
+    print("redis: installed", flush=True)
+    return True
 
 
 def try_launch(name: str, options: dict[str, Any]) -> str | None:

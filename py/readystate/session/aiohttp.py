@@ -18,6 +18,8 @@ from .store import Message
 __all__ = ["serve"]
 
 _NO_CODE = 1005
+_HEARTBEAT = 20.0
+"""Seconds between pings, as in the other frameworks: a client that is gone is no connection."""
 
 
 async def serve(sessions: Sessions, request: web.Request, user: Any = None) -> web.StreamResponse:
@@ -34,7 +36,10 @@ async def serve(sessions: Sessions, request: web.Request, user: Any = None) -> w
     """
     # Text is counted in characters there, and may take four bytes each here.
     websocket = web.WebSocketResponse(
-        protocols=(SUBPROTOCOL,), autoclose=False, max_msg_size=4 * sessions.max_message + 1
+        protocols=(SUBPROTOCOL,),
+        autoclose=False,
+        heartbeat=_HEARTBEAT,
+        max_msg_size=4 * sessions.max_message + 1,
     )
     ready = websocket.can_prepare(request)
     if not ready.ok:

@@ -13,22 +13,24 @@ from .store import Fenced, Message, Record, Store
 __all__ = ["RedisStore"]
 
 # A record is one hash, so that it expires as a whole and lies in one slot of a cluster: its fields
-# are those of Record, "claim", and the outgoing messages by their numbers.
+# are those of Record, "connection", "claim", and the outgoing messages by their numbers.
 
 _CREATE = """
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', 1, 'done', 0, 'confirmed', 0)
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', 1, 'connection', 1,
+    'done', 0, 'confirmed', 0)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """
 
 # The name of the claim tells one that is repeated, because its answer was lost, from another one.
 _CLAIM = """
-local owner, epoch, done, confirmed, claim = unpack(
-    redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'done', 'confirmed', 'claim'))
+local owner, epoch, connection, done, confirmed, claim = unpack(
+    redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'connection', 'done', 'confirmed', 'claim'))
 if owner ~= ARGV[1] then return false end
-if claim ~= ARGV[3] then
+if claim ~= ARGV[4] then
+    if tonumber(ARGV[3]) <= tonumber(connection) then return 0 end
     epoch = epoch + 1
-    redis.call('HSET', KEYS[1], 'epoch', epoch, 'claim', ARGV[3])
+    redis.call('HSET', KEYS[1], 'epoch', epoch, 'connection', ARGV[3], 'claim', ARGV[4])
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 local record = {tonumber(epoch), tonumber(done), tonumber(confirmed)}
@@ -68,7 +70,11 @@ return 1
 """
 
 _KEEP = """
-if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
+local epoch, connection = unpack(redis.call('HMGET', KEYS[1], 'epoch', 'connection'))
+if epoch ~= ARGV[1] then return 0 end
+if tonumber(ARGV[3]) > tonumber(connection) then
+    redis.call('HSET', KEYS[1], 'connection', ARGV[3])
+end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
@@ -121,11 +127,12 @@ class RedisStore(Store):
         epoch = await self._run(self._create, key, owner, _milliseconds(expires))
         return int(epoch)
 
-    async def claim(self, key: str, owner: str, expires: float) -> Record | None:
-        name = secrets.token_hex(8)
-        answer = await self._run(self._claim, key, owner, _milliseconds(expires), name)
+    async def claim(self, key: str, owner: str, connection: int, expires: float) -> Record | None:
+        lease, name = _milliseconds(expires), secrets.token_hex(8)
+        answer = await self._run(self._claim, key, owner, lease, connection, name)
         if answer is None:
             return None
+        _check(answer)
         epoch, done, confirmed, *outgoing = answer
         return Record(owner, epoch, done, confirmed, [_decode(packed) for packed in outgoing])
 
@@ -142,8 +149,8 @@ class RedisStore(Store):
         packed = map(_encode, messages)
         _check(await self._run(self._save, key, epoch, done, confirmed, first, *packed))
 
-    async def keep(self, key: str, epoch: int, expires: float) -> None:
-        _check(await self._run(self._keep, key, epoch, _milliseconds(expires)))
+    async def keep(self, key: str, epoch: int, connection: int, expires: float) -> None:
+        _check(await self._run(self._keep, key, epoch, _milliseconds(expires), connection))
 
     async def delete(self, key: str, epoch: int) -> None:
         _check(await self._run(self._delete, key, epoch))

@@ -24,6 +24,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
+from weakref import WeakValueDictionary
 
 from ..delivery import Delivery
 from ..exceptions import (
@@ -164,6 +165,7 @@ class ServerSession:
         settings: _Settings,
         key: str,
         record: Record,
+        connection: int,
         user: Any,
         on_end: Callable[[ServerSession, bool], None],
     ) -> None:
@@ -182,7 +184,9 @@ class ServerSession:
             max_unconfirmed=settings.max_unconfirmed,
             max_unconfirmed_bytes=settings.max_unconfirmed_bytes,
         )
-        self._core = ServerCore(outbox, settings.window, done=record.done)
+        self._core = ServerCore(
+            outbox, settings.window, done=record.done, connection=connection - 1
+        )
         self._resumptions = _Bucket(settings.resume_burst, settings.resume_rate)
         self._link: _Link | None = None
         self._closed: ConnectionClosed | None = None
@@ -409,7 +413,7 @@ class ServerSession:
     async def _save(self) -> None:
         """Saves what is new, and lets go out what depends on it."""
         if self._is_lease_due:
-            await self._check_held()
+            await self._keep(self._core.connection)
         done, done_size = self._done, self._done_size
         messages = self._unsaved.copy()
         await self._settings.store.save(
@@ -430,13 +434,14 @@ class ServerSession:
         self._progress.set()
         self._wake_writer()
 
-    async def _check_held(self) -> None:
-        """Renews the lease.
+    async def _keep(self, connection: int) -> None:
+        """Renews the lease, and saves the number of the connection.
 
         Raises:
             Fenced: Another process has the session.
         """
-        await self._settings.store.keep(self.id, self._epoch, self._settings.lease)
+        settings = self._settings
+        await settings.store.keep(self.id, self._epoch, connection, settings.lease)
         self._is_lease_due = False
         self._lease_timer.cancel()
         if self._closed is None:
@@ -462,26 +467,20 @@ class ServerSession:
     def _resume(self, transport: Transport, hello: Hello) -> _Link:
         """Goes on over another connection; the former one is closed.
 
-        Nothing is awaited, so that of two which come at once the later one wins.
-
         Raises:
-            ProtocolError: The client cannot have received what it says it has; it has ended.
+            ProtocolError: The client cannot have received what it says it has, or has come with a
+                later connection; nothing has changed.
         """
+        again = self._core.resume(hello, self._settings.expires)
         if self._link is not None:
             self._link.stop(control.TAKEN_OVER, "the session was resumed over another connection")
-            self._core.disconnect()
-        try:
-            again = self._core.resume(hello, self._settings.expires)
-        except ProtocolError as error:
-            self._end(connection_closed(error.code, error.reason, was_clean=True))
-            raise
         return self._join(transport, again)
 
     def _restore(self, record: Record, received: int) -> None:
         """Goes on where another process was, of whose messages the client has ``received``."""
         outbox = self._core.outbox
         # The others may be more than the client's window.
-        count = max(0, received - record.confirmed)
+        count = received - record.confirmed
         outbox.restore(record.confirmed, map(_sized, record.outgoing[:count]))
         for message in record.outgoing[count:]:
             outbox.accept(*_sized(message))
@@ -546,7 +545,7 @@ class ServerSession:
     # The end.
 
     def _lose_to_another(self) -> None:
-        reason = "the session was resumed at another process"
+        reason = "another process has the session, or its record could not be kept in time"
         self._end(
             connection_closed(control.TAKEN_OVER, reason, was_clean=True), forget_record=False
         )
@@ -786,7 +785,8 @@ class Sessions:
                 raise ValueError(f"{name}={value!r} must be at least 0")
         self._handler = handler
         self._identify = identify or _origin_and_user
-        self._store = MemoryStore() if store is None else store
+        # One of our own needs no lease: whoever has a session here deletes its record.
+        self._store = MemoryStore(clock=lambda: 0.0) if store is None else store
         self._has_own_store = store is None
         self._settings = _Settings(
             store=self._store,
@@ -808,8 +808,8 @@ class Sessions:
         self._is_closed = False
         # With those that have ended and whose records are being deleted.
         self._by_key: dict[str, ServerSession] = {}
-        # While the store is asked, so that several connections ask once.
-        self._claims: dict[tuple[str, str], asyncio.Task[ServerSession]] = {}
+        # Of those that are being resumed, by key and owner.
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._starting = 0
         self._handlers: set[asyncio.Task[None]] = set()
         self._greeting: set[Transport] = set()
@@ -909,55 +909,55 @@ class Sessions:
         key = _key(secret)
         with self._room(), _store_errors():
             epoch = await self._store.create(key, owner, self._settings.lease)
-            session = self._start(key, Record(owner, epoch), user)
+            session = self._start(key, Record(owner, epoch), user, connection=1)
         return session._open(transport, hello, secret)
 
     async def _resume(
         self, transport: Transport, hello: Hello, secret: str, owner: str, user: Any
     ) -> _Link:
         key = _key(secret)
-        session = await self._find_here(key, owner)
-        if session is None:
-            session = await self._find_elsewhere(key, owner, user, hello.received)
-        if session._closed is not None:
-            raise _no_such_session()
-        return session._resume(transport, hello)
+        # Kept as long as somebody waits for it.
+        lock = self._locks.setdefault((key, owner), asyncio.Lock())
+        async with lock:
+            session = await self._find(key, owner, hello)
+            if session is None:
+                session = await self._claim(key, owner, hello, user)
+            if session._closed is not None:
+                raise _no_such_session()
+            return session._resume(transport, hello)
 
-    async def _find_here(self, key: str, owner: str) -> ServerSession | None:
+    async def _find(self, key: str, owner: str, hello: Hello) -> ServerSession | None:
         """The session, if this process holds it."""
         session = self._by_key.get(key)
         if session is None or session._owner != owner:
             return None
         if not session._resumptions.take():
             raise ProtocolError("the session is resumed too often", control.TOO_MANY)
-        with _store_errors():
-            try:
-                await session._check_held()
-            except Fenced:
-                session._lose_to_another()
+        if hello.connection > session._core.connection:
+            with _store_errors():
+                try:
+                    await session._keep(hello.connection)
+                except Fenced:
+                    session._lose_to_another()
         return self._by_key.get(key)
 
-    async def _find_elsewhere(
-        self, key: str, owner: str, user: Any, received: int
-    ) -> ServerSession:
+    async def _claim(self, key: str, owner: str, hello: Hello, user: Any) -> ServerSession:
         """The session, taken over from another process."""
-        claim = self._claims.get((key, owner))
-        if claim is None:
-            if not self._unknown.take():
-                raise ProtocolError("too many sessions are asked for", control.TOO_MANY)
-            claim = asyncio.create_task(self._claim(key, owner, user, received))
-            self._claims[key, owner] = claim
-            claim.add_done_callback(lambda _: self._claims.pop((key, owner)))
-        return await asyncio.shield(claim)
-
-    async def _claim(self, key: str, owner: str, user: Any, received: int) -> ServerSession:
+        if not self._unknown.take():
+            raise ProtocolError("too many sessions are asked for", control.TOO_MANY)
+        lease = self._settings.lease
         with self._room(), _store_errors():
-            record = await self._store.claim(key, owner, self._settings.lease)
+            try:
+                record = await self._store.claim(key, owner, hello.connection, lease)
+            except Fenced:
+                raise ProtocolError("a later connection has come", control.TAKEN_OVER) from None
             if record is None:
                 raise _no_such_session()
             self._unknown.put_back()
-            session = self._start(key, record, user)
-        session._restore(record, received)
+            if not 0 <= hello.received - record.confirmed <= len(record.outgoing):
+                raise ProtocolError("what the other end says it has received it cannot have")
+            session = self._start(key, record, user, connection=hello.connection)
+        session._restore(record, hello.received)
         return session
 
     @contextlib.contextmanager
@@ -975,10 +975,10 @@ class Sessions:
         finally:
             self._starting -= 1
 
-    def _start(self, key: str, record: Record, user: Any) -> ServerSession:
+    def _start(self, key: str, record: Record, user: Any, *, connection: int) -> ServerSession:
         if self._is_closed:
             raise ProtocolError("the server goes away", _GOING_AWAY)
-        session = ServerSession(self._settings, key, record, user, self._ended)
+        session = ServerSession(self._settings, key, record, connection, user, self._ended)
         self._by_key[key] = session
         task = asyncio.create_task(self._handle(session))
         self._handlers.add(task)
@@ -994,7 +994,8 @@ class Sessions:
                 _logger.exception("the handler of %r has failed, which ends the session", session)
                 session._fail(ProtocolError("the application has failed", control.FAILED))
         else:
-            await session.close()
+            if not self._is_closed:  # else others may go on
+                await session.close()
 
     def _handled(self, session: ServerSession, task: asyncio.Task[None]) -> None:
         self._handlers.discard(task)

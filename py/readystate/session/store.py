@@ -18,7 +18,10 @@ Message = str | bytes
 
 
 class Fenced(Exception):  # noqa: N818 - a state, and no mistake
-    """The record has another holder, or is gone; nothing was changed."""
+    """The record has another holder, or one with a later connection, or is gone.
+
+    Nothing was changed.
+    """
 
     def __init__(self) -> None:
         super().__init__("the session was taken over by another process, or its record has expired")
@@ -53,13 +56,26 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     async def create(self, key: str, owner: str, expires: float) -> int:
-        """Makes a record, which is gone after ``expires`` seconds; returns its epoch."""
+        """Makes a record, which is gone after ``expires`` seconds; returns its epoch.
+
+        The client's connection has the number 1.
+        """
 
     @abc.abstractmethod
-    async def claim(self, key: str, owner: str, expires: float) -> Record | None:
+    async def claim(self, key: str, owner: str, connection: int, expires: float) -> Record | None:
         """Takes the record over, for ``expires`` seconds, and fences its former holders.
 
-        ``None``: there is none, or it belongs to another owner.
+        Args:
+            key: Of which session.
+            owner: To whom it must belong.
+            connection: The number of the client's connection that the claim is for.
+            expires: In seconds.
+
+        Returns:
+            ``None`` if there is none, or it belongs to another owner.
+
+        Raises:
+            Fenced: The client has come with this number before, or with a larger one.
         """
 
     @abc.abstractmethod
@@ -88,8 +104,8 @@ class Store(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def keep(self, key: str, epoch: int, expires: float) -> None:
-        """Keeps the record for ``expires`` seconds from now.
+    async def keep(self, key: str, epoch: int, connection: int, expires: float) -> None:
+        """Keeps the record for ``expires`` seconds from now, and the number of the connection.
 
         Raises:
             Fenced: The record is another holder's, or gone.
@@ -112,6 +128,7 @@ class _Entry:
     owner: str
     expires_at: float
     epoch: int = 1
+    connection: int = 1
     done: int = 0
     confirmed: int = 0
     # By their numbers.
@@ -141,11 +158,14 @@ class MemoryStore(Store):
         entry = self._entries[key] = _Entry(owner, self._clock() + expires)
         return entry.epoch
 
-    async def claim(self, key: str, owner: str, expires: float) -> Record | None:
+    async def claim(self, key: str, owner: str, connection: int, expires: float) -> Record | None:
         entry = self._find(key)
         if entry is None or entry.owner != owner:
             return None
+        if connection <= entry.connection:
+            raise Fenced
         entry.epoch += 1
+        entry.connection = connection
         self._keep(key, entry, expires)
         outgoing = [message for _, message in sorted(entry.outgoing.items())]
         return Record(owner, entry.epoch, entry.done, entry.confirmed, outgoing)
@@ -169,8 +189,10 @@ class MemoryStore(Store):
             if number > entry.confirmed:
                 entry.outgoing[number] = message
 
-    async def keep(self, key: str, epoch: int, expires: float) -> None:
-        self._keep(key, self._held(key, epoch), expires)
+    async def keep(self, key: str, epoch: int, connection: int, expires: float) -> None:
+        entry = self._held(key, epoch)
+        entry.connection = max(entry.connection, connection)
+        self._keep(key, entry, expires)
 
     async def delete(self, key: str, epoch: int) -> None:
         if self._find(key) is not None:
