@@ -1,13 +1,14 @@
 """The runtimes that the pages load, fetched into web/vendor/ as web/package.json pins them.
 
 `python -m server.vendor` fetches them, or does nothing if they are there and whole. What only the
-benchmarks load (the development dependencies) comes along when it is asked for, see `fetch`.
+tests use (the development dependencies) comes along when it is asked for, see `fetch`.
 """
 
 import contextlib
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,13 @@ from typing import Any, TextIO
 WEB = Path(__file__).resolve().parent.parent / "web"
 MANIFEST = "manifest.json"
 PINS = ("package-lock.json", "micropip.txt")
-FOLDERS = {"pyodide": "pyodide", "pyscript": "@pyscript/core/dist"}
+FOLDERS = {
+    "pyodide": "pyodide",
+    "pyscript": "@pyscript/core/dist",
+    # Their binaries are in packages of their own, of which npm brings the one for this system.
+    "bun": "@oven/bun-*",
+    "deno": "@deno/*",
+}
 """What is taken from node_modules/, by the names in web/vendor/; of others <name>/dist."""
 TIMEOUT = 600.0
 """Seconds that npm, or pip, may take."""
@@ -139,13 +146,11 @@ def assemble(web: Path, staging: Path, progress: Progress, *, development: bool)
     run_npm(web, staging, npm, lambda: progress.update(size_of(staging)))
     modules = staging / "node_modules"
     new = {
-        f"{name}@{version}": modules / FOLDERS.get(name, f"{name}/dist")
+        f"{name}@{version}": find(modules, FOLDERS.get(name, f"{name}/dist"))
         for name, version in pinned(web, development=development).items()
     }
     pyodide = modules / FOLDERS["pyodide"]
     for folder in new.values():
-        if not folder.is_dir():
-            raise VendorError(f"npm brought no {folder.relative_to(modules)}: check package.json.")
         if folder != pyodide:
             for source_map in folder.rglob("*.map"):
                 source_map.unlink()
@@ -166,6 +171,24 @@ def assemble(web: Path, staging: Path, progress: Progress, *, development: bool)
     manifest.write_text(json.dumps(content, indent=1) + "\n")
     install(web / "vendor", staging, {**new, MANIFEST: manifest})
     return sum(file["size"] for file in files.values())
+
+
+def find(modules: Path, pattern: str) -> Path:
+    """Return the folder in node_modules/ that npm has brought. Raises VendorError."""
+    folder = next((path for path in sorted(modules.glob(pattern)) if path.is_dir()), None)
+    if folder is None:
+        raise VendorError(
+            f"npm brought no {pattern}: check package.json, and whether there is one for "
+            f"{platform.system()} on {platform.machine()}."
+        )
+    return folder
+
+
+def binary(name: str, web: Path = WEB) -> Path:
+    """Return the path of the runtime `name`, "bun" or "deno", that fetch(development=True) gets."""
+    folder = web / "vendor" / f"{name}@{pinned(web, development=True)[name]}"
+    file = f"{name}.exe" if sys.platform == "win32" else name
+    return folder / ("bin" if name == "bun" else "") / file
 
 
 def install(vendor: Path, staging: Path, new: dict[str, Path]) -> None:

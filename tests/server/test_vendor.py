@@ -86,14 +86,20 @@ def test_nothing_is_fetched_twice(whole: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_development_dependencies_come_when_asked_for(whole: Path) -> None:
-    (version,) = json.loads((whole / "package.json").read_text())["devDependencies"].values()
+    versions = json.loads((whole / "package.json").read_text())["devDependencies"]
     assert vendor.flaw(whole, development=True) == "not all of it is here yet"
     stream = io.StringIO()
     assert vendor.fetch(whole, stream, development=True)
-    assert f"and partysocket {version}" in stream.getvalue()
-    folder = whole / "vendor" / f"partysocket@{version}"
+    for name, version in versions.items():
+        assert f"and {name} {version}" in stream.getvalue()
+    folder = whole / "vendor" / f"partysocket@{versions['partysocket']}"
     assert (folder / "ws.js").stat().st_size > 0
     assert not list(folder.rglob("*.map"))
+    for name in ("bun", "deno"):
+        told = subprocess.run(
+            [vendor.binary(name, whole), "--version"], capture_output=True, text=True, check=True
+        )
+        assert versions[name] in told.stdout
     # They stay, as long as what is pinned does.
     assert not vendor.fetch(whole, stream)
     assert not vendor.fetch(whole, stream, development=True)
