@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .exceptions import BY_NAME, DOMException
+from .exceptions import BY_NAME, DOMException, InvalidAccessError, InvalidStateError
 from .handlers import report
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "ReadAhead",
     "Timer",
     "byte_length",
+    "close",
     "describe",
     "frozen",
     "has_websocket_stream",
@@ -69,6 +70,12 @@ _SEPARATOR = "\0"
 _FEW = 16
 _SHORT = 512
 
+_TOO_LONG = "x" * 124
+"""A reason that close() does not take."""
+
+_BY_ERROR_CODE = {"ERR_EVENT_RECURSION": InvalidStateError}
+"""Errors for which some runtimes have names of their own, by their ``code``."""
+
 
 def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
     """Calls ``new WebSocket(url)`` or ``new WebSocket(url, protocols)``.
@@ -80,7 +87,11 @@ def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
     """
     constructor = websocket_constructor()
     url, protocols = _arguments(url, protocols)
-    return constructor.new(url) if protocols is None else constructor.new(url, protocols)
+    native = constructor.new(url) if protocols is None else constructor.new(url, protocols)
+    if native.binaryType not in ("blob", "arraybuffer"):
+        native.binaryType = "blob"  # the standard's default, which Bun's is not
+    native.addEventListener("error", _failed_proxy)
+    return native
 
 
 def has_websocket_stream() -> bool:
@@ -155,6 +166,8 @@ def python_error(error: Any) -> Exception:
     if name in BY_NAME:
         return BY_NAME[name](message, js_error=js_error)
     code = getattr(error, "code", 0)
+    if isinstance(code, str) and code in _BY_ERROR_CODE:
+        return _BY_ERROR_CODE[code](message, js_error=js_error)
     return DOMException(message, name, code=code if isinstance(code, int) else 0, js_error=js_error)
 
 
@@ -185,6 +198,82 @@ def send(native_send: Callable[[Any], None], data: Any) -> None:
             buffer.release()
     finally:
         proxy.destroy()
+
+
+def close(native: Any, code: int | None, reason: str | None) -> None:
+    """Calls the native ``close()`` with as many arguments as are given.
+
+    Raises:
+        InvalidAccessError: The engine takes this code, but the standard does not.
+        JsException: What ``close()`` throws.
+    """
+    if isinstance(code, int) and code != 1000 and not 3000 <= code <= 4999:
+        _refuse(native, code)
+    if code is None and reason:
+        code = 1000  # as the standard has it; engines throw, or drop the reason
+    is_connecting = native.readyState == 0
+    if is_connecting:
+        _abandoning.append(native)
+    try:
+        if code is None:
+            native.close()
+        elif reason is None:
+            native.close(code)
+        else:
+            native.close(code, reason)
+    finally:
+        if is_connecting:
+            _abandoning.pop()
+
+
+def _refuse(native: Any, code: int) -> None:
+    """Has the native ``close()`` throw because of ``code``, and closes nothing even if it does not.
+
+    The standard looks at the code first, so that the error is of the engine's own making. One that
+    takes more codes than it should does not take the reason.
+    """
+    try:
+        native.close(code, _TOO_LONG)
+    except JsException as error:
+        if error.name != "SyntaxError":
+            raise
+    raise InvalidAccessError(f"the close code {code} is neither 1000 nor from 3000 to 4999")
+
+
+# Sockets whose native close() is being called while they are CONNECTING.
+_abandoning: list[Any] = []
+
+
+def _failed(event: Any) -> None:
+    """Listens to the ``error`` events of every socket, before all others.
+
+    By the standard a socket is CLOSED when ``error`` is fired, and ``close`` follows. Node.js 20
+    leaves one that never was open in its state, fires no ``close``, and has ``close()`` itself
+    fire one ``error`` more.
+    """
+    native = event.target
+    state = native.readyState
+    if native in _abandoning:
+        event.stopImmediatePropagation()
+        js.Object.defineProperty(native, "wasAbandoned", options(value=True))
+    elif js.Object.hasOwn(native, "readyState"):
+        event.stopImmediatePropagation()  # It was ended here already.
+    # A script can dispatch events too, but no browser's own are of this class.
+    elif tag(event) == "ErrorEvent" and (
+        state == 0 or (state == 2 and hasattr(native, "wasAbandoned"))
+    ):
+        js.Object.defineProperty(native, "readyState", options(value=3))
+        js.setTimeout(create_once_callable(lambda: _fire_close(native)), 0)
+
+
+def _fire_close(native: Any) -> None:
+    event = js.Event.new("close")
+    js.Object.assign(event, options(code=1006, reason="", wasClean=False))
+    native.dispatchEvent(event)
+
+
+# One for all sockets, for as long as the module lives.
+_failed_proxy = None if js is None else create_proxy(_failed)
 
 
 def to_sendable(data: Any) -> Any:
@@ -512,11 +601,8 @@ class Inbox:
         self._events = js.Array.new()
         self._push = js.Array.prototype.push.bind(self._events)
         self._listen("message", self._push)
-        # event => event.data and array.map, without a script of our own to be evaluated.
-        call = js.Function.prototype.call
-        getter = js.Object.getOwnPropertyDescriptor(js.MessageEvent.prototype, "data").get
-        self._data_of = call.bind(getter)
-        self._map = call.bind(js.Array.prototype.map, self._events)
+        self._data_of: Any = None
+        self._map = js.Function.prototype.call.bind(js.Array.prototype.map, self._events)
         self._on_arrival = create_proxy(on_arrival)
         self._once = options(once=True)
         self.is_armed = False
@@ -531,24 +617,46 @@ class Inbox:
         """All messages that have arrived since the last call, ``str`` or ``bytes``."""
         if self.is_armed:
             return []  # The first one would have ended that.
+        count = self._events.length
+        if not count:
+            return []
+        if self._data_of is None:
+            self._data_of = _data_getter(self._events[0])
+        if self._data_of is None:
+            return [_as_python(event.data) for event in self._events.splice(0)]
         messages = self._map(self._data_of)
         self._events.length = 0
-        count = messages.length
         # One long string crosses several times faster than many short ones.
         joined = messages.join(_SEPARATOR)
-        texts: list[Any] = joined.split(_SEPARATOR) if count else []
+        texts: list[Any] = joined.split(_SEPARATOR)
         if len(texts) == count and _BUFFER_AS_TEXT not in joined:
             return texts
         # There is binary data (or text like the marks above, for which this is as right).
         if count > _FEW:
             return [m if isinstance(m, str) else m.tobytes() for m in messages.to_py()]
-        return [m if isinstance(m, str) else m.to_bytes() for m in messages]
+        return [_as_python(message) for message in messages]
 
     def destroy(self) -> None:
         """Ceases to collect, and lets go of the function."""
         self._native.removeEventListener("message", self._push)
         self._native.removeEventListener("message", self._on_arrival)
         self._on_arrival.destroy()
+
+
+def _as_python(message: Any) -> str | bytes:
+    return message if isinstance(message, str) else message.to_bytes()
+
+
+def _data_getter(event: Any) -> Any:
+    """``event => event.data``, without a script of our own to be evaluated.
+
+    ``None`` where that is no accessor, as in Deno.
+    """
+    # Of this event's own class: Node.js 20 has two by the name of MessageEvent.
+    prototype = js.Object.getPrototypeOf(event)
+    descriptor = js.Object.getOwnPropertyDescriptor(prototype, "data")
+    getter = getattr(descriptor, "get", None)
+    return None if getter is None else js.Function.prototype.call.bind(getter)
 
 
 class ReadAhead:

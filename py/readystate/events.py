@@ -157,7 +157,8 @@ class CloseEvent(Event):
     @property
     def code(self) -> int:
         """The code of the server's close frame; 1005 if that had none, 1006 if none arrived."""
-        return int(self.js_event.code)
+        code = int(self.js_event.code)
+        return 1006 if code == 0 and not self.wasClean else code  # which Deno calls 0
 
     @property
     def reason(self) -> str:

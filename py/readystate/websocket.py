@@ -14,6 +14,7 @@ from ._ffi import (
     JsException,
     JsProxy,
     NativeListener,
+    close,
     describe,
     new_websocket,
     python_error,
@@ -208,7 +209,7 @@ class WebSocket:
 
         Args:
             code: 1000, or from 3000 to 4999. Without one, the close frame has no body.
-            reason: At most 123 bytes of UTF-8.
+            reason: At most 123 bytes of UTF-8; alone it goes with 1000.
 
         Raises:
             InvalidAccessError: ``code`` is another number.
@@ -219,13 +220,7 @@ class WebSocket:
             raise TypeError(f"reason must be a str, not {describe(reason)}")
         is_open = self.readyState == self.OPEN
         try:
-            # None crosses as undefined, which to Web IDL is an argument that was not given.
-            if reason is not None:
-                self.js_websocket.close(code, reason)
-            elif code is not None:
-                self.js_websocket.close(code)
-            else:
-                self.js_websocket.close()
+            close(self.js_websocket, code, reason)
         except JsException as error:
             raise python_error(error) from error
         self._began_close = self._began_close or is_open

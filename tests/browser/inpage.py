@@ -17,6 +17,9 @@ from readystate import Event, WebSocket
 # What went to the event loop's exception handler. A test that expects it takes it out.
 reported: list[dict[str, Any]] = []
 
+# The address of the tests' server, http://..., where there is no page that came from it.
+server = ""
+
 _ids = itertools.count()
 
 
@@ -24,7 +27,7 @@ def url(path: str, **query: Any) -> str:
     """The WebSocket URL of a path of the tests' server."""
     import js
 
-    address = f"ws://{js.location.host}{path}"
+    address = (server or str(js.location.origin)).replace("http", "ws", 1) + path
     return f"{address}?{urlencode(query)}" if query else address
 
 
@@ -41,7 +44,7 @@ async def journal(id: str, **wait: Any) -> list[dict[str, Any]]:
 
     # Firefox takes its time to connect to a server that other tests have had refuse.
     query = f"?{urlencode({'timeout': 20, **wait})}" if wait else ""
-    response = await js.fetch(f"/journal/{id}{query}")
+    response = await js.fetch(f"{server}/journal/{id}{query}")
     text = await response.text()
     assert response.ok, text
     connections: list[dict[str, Any]] = json.loads(text)

@@ -35,12 +35,14 @@ async def test_the_arguments_reach_the_native_call_as_given() -> None:
 
 
 @in_browser
-async def test_a_reason_without_a_code_is_passed_on() -> None:
-    """It is not dropped. Chromium takes the missing code for 0, which is not allowed."""
+async def test_a_reason_without_a_code_goes_with_1000() -> None:
+    """As the standard has it. Chromium takes the missing code for 0, which is not allowed."""
     ws = await opened()
-    with raises(DOMSyntaxError, InvalidAccessError):
+    with raises(DOMSyntaxError):
         ws.close(reason="x" * 124)
     assert ws.readyState == WebSocket.OPEN
+    assert await received_close(reason="why") == {"code": 1000, "reason": "why", "clean": True}
+    assert await received_close(reason="") == {"code": 1005, "reason": "", "clean": True}
     calls: list[tuple[object, ...]] = []
 
     class Native:
@@ -56,10 +58,37 @@ async def test_a_reason_without_a_code_is_passed_on() -> None:
         ws.close()
         ws.close(1000)
         ws.close(1000, "")
-        ws.close(0)
     finally:
         ws.js_websocket = native
-    assert calls == [(None, "why"), (), (1000,), (1000, ""), (0,)]
+    assert calls == [(1000, "why"), (), (1000,), (1000, "")]
+
+
+@in_browser
+async def test_a_bad_code_is_refused_by_the_package_if_the_native_call_takes_it() -> None:
+    """As Bun takes some. The engine's words are not about the code then, and are not shown."""
+    from pyodide.ffi import JsException
+
+    ws = await opened()
+    calls: list[tuple[object, ...]] = []
+
+    class Native:
+        readyState = WebSocket.OPEN  # noqa: N815
+
+        def close(self, code: int, reason: str) -> None:
+            calls.append((code, len(reason)))
+            native.close(1000, reason)  # throws SyntaxError
+
+    native = ws.js_websocket
+    try:
+        ws.js_websocket = Native()
+        with raises(InvalidAccessError, match="1001 is neither 1000 nor") as caught:
+            ws.close(1001)
+    finally:
+        ws.js_websocket = native
+    assert caught.value.js_error is None
+    assert not isinstance(caught.value.__cause__, JsException)
+    assert calls == [(1001, 124)]
+    assert ws.readyState == WebSocket.OPEN
 
 
 @pytest.mark.parametrize(
