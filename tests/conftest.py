@@ -23,7 +23,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is quick comes first; and where Playwright runs, asyncio.run() does not any more."""
-    items.sort(key=lambda item: "browser" in item.path.relative_to(TESTS).parts)
+    last = ("engines", "browser")
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(TESTS).parts[0]
+        return last.index(folder) if folder in last else -1
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

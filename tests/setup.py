@@ -1,8 +1,8 @@
 """``python -m tests.setup``: all that the tests need beyond ``pip install``.
 
-The JavaScript runtimes that the pages load, and for each kind of browser one that can be driven:
-one that is installed, else Playwright's download, else the system's package. And Redis, for the
-sessions of several server processes.
+The JavaScript runtimes, Bun and Deno among them, and for each kind of browser one that can be
+driven: one that is installed, else Playwright's download, else the system's package. And Redis, for
+the sessions of several server processes.
 """
 
 from __future__ import annotations
@@ -18,16 +18,24 @@ from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import Error, sync_playwright
+from selenium.common.exceptions import WebDriverException
 
 from server import vendor
 
 from .browsers import FOUND, NAMES, installed
+from .engines import webkit
 
 _DOWNLOAD_HOST = "cdn.playwright.dev"
 _PACKAGES = {
-    "apt-get": {"chromium": "chromium", "firefox": "firefox-esr", "redis": "redis-server"},
-    "dnf": {"chromium": "chromium", "firefox": "firefox", "redis": "valkey"},
+    "apt-get": {
+        "chromium": ["chromium"],
+        "firefox": ["firefox-esr"],
+        "redis": ["redis-server"],
+        "webkitgtk": ["webkit2gtk-driver", "xvfb"],
+    },
+    "dnf": {"chromium": ["chromium"], "firefox": ["firefox"], "redis": ["valkey"]},
 }
+_BY_HAND = {"webkitgtk": "WebKitWebDriver with its MiniBrowser, and Xvfb,"}
 
 
 class NotPossible(Exception):  # noqa: N818
@@ -49,6 +57,11 @@ def main() -> int:
             missing.append(name)
         else:
             found[name] = options
+    if not find_webkitgtk():
+        missing.append("webkitgtk")
+    if shutil.which("node") is None:
+        print("node: not on the PATH: install Node.js, 20 or newer")
+        missing.append("node")
     FOUND.write_text(json.dumps(found, indent=2) + "\n")
     if not find_redis():
         missing.append("redis")
@@ -81,6 +94,38 @@ def find(name: str) -> dict[str, Any] | None:
                 return options
         print(f"{name}: none that can be driven is {how}", flush=True)
     return None
+
+
+def find_webkitgtk() -> bool:
+    """Whether WebKitGTK can be driven, which is tried before and after its package is installed."""
+    steps: tuple[tuple[str, Callable[[str], None]], ...] = (
+        ("installed", look),
+        ("from the system's packages", install_package),
+    )
+    for how, step in steps:
+        try:
+            step("webkitgtk")
+            version = try_webkitgtk()
+        except NotPossible as reason:
+            print(f"webkitgtk: not {how}: {reason}", flush=True)
+            continue
+        print(f"webkitgtk: {version} ({shutil.which('WebKitWebDriver')})", flush=True)
+        return True
+    return False
+
+
+def try_webkitgtk() -> str:
+    """The version of WebKitGTK, driven on a virtual display."""
+    if missing := webkit.missing():
+        raise NotPossible(f"{' and '.join(missing)} not found")
+    try:
+        with webkit.launched() as driver:
+            driver.get("data:text/html,<title>ready</title>")
+            if driver.title != "ready":
+                raise NotPossible("it shows no page")
+            return webkit.version(driver)
+    except (OSError, WebDriverException) as error:
+        raise NotPossible(str(error).splitlines()[0]) from error
 
 
 def find_redis() -> bool:
@@ -134,25 +179,30 @@ def download(name: str) -> None:
 def install_package(name: str) -> None:
     """Installs the system's package of the browser."""
     manager = next((manager for manager in _PACKAGES if shutil.which(manager)), None)
-    if manager is None:
-        raise NotPossible(f"none of {', '.join(_PACKAGES)} is here; install {name} by hand")
+    if manager is None or name not in _PACKAGES[manager]:
+        what = _BY_HAND.get(name, name)
+        where = (
+            f"{manager} has no package of it that is known here"
+            if manager
+            else (f"none of {', '.join(_PACKAGES)} is here")
+        )
+        raise NotPossible(f"{where}; install {what} by hand")
+    packages = _PACKAGES[manager][name]
     prefix: list[str] = []
     if os.geteuid() != 0:  # these managers are of systems that have it
         prefix = ["sudo", "-n"]
         if not (shutil.which("sudo") and succeeds([*prefix, "true"])):
-            package = _PACKAGES[manager][name]
-            raise NotPossible(f"that needs root; as root: {manager} install {package}")
+            raise NotPossible(f"that needs root; as root: {manager} install {' '.join(packages)}")
     print(f"{name}: installing the system's package with {manager}", flush=True)
-    package = _PACKAGES[manager][name]
     if manager == "apt-get":
         wait = ["-o", "DPkg::Lock::Timeout=120"]
         run([*prefix, manager, "update", *wait], timeout=300)
         run(
-            [*prefix, manager, "install", "-y", "--no-install-recommends", *wait, package],
+            [*prefix, manager, "install", "-y", "--no-install-recommends", *wait, *packages],
             timeout=900,
         )
     else:
-        run([*prefix, manager, "install", "-y", package], timeout=900)
+        run([*prefix, manager, "install", "-y", *packages], timeout=900)
 
 
 def succeeds(command: list[str]) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests import browsers, setup
+from tests.engines import webkit
 
 
 @pytest.fixture
@@ -74,6 +78,52 @@ def test_without_root_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
     )
     with pytest.raises(setup.NotPossible, match="as root: apt-get install firefox-esr"):
         setup.install_package("firefox")
+
+
+def test_webkitgtk_is_installed_if_it_is_not_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = ["Xvfb"]
+    installed: list[str] = []
+
+    def install(name: str) -> None:
+        installed.append(name)
+        missing.clear()
+
+    monkeypatch.setattr(webkit, "missing", lambda: missing)
+    monkeypatch.setattr(setup, "install_package", install)
+    monkeypatch.setattr(webkit, "launched", launched)
+    assert setup.find_webkitgtk()
+    assert installed == ["webkitgtk"]
+    said = capsys.readouterr().out
+    assert "webkitgtk: not installed: Xvfb not found" in said
+    assert "webkitgtk: 2.50 (" in said
+
+
+@contextmanager
+def launched() -> Iterator[Any]:
+    """In place of a browser."""
+    yield SimpleNamespace(
+        get=lambda url: None, title="ready", capabilities={"browserVersion": "2.50"}
+    )
+
+
+def test_webkitgtk_is_to_be_installed_by_hand(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/dnf" if name == "dnf" else None)
+    assert not setup.find_webkitgtk()
+    said = capsys.readouterr().out
+    assert "install WebKitWebDriver with its MiniBrowser, and Xvfb, by hand" in said
+
+
+def test_what_webkitgtk_needs_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(
+        "shutil.which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None
+    )
+    with pytest.raises(setup.NotPossible, match="apt-get install webkit2gtk-driver xvfb"):
+        setup.install_package("webkitgtk")
 
 
 def test_a_command_that_hangs_is_ended() -> None:

@@ -1,0 +1,62 @@
+"""``python -m tests.engines``: the same cases in every engine, and what each of them throws."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from server import vendor, wheel
+
+from . import report
+from .cases import ALL
+from .runner import ENGINES, run_all
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Returns the options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.engines",
+        description=(
+            "Runs the same cases in Pyodide in each engine, and shows what was thrown, its name, "
+            "code and message. A departure from the standard is one that the README lists."
+        ),
+        epilog=(
+            f"engines: {', '.join(ENGINES)}; "
+            "exit status: 1 if a case fails, or an engine is missing"
+        ),
+    )
+    add = parser.add_argument
+    add("engines", nargs="*", metavar="ENGINE", help="where to run (all)")
+    add("--json", type=Path, metavar="FILE", help="write all that was seen")
+    add("--markdown", type=Path, metavar="FILE", help="write a table, case by engine")
+    options = parser.parse_args(arguments)
+    for name in options.engines:
+        if name not in ENGINES:
+            parser.error(f"there is no engine {name!r}: choose from {', '.join(ENGINES)}")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    options = parse(arguments)
+    vendor.fetch(development=True)
+    wheel.build()
+    runs = []
+    for run in run_all(options.engines or list(ENGINES)):
+        runs.append(run)
+        sys.stderr.write(f"{run.engine} is done\n")
+    sys.stdout.write(report.table(runs))
+    if options.json:
+        text = json.dumps(report.as_json(runs), indent=1, ensure_ascii=False)
+        options.json.write_text(f"{text}\n", encoding="utf-8")
+    if options.markdown:
+        options.markdown.write_text(report.as_markdown(runs), encoding="utf-8")
+    holds = all(run.failure_of(case) is None for run in runs for case in ALL)
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

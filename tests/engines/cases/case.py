@@ -1,0 +1,108 @@
+"""What a case is, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from readystate import DOMException
+
+Function = Callable[["Report"], Awaitable[None]]
+
+
+@dataclass
+class Report:
+    """What a case saw.
+
+    Attributes:
+        engine: Its name.
+        failing: The address, ``ws://host:port``, of a server for connections that fail: a browser
+            delays further ones to where some have failed.
+        thrown: The exceptions, as the package raised them and as the engine threw them.
+        seen: Anything else.
+        departures: What is not as the standard has it, and not evened out.
+    """
+
+    engine: str
+    failing: str
+    thrown: list[dict[str, Any]] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    departures: list[str] = field(default_factory=list)
+
+    def throws(self, kind: type[Exception], call: Callable[[], object]) -> Any:
+        """Asserts that ``call`` raises ``kind``, with its standard name and code; returns it.
+
+        What it raises is reported, whatever it is.
+        """
+        try:
+            call()
+        except Exception as error:
+            self.thrown.append(described(error))
+            assert type(error) is kind, f"it raised {error!r}"
+            if isinstance(error, DOMException):
+                assert kind.name == error.name  # type: ignore[attr-defined]
+                assert kind.code == error.code  # type: ignore[attr-defined]
+                assert error.message == str(error) != ""
+                assert (error.js_error is None) == (error.__cause__ is None)
+            return error
+        raise AssertionError("it raised nothing")
+
+    def expects(self, standard: object, seen: object, **known: object) -> None:
+        """Asserts that ``seen`` is what the standard says, or what this engine is known for.
+
+        Those are the departures that cannot or should not be evened out; the README lists them.
+        """
+        self.saw(seen)
+        if seen != standard:
+            assert seen == known.get(self.engine), f"{seen!r}, and not {standard!r}"
+            self.departures.append(f"{seen}, and not {standard}")
+
+    def saw(self, *what: object) -> None:
+        """Reports something that engines may differ in."""
+        self.seen.append(" ".join(map(str, what)))
+
+
+def described(error: Exception) -> dict[str, Any]:
+    """An exception as the table shows it: what Python sees, then what the engine threw."""
+    cause: Any = error.__cause__
+    return {
+        "class": type(error).__name__,
+        "name": getattr(error, "name", type(error).__name__),
+        "code": getattr(error, "code", None),
+        "message": str(error),
+        "native": None
+        if cause is None
+        else {
+            "class": str(cause.js_error.constructor.name),
+            "name": str(cause.name),
+            "code": getattr(cause, "code", None),
+            "message": str(cause.message),
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fact.
+
+    Attributes:
+        name: What it is about, for the table.
+        function: Runs in Pyodide, and raises if it does not hold.
+    """
+
+    name: str
+    function: Function
+
+
+class Cases(list[Case]):
+    """The cases of a module."""
+
+    def add(self, name: str) -> Callable[[Function], Function]:
+        """Makes the decorated function a case."""
+
+        def added(function: Function) -> Function:
+            self.append(Case(name, function))
+            return function
+
+        return added

@@ -1,0 +1,203 @@
+"""``SendQueue`` and ``QueuedWebSocket``, whatever happens to the connection."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from readystate import (
+    DeliveryState,
+    MessageDropped,
+    QueuedWebSocket,
+    QueueFull,
+    SendQueue,
+    State,
+    WebSocket,
+)
+from tests.browser.faults import arrivals, problems, send_through
+from tests.browser.inpage import event, journal, new_id, opened, raises, url
+
+from .case import Cases, Report
+
+CASES = Cases()
+
+CONFIRMATIONS = ("heartbeat", "acks", "acks-drop", "heartbeat-drop", "none")
+
+
+@CASES.add("SendQueue: what is sent while CONNECTING arrives, in order")
+async def queued_early(report: Report) -> None:
+    id = new_id()
+    ws = WebSocket(url("/ws/sink", id=id, ack=0))
+    queue = SendQueue(ws)
+    deliveries = [queue.send(f"{number}") for number in range(300)]
+    assert deliveries[0].state is DeliveryState.QUEUED
+    await event(ws, "open")
+    deliveries += [queue.send(b"%d" % number) for number in range(300, 310)]
+    await queue.drain()
+    assert {delivery.reason for delivery in deliveries} == {"left the page"}
+    (connection,) = await journal(id, messages=310)
+    assert [record["size"] for record in connection["messages"]] == [
+        len(str(number)) for number in range(310)
+    ]
+
+
+@CASES.add("SendQueue: goes on over the next socket")
+async def attached(report: Report) -> None:
+    id = new_id()
+    first = WebSocket(f"{report.failing}/ws/drop?when=handshake")
+    queue = SendQueue(first)
+    deliveries = [queue.send(str(number)) for number in range(10)]
+    await event(first, "close")
+    assert queue.pending == 10
+    queue.attach(WebSocket(url("/ws/echo", id=id)))
+    await asyncio.gather(*deliveries)
+    (connection,) = await journal(id, messages=10)
+    assert [record["data"] for record in connection["messages"]] == list("0123456789")
+
+
+@CASES.add("SendQueue: a bound, and what is dropped")
+async def bounded(report: Report) -> None:
+    queue = SendQueue(max_pending=2)
+    deliveries = [queue.send("a"), queue.send("b")]
+    with raises(QueueFull):
+        queue.send("c")
+    assert queue.clear() == 2
+    for delivery in deliveries:
+        with raises(MessageDropped):
+            await delivery
+
+
+@CASES.add("SendQueue: what was sent before close() is confirmed")
+async def closed_after(report: Report) -> None:
+    id = new_id()
+    ws = await opened("/ws/sink", id=id, ack=0)
+    queue = SendQueue(ws)
+    deliveries = [queue.send(bytes(2**12)) for _ in range(50)]
+    over = event(ws, "close")
+    ws.close()
+    await over
+    assert {delivery.state for delivery in deliveries} == {DeliveryState.CONFIRMED}
+    (connection,) = await journal(id, closed=1)
+    assert connection["count"] == 50
+
+
+@CASES.add("QueuedWebSocket: there and back, and its states")
+async def round_trip(report: Report) -> None:
+    states: list[State] = []
+    async with QueuedWebSocket(
+        url("/ws/echo"), on_state=lambda change: states.append(change.state)
+    ) as ws:
+        delivery = ws.send("early")
+        assert await ws.recv() == "early"
+        await delivery
+        ws.send(b"bytes")
+        assert await ws.recv() == b"bytes"
+    assert states == [State.CONNECTING, State.OPEN, State.CLOSED]
+    stats = ws.stats
+    assert stats.accepted == stats.confirmed == 2
+
+
+@CASES.add("QueuedWebSocket: goes on after refusals")
+async def refused(report: Report) -> None:
+    id = new_id()
+    result = await send_through(
+        base=url(""),
+        id=id,
+        plan=[{"fault": "refuse"}, {"fault": "abort"}],
+        confirmation="acks",
+        kind="text",
+        steps=[("put", 200)],
+        is_small=True,
+    )
+    await _account(result, report, id, "acks", "text")
+    assert result["errors"] == ["ConnectionFailed"] * 2
+
+
+def add_abort(confirmation: str, kind: str) -> None:
+    @CASES.add(f"QueuedWebSocket: TCP is reset, {kind}, confirmed by {confirmation}")
+    async def aborted(report: Report) -> None:
+        id = new_id()
+        # A later fault might come when nothing is waited for any more.
+        times = 3 if confirmation in ("heartbeat", "acks") else 1
+        result = await send_through(
+            base=url(""),
+            id=id,
+            plan=[{"fault": "drop", "after": after} for after in (100, 50, 1)[:times]],
+            confirmation=confirmation,
+            kind=kind,
+            steps=[("put", 300), ("until lost", times)],
+            is_small=True,
+        )
+        await _account(result, report, id, confirmation, kind)
+
+
+for confirmation in CONFIRMATIONS:
+    for kind in ("text", "binary"):
+        add_abort(confirmation, kind)
+
+
+@CASES.add("QueuedWebSocket: the server closes in the middle")
+async def closed_by_server(report: Report) -> None:
+    id = new_id()
+    result = await send_through(
+        base=url(""),
+        id=id,
+        plan=[{"fault": "close", "code": code, "after": 50} for code in (1001, 1011, 4000)],
+        confirmation="heartbeat",
+        kind="text",
+        steps=[("put", 300)],
+        is_small=True,
+    )
+    await _account(result, report, id, "heartbeat", "text")
+
+
+@CASES.add("QueuedWebSocket: a server that goes deaf is found out")
+async def deaf(report: Report) -> None:
+    id = new_id()
+    result = await send_through(
+        base=url(""),
+        id=id,
+        plan=[{"fault": "deaf", "after": 50}],
+        confirmation="heartbeat",
+        kind="text",
+        steps=[("put", 300)],
+        is_small=True,
+        pulse=(0.2, 1),
+    )
+    await _account(result, report, id, "heartbeat", "text")
+
+
+async def _account(
+    result: dict[str, Any], report: Report, id: str, confirmation: str, kind: str
+) -> None:
+    """Each message is where the queue says it is."""
+    connections = await _settled(id)
+    result["is_clean"] = (connections[-1]["close"] or {"clean": False})["clean"]
+    count = result["accepted"]
+    arrived = arrivals(connections, count, kind=kind, is_small=True)
+    lost, twice = count - len(set(arrived)), len(arrived) - len(set(arrived))
+    report.saw(f"{count} sent, {lost} lost, {result['resent']} again, {twice} arrived twice")
+    off = problems(result, arrived, confirmation)
+    assert not off, off
+
+
+async def _settled(id: str) -> list[dict[str, Any]]:
+    """The journal, once nothing can be added to it."""
+    ended = 0
+    while True:
+        connections = await journal(id, closed=ended)
+        lasting = [each for each in connections if each["close"] is None]
+        if all("=deaf" in each["query"] for each in lasting):
+            return connections
+        ended = len(connections) - len(lasting) + 1
+
+
+@CASES.add("QueuedWebSocket: close() accounts for every message")
+async def accounted(report: Report) -> None:
+    ws = QueuedWebSocket(f"{report.failing}/ws/refuse")
+    deliveries = [ws.send(str(number)) for number in range(5)]
+    ws.start()
+    await ws.close(timeout=0.05)
+    assert {delivery.reason for delivery in deliveries} == {"closed"}
+    stats = ws.stats
+    assert stats.accepted == 5

@@ -1,0 +1,64 @@
+"""Runs cases inside Pyodide. The engine's driver imports this module; CPython does not."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from readystate import WebSocket
+from tests.browser import inpage
+
+from . import ALL
+from .case import Report
+
+TIMEOUT = 20.0
+"""Seconds that a case may take."""
+
+
+async def run(engine: str, server: str, failing: str, tell: Callable[[str], None]) -> None:
+    """Runs all cases, and tells what became of each, as JSON.
+
+    Args:
+        engine: The name of this one.
+        server: The address of the tests' server, ``http://host:port``.
+        failing: Of the server for connections that fail, ``ws://host:port``.
+        tell: Called after each case.
+    """
+    inpage.server = server
+    asyncio.get_event_loop().set_exception_handler(lambda _, what: inpage.reported.append(what))
+    for name in ALL:
+        tell(json.dumps(await _run(name, Report(engine, failing))))
+
+
+async def _run(name: str, report: Report) -> dict[str, Any]:
+    begin = time.monotonic()
+    failure = None
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            await ALL[name].function(report)
+        if inpage.reported:
+            raise AssertionError(f"reported, and not expected: {inpage.reported}")
+    except Exception as error:
+        failure = "".join(traceback.format_exception(error))
+    inpage.reported.clear()
+    _close_all()
+    return {
+        "case": name,
+        "failure": failure,
+        "thrown": report.thrown,
+        "seen": report.seen,
+        "departures": report.departures,
+        "seconds": round(time.monotonic() - begin, 3),
+    }
+
+
+def _close_all() -> None:
+    for thing in gc.get_objects():
+        # One whose constructor raised, and that a traceback refers to, has no native object.
+        if type(thing) is WebSocket and hasattr(thing, "js_websocket"):
+            thing.js_websocket.close()

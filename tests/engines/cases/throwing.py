@@ -1,0 +1,253 @@
+"""Each thing at which the native API throws."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from readystate import DOMSyntaxError, InvalidAccessError, InvalidStateError, WebSocket
+from tests.browser.inpage import event, journal, new_id, opened, url
+
+from .case import Cases, Report
+
+CASES = Cases()
+
+CLOSE_CODES = (0, 1, 999, *range(1001, 1017), 2999, 5000, 65535, 65536 + 1000, -1)
+BAD_URLS = {
+    "a URL with a fragment": "ws://127.0.0.1/#fragment",
+    "a URL with an empty fragment": "ws://127.0.0.1/#",
+    "a URL without a host": "ws://",
+    "a URL with an impossible port": "ws://127.0.0.1:99999/",
+    "a URL with half an IPv6 address": "ws://[",
+    "a URL with the scheme ftp": "ftp://127.0.0.1/",
+    "a URL with the scheme about": "about:blank",
+}
+BAD_PROTOCOLS: dict[str, str | list[str]] = {
+    "a protocol with a space": "a b",
+    "a protocol given twice": ["a", "a"],
+    "an empty protocol": "",
+    "an empty protocol among others": ["a", ""],
+    "a protocol with a letter beyond ASCII": "é",
+    "a protocol with a separator": "a,b",
+    "a protocol with a control character": "a\x7f",
+}
+LONG_REASONS = {"124 bytes": "x" * 124, "62 letters of two bytes": "é" * 62}
+
+
+@CASES.add("send(text) while CONNECTING")
+async def send_text_early(report: Report) -> None:
+    ws = WebSocket(url("/ws/echo"))
+    assert ws.readyState == WebSocket.CONNECTING
+    report.throws(InvalidStateError, lambda: ws.send("x"))
+    assert ws.bufferedAmount == 0
+
+
+@CASES.add("send(bytes) while CONNECTING")
+async def send_bytes_early(report: Report) -> None:
+    id = new_id()
+    ws = WebSocket(url("/ws/echo", id=id))
+    report.throws(InvalidStateError, lambda: ws.send(b"x"))
+    # It has left nothing behind.
+    await event(ws, "open")
+    ws.close()
+    (connection,) = await journal(id, closed=1)
+    assert connection["messages"] == []
+
+
+@CASES.add("send(a large message) while CONNECTING")
+async def send_much_early(report: Report) -> None:
+    ws = WebSocket(url("/ws/echo"))
+    report.throws(InvalidStateError, lambda: ws.send(bytes(2**20)))
+
+
+@CASES.add("send(a Blob) while CONNECTING")
+async def send_blob_early(report: Report) -> None:
+    import js
+
+    ws = WebSocket(url("/ws/echo"))
+    report.throws(InvalidStateError, lambda: ws.send(js.Blob.new(js.Array.of("x"))))
+
+
+@CASES.add("send() of what is neither text nor binary")
+async def send_nonsense(report: Report) -> None:
+    ws = await opened()
+    for nonsense in (None, 5, {"a": 1}, ["a"]):
+        try:
+            ws.send(nonsense)
+        except TypeError as error:
+            assert type(nonsense).__name__ in str(error)
+        else:
+            raise AssertionError(f"{nonsense!r} was sent")
+
+
+def add_bad_code(code: int) -> None:
+    @CASES.add(f"close({code})")
+    async def bad_code(report: Report) -> None:
+        id = new_id()
+        ws = await opened(id=id)
+        report.throws(InvalidAccessError, lambda: ws.close(code))
+        assert ws.readyState == WebSocket.OPEN
+        # It has sent nothing either.
+        ws.close()
+        (connection,) = await journal(id, closed=1)
+        assert connection["close"]["code"] == 1005
+
+
+for code in CLOSE_CODES:
+    add_bad_code(code)
+
+
+@CASES.add("close(999, a reason)")
+async def bad_code_with_reason(report: Report) -> None:
+    ws = await opened()
+    report.throws(InvalidAccessError, lambda: ws.close(999, "reason"))
+
+
+@CASES.add("close(999, 124 bytes)")
+async def bad_code_and_reason(report: Report) -> None:
+    ws = await opened()
+    # The code is looked at first.
+    report.throws(InvalidAccessError, lambda: ws.close(999, "x" * 124))
+
+
+def add_bad_code_in_state(code: int) -> None:
+    @CASES.add(f"close({code}) in every state")
+    async def bad_code_in_every_state(report: Report) -> None:
+        ws = WebSocket(url("/ws/echo"))
+        assert ws.readyState == WebSocket.CONNECTING
+        report.throws(InvalidAccessError, lambda: ws.close(code))
+        assert ws.readyState == WebSocket.CONNECTING
+        await event(ws, "open")
+        over = event(ws, "close")
+        ws.close()
+        assert ws.readyState == WebSocket.CLOSING
+        report.throws(InvalidAccessError, lambda: ws.close(code))
+        await over
+        report.throws(InvalidAccessError, lambda: ws.close(code))
+        assert ws.readyState == WebSocket.CLOSED
+
+
+for code in (999, 1001):
+    add_bad_code_in_state(code)
+
+
+@CASES.add("close(what is no number)")
+async def code_that_is_no_number(report: Report) -> None:
+    from pyodide.ffi import jsnull
+
+    ws = await opened()
+    codes: tuple[Any, ...] = ("abc", jsnull, float("nan"), float("inf"), True, [])
+    for code in codes:
+        report.throws(InvalidAccessError, partial(ws.close, code))
+    assert ws.readyState == WebSocket.OPEN
+
+
+@CASES.add("close(2**70)")
+async def code_that_is_a_bigint(report: Report) -> None:
+    # It crosses as a BigInt, of which Web IDL makes no number.
+    ws = await opened()
+    try:
+        ws.close(2**70)
+    except (TypeError, InvalidAccessError) as error:
+        report.expects("TypeError", type(error).__name__, node="InvalidAccessError")
+    else:
+        raise AssertionError("it raised nothing")
+    assert ws.readyState == WebSocket.OPEN
+
+
+def add_long_reason(title: str, reason: str) -> None:
+    @CASES.add(f"close(1000, {title})")
+    async def long_reason(report: Report) -> None:
+        ws = await opened()
+        report.throws(DOMSyntaxError, lambda: ws.close(1000, reason))
+        assert ws.readyState == WebSocket.OPEN
+
+
+for title, reason in LONG_REASONS.items():
+    add_long_reason(title, reason)
+
+
+@CASES.add("close(reason=124 bytes), without a code")
+async def long_reason_alone(report: Report) -> None:
+    ws = await opened()
+    report.throws(DOMSyntaxError, lambda: ws.close(reason="x" * 124))
+    assert ws.readyState == WebSocket.OPEN
+
+
+@CASES.add("close(1000, 124 bytes) in every state")
+async def long_reason_in_every_state(report: Report) -> None:
+    ws = WebSocket(url("/ws/echo"))
+    report.throws(DOMSyntaxError, lambda: ws.close(1000, "x" * 124))
+    assert ws.readyState == WebSocket.CONNECTING
+    await event(ws, "open")
+    over = event(ws, "close")
+    ws.close()
+    report.throws(DOMSyntaxError, lambda: ws.close(1000, "x" * 124))
+    await over
+    report.throws(DOMSyntaxError, lambda: ws.close(1000, "x" * 124))
+
+
+def add_bad_argument(title: str, *arguments: Any) -> None:
+    @CASES.add(title)
+    async def bad_argument(report: Report) -> None:
+        report.throws(DOMSyntaxError, lambda: WebSocket(*arguments))
+
+
+for title, bad_url in BAD_URLS.items():
+    add_bad_argument(title, bad_url)
+for title, bad_protocols in BAD_PROTOCOLS.items():
+    add_bad_argument(title, "ws://127.0.0.1/", bad_protocols)
+
+
+@CASES.add("protocols that differ in capital letters only")
+async def nearly_repeated_protocol(report: Report) -> None:
+    thrown = "nothing"
+    try:
+        WebSocket(url("/ws/echo"), ["a", "A"])
+    except DOMSyntaxError as error:
+        thrown = error.name
+    report.expects("nothing", thrown, node="SyntaxError", bun="SyntaxError", deno="SyntaxError")
+
+
+@CASES.add("a URL that is relative")
+async def relative_url(report: Report) -> None:
+    import js
+
+    if hasattr(js, "document"):
+        ws = WebSocket("/ws/echo")
+        assert ws.url == url("/ws/echo")
+        await event(ws, "open")
+    else:
+        # There is nothing that it could be relative to.
+        report.throws(DOMSyntaxError, lambda: WebSocket("/ws/echo"))
+
+
+@CASES.add("a URL that cannot become a string")
+async def url_that_is_a_symbol(report: Report) -> None:
+    import js
+
+    report.throws(TypeError, lambda: WebSocket(js.Symbol.iterator))
+
+
+@CASES.add("dispatchEvent() of what is no event")
+async def dispatch_nonsense(report: Report) -> None:
+    import js
+
+    ws = await opened()
+    report.throws(TypeError, lambda: ws.dispatchEvent(js.Object.new()))
+
+
+@CASES.add("dispatchEvent() of an event that is being dispatched")
+async def dispatch_again(report: Report) -> None:
+    import js
+
+    ws = await opened()
+    outcomes: list[str] = []
+
+    def again(happening: Any) -> None:
+        report.throws(InvalidStateError, lambda: ws.dispatchEvent(happening))
+        outcomes.append("threw")
+
+    ws.onmessage = again
+    ws.dispatchEvent(js.Event.new("message"))
+    assert outcomes == ["threw"]

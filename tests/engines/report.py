@@ -1,0 +1,101 @@
+"""What the terminal, the JSON file and the Markdown file say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .cases import ALL
+from .runner import Run
+
+WIDTH = 100
+"""Columns of the terminal's table, at most."""
+
+
+def table(runs: Sequence[Run]) -> str:
+    """Each case, and below it what it saw in each engine; then the engines."""
+    return "\n".join(_lines(runs)) + "\n"
+
+
+def _lines(runs: Sequence[Run]) -> Iterator[str]:
+    for case in ALL:
+        shown = [(run.engine, text) for run in runs for text in _shown(run, case)]
+        if shown:
+            yield case
+            for engine, text in shown:
+                line = f"  {engine:<10} {text}"
+                yield line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
+    yield ""
+    yield from (summary(run) for run in runs)
+
+
+def _shown(run: Run, case: str) -> Iterator[str]:
+    if (result := run.results.get(case)) is None:
+        return  # The engine's own line says why.
+    if result["failure"] is not None:
+        yield f"FAILED: {result['failure'].strip().splitlines()[-1]}"
+    yield from dict.fromkeys(_thrown(thrown) for thrown in result["thrown"])
+    mark = "departs: " if result["departures"] else ""
+    yield from (f"{mark}{seen}" for seen in result["seen"])
+
+
+def _thrown(thrown: dict[str, Any]) -> str:
+    native = thrown["native"]
+    code = "" if thrown["code"] is None else f" {thrown['code']}"
+    text = f"{thrown['name']}{code} {thrown['message']!r}"
+    if native is None:
+        return f"{text} (the engine throws nothing)"
+    if (native["name"], native["code"]) != (thrown["name"], thrown["code"]):
+        text += f" (of the engine: {native['class']}, {native['name']}, {native['code']})"
+    return text
+
+
+def summary(run: Run) -> str:
+    """An engine in a line, and what is wrong in full."""
+    failures = [case for case in ALL if run.failure_of(case) is not None]
+    departing = sum(bool(result["departures"]) for result in run.results.values())
+    seconds = sum(result["seconds"] for result in run.results.values())
+    name = f"{run.engine} {run.version}".strip()
+    line = f"{name}: {len(ALL) - len(failures)} of {len(ALL)} cases hold"
+    line += f", {departing} of them with a known departure, {seconds:.0f} s"
+    if run.failure is not None:
+        line += f"\n  {run.failure}"
+    for case in failures:
+        if case in run.results:
+            line += f"\n{case}\n{run.results[case]['failure']}"
+    return line
+
+
+def as_json(runs: Sequence[Run]) -> dict[str, Any]:
+    """All of it, as ``json.dumps`` takes it."""
+    return {
+        run.engine: {
+            "version": run.version,
+            "failure": run.failure,
+            "results": list(run.results.values()),
+        }
+        for run in runs
+    }
+
+
+def as_markdown(runs: Sequence[Run]) -> str:
+    """A table, case by engine, for a reader."""
+    heads = [f"{run.engine} {run.version}".strip() for run in runs]
+    lines = [_row("case", heads), "|---" * (len(runs) + 1) + "|"]
+    lines += [_row(case, [_cell(run, case) for run in runs]) for case in ALL]
+    return "\n".join(lines) + "\n"
+
+
+def _row(first: str, cells: Sequence[str]) -> str:
+    return "| " + " | ".join([_escaped(first), *cells]) + " |"
+
+
+def _cell(run: Run, case: str) -> str:
+    texts = [_escaped(text) for text in _shown(run, case)]
+    return "<br>".join(texts) or "as the standard has it"
+
+
+def _escaped(text: str) -> str:
+    for mark in "\\|`<*_":
+        text = text.replace(mark, f"\\{mark}")
+    return text

@@ -1,0 +1,66 @@
+"""Each case in each engine. An engine that is missing fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from server import wheel
+
+from .cases import ALL
+from .runner import AT_A_TIME, ENGINES, Run, run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def runs(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Run]]]:
+    """What each engine has done of which a test was collected; it is started once."""
+    wheel.build()
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    wanted = {test.callspec.params.get("engine") for test in tests if hasattr(test, "callspec")}
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        yield {name: pool.submit(run, name) for name in ENGINES if name in wanted}
+
+
+@pytest.mark.parametrize("case", ALL)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_case(runs: dict[str, Future[Run]], engine: str, case: str) -> None:
+    failure = runs[engine].result().failure_of(case)
+    if failure is not None:
+        pytest.fail(f"{engine}: {failure}", pytrace=False)
+
+
+def test_an_engine_that_is_missing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    for name in ("node", "webkitgtk"):
+        done = run(name)
+        assert (done.version, done.results) == ("", {})
+        for case in ALL:
+            assert "not" in (done.failure_of(case) or "")
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    files = tmp_path / "all.json", tmp_path / "all.md"
+    command = [sys.executable, "-m", "tests.engines", "bun"]
+    options = [f"--{kind}={path}" for kind, path in zip(("json", "markdown"), files, strict=True)]
+    done = subprocess.run(
+        [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{len(ALL)} of {len(ALL)} cases hold" in done.stdout
+    told = json.loads(files[0].read_text())["bun"]
+    assert [result["case"] for result in told["results"]] == list(ALL)
+    (thrown,) = told["results"][0]["thrown"]
+    assert (thrown["name"], thrown["code"]) == ("InvalidStateError", 11)
+    # It shows what the engine threw where that is something else.
+    assert "(of the engine: SyntaxError, SyntaxError, None)" in done.stdout
+    rows = files[1].read_text().splitlines()
+    assert len(rows) == len(ALL) + 2
+    assert all(row.count(" | ") == 1 for row in rows if not row.startswith("|---"))

@@ -1,0 +1,53 @@
+"""The README's examples for Node.js, Bun and Deno, as a reader copies them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from server import Server, vendor
+
+from .runner import bun, deno, node
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FILES = dict(
+    re.findall(r"```(?:python|js)\n(?:#|//) (hello\.[\w.]+).*?\n(.*?)```", README, re.DOTALL)
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path, server: Server) -> Path:
+    """The files, beside Pyodide as npm installs it, and the wheel."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(
+            text.replace("wss://example.org/feed", server.ws_url("/ws/echo")), encoding="utf-8"
+        )
+    version = vendor.pinned(vendor.WEB)["pyodide"]
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "pyodide").symlink_to(vendor.WEB / "vendor" / f"pyodide@{version}")
+    (tmp_path / "package.json").write_text(f'{{"dependencies": {{"pyodide": "{version}"}}}}')
+    for path in (vendor.WEB / "wheel").glob("readystate-*.whl"):
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("runtime", [node, bun, deno])
+def test_an_example(project: Path, runtime: Callable[[], list[str]]) -> None:
+    name = runtime.__name__
+    source = FILES[f"hello.{name}.mjs"]
+    assert len(source.splitlines()) == 3
+    done = subprocess.run(
+        [*runtime(), f"hello.{name}.mjs"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
