@@ -90,7 +90,7 @@ def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
     native = constructor.new(url) if protocols is None else constructor.new(url, protocols)
     if native.binaryType not in ("blob", "arraybuffer"):
         native.binaryType = "blob"  # the standard's default, which Bun's is not
-    native.addEventListener("error", _failed_proxy)
+    _endings.watch(native)
     return native
 
 
@@ -211,19 +211,12 @@ def close(native: Any, code: int | None, reason: str | None) -> None:
         _refuse(native, code)
     if code is None and reason:
         code = 1000  # as the standard has it; engines throw, or drop the reason
-    is_connecting = native.readyState == 0
-    if is_connecting:
-        _abandoning.append(native)
-    try:
-        if code is None:
-            native.close()
-        elif reason is None:
-            native.close(code)
-        else:
-            native.close(code, reason)
-    finally:
-        if is_connecting:
-            _abandoning.pop()
+    if code is None:
+        _endings.close(native)
+    elif reason is None:
+        _endings.close(native, code)
+    else:
+        _endings.close(native, code, reason)
 
 
 def _refuse(native: Any, code: int) -> None:
@@ -240,40 +233,82 @@ def _refuse(native: Any, code: int) -> None:
     raise InvalidAccessError(f"the close code {code} is neither 1000 nor from 3000 to 4999")
 
 
-# Sockets whose native close() is being called while they are CONNECTING.
-_abandoning: list[Any] = []
+class _Endings:
+    """Has a socket that never was open end as the standard has it, if it does not by itself.
 
-
-def _failed(event: Any) -> None:
-    """Listens to the ``error`` events of every socket, before all others.
-
-    By the standard a socket is CLOSED when ``error`` is fired, and ``close`` follows. Node.js 20
-    leaves one that never was open in its state, fires no ``close``, and has ``close()`` itself
-    fire one ``error`` more.
+    By the standard it is CLOSED when ``error`` is fired, and ``close`` follows; ``close()`` fires
+    neither before it has returned. In Node.js 20 it stays as it is, and there is no ``close``; from
+    20 to 26 ``close()`` fires at once, and leaves the socket CLOSING.
     """
-    native = event.target
-    state = native.readyState
-    if native in _abandoning:
-        event.stopImmediatePropagation()
-        js.Object.defineProperty(native, "wasAbandoned", options(value=True))
-    elif js.Object.hasOwn(native, "readyState"):
-        event.stopImmediatePropagation()  # It was ended here already.
-    # A script can dispatch events too, but no browser's own are of this class.
-    elif tag(event) == "ErrorEvent" and (
-        state == 0 or (state == 2 and hasattr(native, "wasAbandoned"))
-    ):
-        js.Object.defineProperty(native, "readyState", options(value=3))
-        js.setTimeout(create_once_callable(lambda: _fire_close(native)), 0)
+
+    def __init__(self) -> None:
+        # One for all sockets, for as long as the module lives.
+        self._proxy = create_proxy(self._on_event)
+        # The CONNECTING socket of which close() is being called, and whether that fired something.
+        self._closing: Any = None
+        self._is_early = False
+        # The socket to which events of our own are being dispatched.
+        self._ending: Any = None
+
+    def watch(self, native: Any) -> None:
+        """Listens to a new socket, before all others."""
+        native.addEventListener("error", self._proxy)
+        native.addEventListener("close", self._proxy)
+
+    def close(self, native: Any, *arguments: Any) -> None:
+        """Calls the native ``close()``."""
+        if native.readyState != 0:
+            native.close(*arguments)
+            return
+        self._closing, self._is_early = native, False
+        try:
+            native.close(*arguments)
+        finally:
+            self._closing = None
+        if self._is_early:
+            _set_state(native, 2)
+            self._end_soon(native, "error", "close")
+
+    def _on_event(self, event: Any) -> None:
+        native = event.target
+        if self._closing is not None and native == self._closing:
+            self._is_early = True
+            event.stopImmediatePropagation()
+        elif js.Object.hasOwn(native, "readyState"):  # It is ended here.
+            if self._ending is None or native != self._ending:
+                event.stopImmediatePropagation()
+        # A script can dispatch events too, but no browser's own are of this class.
+        elif event.type == "error" and native.readyState == 0 and tag(event) == "ErrorEvent":
+            _set_state(native, 3)
+            self._end_soon(native, "close")
+
+    def _end_soon(self, native: Any, *types: str) -> None:
+        """Fires events of these types, once nothing is being done any more."""
+
+        def end() -> None:
+            _set_state(native, 3)
+            self._ending = native
+            try:
+                for type in types:
+                    native.dispatchEvent(_ending_event(type))
+            finally:
+                self._ending = None
+
+        js.setTimeout(create_once_callable(end), 0)
 
 
-def _fire_close(native: Any) -> None:
-    event = js.Event.new("close")
-    js.Object.assign(event, options(code=1006, reason="", wasClean=False))
-    native.dispatchEvent(event)
+def _set_state(native: Any, state: int) -> None:
+    js.Object.defineProperty(native, "readyState", options(value=state, configurable=True))
 
 
-# One for all sockets, for as long as the module lives.
-_failed_proxy = None if js is None else create_proxy(_failed)
+def _ending_event(type: str) -> Any:
+    event = js.Event.new(type)
+    if type == "close":  # Not everywhere is there a CloseEvent.
+        js.Object.assign(event, options(code=1006, reason="", wasClean=False))
+    return event
+
+
+_endings: Any = None if js is None else _Endings()
 
 
 def to_sendable(data: Any) -> Any:

@@ -8,9 +8,6 @@ from typing import Any
 from .cases import ALL
 from .runner import Run
 
-WIDTH = 100
-"""Columns of the terminal's table, at most."""
-
 
 def table(runs: Sequence[Run]) -> str:
     """Each case, and below it what it saw in each engine; then the engines."""
@@ -22,9 +19,7 @@ def _lines(runs: Sequence[Run]) -> Iterator[str]:
         shown = [(run.engine, text) for run in runs for text in _shown(run, case)]
         if shown:
             yield case
-            for engine, text in shown:
-                line = f"  {engine:<10} {text}"
-                yield line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
+            yield from (f"  {engine:<10} {text}" for engine, text in shown)
     yield ""
     yield from (summary(run) for run in runs)
 
@@ -35,19 +30,20 @@ def _shown(run: Run, case: str) -> Iterator[str]:
     if result["failure"] is not None:
         yield f"FAILED: {result['failure'].strip().splitlines()[-1]}"
     yield from dict.fromkeys(_thrown(thrown) for thrown in result["thrown"])
-    mark = "departs: " if result["departures"] else ""
-    yield from (f"{mark}{seen}" for seen in result["seen"])
+    yield from result["seen"]
 
 
 def _thrown(thrown: dict[str, Any]) -> str:
     native = thrown["native"]
-    code = "" if thrown["code"] is None else f" {thrown['code']}"
-    text = f"{thrown['name']}{code} {thrown['message']!r}"
+    text: str = thrown["name"]
+    if thrown["code"] is not None:
+        text += f" {thrown['code']}"
     if native is None:
-        return f"{text} (the engine throws nothing)"
-    if (native["name"], native["code"]) != (thrown["name"], thrown["code"]):
-        text += f" (of the engine: {native['class']}, {native['name']}, {native['code']})"
-    return text
+        text += " (the engine throws nothing)"
+    elif (native["name"], native["code"]) != (thrown["name"], thrown["code"]):
+        code = "without a code" if native["code"] is None else f"with code {native['code']}"
+        text += f" (the engine: {native['class']} {code})"
+    return f"{text}: {thrown['message']}"
 
 
 def summary(run: Run) -> str:
@@ -92,7 +88,7 @@ def _row(first: str, cells: Sequence[str]) -> str:
 
 def _cell(run: Run, case: str) -> str:
     texts = [_escaped(text) for text in _shown(run, case)]
-    return "<br>".join(texts) or "as the standard has it"
+    return "<br>".join(texts) or ("✓" if case in run.results else "not run")
 
 
 def _escaped(text: str) -> str:

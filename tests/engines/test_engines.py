@@ -60,7 +60,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     (thrown,) = told["results"][0]["thrown"]
     assert (thrown["name"], thrown["code"]) == ("InvalidStateError", 11)
     # It shows what the engine threw where that is something else.
-    assert "(of the engine: SyntaxError, SyntaxError, None)" in done.stdout
+    assert "SyntaxError 12 (the engine: SyntaxError without a code): " in done.stdout
     rows = files[1].read_text().splitlines()
     assert len(rows) == len(ALL) + 2
     assert all(row.count(" | ") == 1 for row in rows if not row.startswith("|---"))

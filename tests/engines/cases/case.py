@@ -53,10 +53,13 @@ class Report:
 
         Those are the departures that cannot or should not be evened out; the README lists them.
         """
-        self.saw(seen)
-        if seen != standard:
-            assert seen == known.get(self.engine), f"{seen!r}, and not {standard!r}"
-            self.departures.append(f"{seen}, and not {standard}")
+        if seen == standard:
+            self.saw(seen)
+            return
+        departure = f"departs: {seen}, and not {standard}"
+        self.saw(departure)
+        assert seen == known.get(self.engine), departure
+        self.departures.append(departure)
 
     def saw(self, *what: object) -> None:
         """Reports something that engines may differ in."""

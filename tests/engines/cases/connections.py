@@ -39,6 +39,16 @@ async def round_trip(report: Report) -> None:
     assert connection["close"] == {"code": 1000, "reason": "", "clean": True}
 
 
+@CASES.add("connect(): backpressure where there is some")
+async def automatic(report: Report) -> None:
+    async with connect(url("/ws/echo"), transport="auto") as ws:
+        report.saw(type(ws).__name__)
+        for message in ("text", b"binary"):
+            await ws.send(message)
+            assert await ws.recv() == message
+    assert ws.close_code == 1000
+
+
 @CASES.add("connect(): a flood arrives in order, and iteration ends with it")
 async def flood(report: Report) -> None:
     async with connect(url("/ws/flood", count=5000, number=1, then="close")) as ws:

@@ -135,6 +135,22 @@ async def closed_while_connecting(report: Report) -> None:
     assert seen == ["error", "close"]
 
 
+@CASES.add("an error event that a script makes ends nothing")
+async def made_error(report: Report) -> None:
+    import js
+
+    ws = WebSocket(url("/ws/echo"))
+    seen: list[str] = []
+    for type in ("error", "close"):
+        ws.addEventListener(type, lambda event: seen.append(event.type))
+    happening = event(ws, "open")
+    ws.dispatchEvent(js.Event.new("error"))
+    assert ws.readyState == WebSocket.CONNECTING
+    await happening
+    assert ws.readyState == WebSocket.OPEN
+    assert seen == ["error"]
+
+
 @CASES.add("an exception in a handler stops nothing")
 async def handler_raises(report: Report) -> None:
     ws = WebSocket(url("/ws/echo"))

@@ -1,0 +1,89 @@
+"""What is told of engines that fail, or are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from server import vendor, wheel
+
+from . import __main__, report
+from .cases import ALL
+from .runner import Run
+
+FIRST, SECOND, *_ = ALL
+
+
+def result(case: str, **values: Any) -> dict[str, Any]:
+    empty: dict[str, Any] = {"failure": None, "thrown": [], "seen": [], "departures": []}
+    return {"case": case, **empty, "seconds": 0.1, **values}
+
+
+def whole(engine: str, **first: Any) -> Run:
+    """A run of all cases, with what the first one reported."""
+    results = {case: result(case) for case in ALL}
+    results[FIRST] = result(FIRST, **first)
+    return Run(engine, "1.0", results)
+
+
+MISSING = Run("node", failure="node is not on the PATH")
+FAILED = whole("bun", failure="Traceback\nAssertionError: it raised nothing")
+BROKEN = Run("deno", "2.0", {FIRST: result(FIRST)}, f"in {SECOND!r}: no end after 240 s")
+DEPARTING = whole("firefox", seen=["departs: open, and not close"], departures=["open"])
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        (MISSING, f"node: 0 of {len(ALL)} cases hold"),
+        (MISSING, "node is not on the PATH"),
+        (FAILED, f"bun 1.0: {len(ALL) - 1} of {len(ALL)} cases hold, 0 of them"),
+        (FAILED, "  bun        FAILED: AssertionError: it raised nothing"),
+        (BROKEN, f"deno 2.0: 1 of {len(ALL)} cases hold"),
+        (BROKEN, f"  in {SECOND!r}: no end after 240 s"),
+        (DEPARTING, f"firefox 1.0: {len(ALL)} of {len(ALL)} cases hold, 1 of them"),
+        (DEPARTING, "  firefox    departs: open, and not close"),
+    ],
+)
+def test_the_table(run: Run, told: str) -> None:
+    assert told in report.table([run])
+
+
+def test_markdown_says_what_was_not_run() -> None:
+    rows = report.as_markdown([MISSING, BROKEN, DEPARTING]).splitlines()
+    assert rows[0] == "| case | node | deno 2.0 | firefox 1.0 |"
+    assert rows[2].endswith("| not run | ✓ | departs: open, and not close |")
+    assert rows[3].endswith("| not run | not run | ✓ |")
+
+
+@pytest.mark.parametrize(
+    ("runs", "status"),
+    [
+        ([DEPARTING], 0),
+        ([DEPARTING, MISSING], 1),
+        ([FAILED, DEPARTING], 1),
+        ([BROKEN], 1),
+    ],
+)
+def test_the_exit_status(
+    runs: list[Run],
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run_all(engines: Sequence[str]) -> Iterator[Run]:
+        assert list(engines) == [run.engine for run in runs]
+        yield from runs
+
+    monkeypatch.setattr(__main__, "run_all", run_all)
+    monkeypatch.setattr(vendor, "fetch", lambda development: False)
+    monkeypatch.setattr(wheel, "build", lambda: None)
+    assert __main__.main([run.engine for run in runs]) == status
+
+
+def test_an_engine_that_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        __main__.parse(["servo"])
+    assert "there is no engine 'servo': choose from chromium" in capsys.readouterr().err
