@@ -57,6 +57,11 @@ class Run:
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     failure: str | None = None
 
+    @property
+    def holds(self) -> bool:
+        """Whether every case does, and the engine has come to its end."""
+        return self.failure is None and all(self.failure_of(case) is None for case in ALL)
+
     def failure_of(self, case: str) -> str | None:
         """Why the case does not hold, ``None`` if it does."""
         if case in self.results:

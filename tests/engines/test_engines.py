@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,15 @@ def test_case(runs: dict[str, Future[Run]], engine: str, case: str) -> None:
     failure = runs[engine].result().failure_of(case)
     if failure is not None:
         pytest.fail(f"{engine}: {failure}", pytrace=False)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_engine(runs: dict[str, Future[Run]], engine: str) -> None:
+    done = runs[engine].result()
+    assert done.failure is None
+    assert re.fullmatch(r"\d+(\.\d+)+", done.version)
+    assert list(done.results) == list(ALL)
+    assert done.holds
 
 
 def test_an_engine_that_is_missing_fails(monkeypatch: pytest.MonkeyPatch) -> None:

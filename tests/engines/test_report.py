@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from server import vendor, wheel
 
 from . import __main__, report
-from .cases import ALL
+from .cases import ALL, MODULES
 from .runner import Run
 
+README = Path(__file__).parents[2] / "README.md"
 FIRST, SECOND, *_ = ALL
 
 
@@ -30,6 +32,7 @@ def whole(engine: str, **first: Any) -> Run:
 
 MISSING = Run("node", failure="node is not on the PATH")
 FAILED = whole("bun", failure="Traceback\nAssertionError: it raised nothing")
+LATE = Run("node", "20.0", {case: result(case) for case in ALL}, "after all cases: exit status 1")
 BROKEN = Run("deno", "2.0", {FIRST: result(FIRST)}, f"in {SECOND!r}: no end after 240 s")
 DEPARTING = whole("firefox", seen=["departs: open, and not close"], departures=["open"])
 
@@ -65,6 +68,7 @@ def test_markdown_says_what_was_not_run() -> None:
         ([DEPARTING, MISSING], 1),
         ([FAILED, DEPARTING], 1),
         ([BROKEN], 1),
+        ([LATE], 1),
     ],
 )
 def test_the_exit_status(
@@ -81,6 +85,12 @@ def test_the_exit_status(
     monkeypatch.setattr(vendor, "fetch", lambda development: False)
     monkeypatch.setattr(wheel, "build", lambda: None)
     assert __main__.main([run.engine for run in runs]) == status
+
+
+def test_no_two_cases_have_the_same_name() -> None:
+    names = [case.name for module in MODULES for case in module.CASES]
+    assert len(names) == len(set(names)) == len(ALL)
+    assert f"the same {len(ALL)} cases" in README.read_text(encoding="utf-8")
 
 
 def test_an_engine_that_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,11 +8,8 @@ from __future__ import annotations
 from . import buffer, closing, connections, data, opening, queues, throwing
 from .case import Case
 
-__all__ = ["ALL", "Case"]
+__all__ = ["ALL", "MODULES", "Case"]
 
-ALL: dict[str, Case] = {
-    case.name: case
-    for module in (throwing, opening, closing, data, buffer, connections, queues)
-    for case in module.CASES
-}
+MODULES = (throwing, opening, closing, data, buffer, connections, queues)
+ALL: dict[str, Case] = {case.name: case for module in MODULES for case in module.CASES}
 """All cases, by their names, in the order in which they run."""

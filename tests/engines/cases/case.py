@@ -45,6 +45,7 @@ class Report:
                 assert kind.code == error.code  # type: ignore[attr-defined]
                 assert error.message == str(error) != ""
                 assert (error.js_error is None) == (error.__cause__ is None)
+                assert error.js_error is None or error.js_error.message == error.message
             return error
         raise AssertionError("it raised nothing")
 
