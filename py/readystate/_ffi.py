@@ -251,9 +251,16 @@ class _Endings:
         self._ending: Any = None
 
     def watch(self, native: Any) -> None:
-        """Listens to a new socket, before all others."""
-        native.addEventListener("error", self._proxy)
-        native.addEventListener("close", self._proxy)
+        """Listens to a new socket, before all others, until it is open.
+
+        Longer it would keep alive a socket that nobody refers to any more.
+        """
+        for type in ("open", "error", "close"):
+            native.addEventListener(type, self._proxy)
+
+    def _ignore(self, native: Any) -> None:
+        for type in ("open", "error", "close"):
+            native.removeEventListener(type, self._proxy)
 
     def close(self, native: Any, *arguments: Any) -> None:
         """Calls the native ``close()``."""
@@ -271,7 +278,10 @@ class _Endings:
 
     def _on_event(self, event: Any) -> None:
         native = event.target
-        if self._closing is not None and native == self._closing:
+        if event.type == "open":
+            if native.readyState == 1:  # It is no event that a script made.
+                self._ignore(native)
+        elif self._closing is not None and native == self._closing:
             self._is_early = True
             event.stopImmediatePropagation()
         elif js.Object.hasOwn(native, "readyState"):  # It is ended here.
