@@ -1,8 +1,4 @@
-"""Sessions in an aiohttp application::
-
-sessions = Sessions(handler)
-app.router.add_get("/session", functools.partial(serve, sessions))
-"""
+"""Sessions in an aiohttp application."""
 
 from __future__ import annotations
 
@@ -23,7 +19,10 @@ _HEARTBEAT = 20.0
 
 
 async def serve(sessions: Sessions, request: web.Request, user: Any = None) -> web.StreamResponse:
-    """Serves one connection of a session; returns the response for aiohttp.
+    """Serves one connection of a session; returns the response for aiohttp. ::
+
+        sessions = Sessions(handler)
+        app.router.add_get("/session", functools.partial(serve, sessions))
 
     A request that is no WebSocket handshake is answered with 426, and one that does not offer the
     subprotocol with 400.

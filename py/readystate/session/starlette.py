@@ -1,11 +1,4 @@
-"""Sessions in a Starlette or FastAPI application::
-
-sessions = Sessions(handler)
-
-@app.websocket("/session")
-async def session(websocket: WebSocket) -> None:
-    await serve(sessions, websocket)
-"""
+"""Sessions in a Starlette or FastAPI application."""
 
 from __future__ import annotations
 
@@ -24,7 +17,13 @@ _NO_CLOSE_FRAME = 1006
 
 
 async def serve(sessions: Sessions, websocket: WebSocket, user: Any = None) -> None:
-    """Serves one connection of a session, which is accepted here.
+    """Serves one connection of a session, which is accepted here. ::
+
+        sessions = Sessions(handler)
+
+        @app.websocket("/session")
+        async def session(websocket: WebSocket) -> None:
+            await serve(sessions, websocket)
 
     A handshake that does not offer the subprotocol is answered with 403, as ASGI servers do for a
     connection that is closed before it is accepted. Messages that are longer than the server takes

@@ -1,11 +1,4 @@
-"""Sessions under the ``websockets`` library::
-
-sessions = Sessions(handler)
-async with websockets.serve(
-    functools.partial(serve, sessions), host, port, subprotocols=[SUBPROTOCOL]
-):
-    ...
-"""
+"""Sessions under the ``websockets`` library."""
 
 from __future__ import annotations
 
@@ -25,7 +18,13 @@ _PROTOCOL_ERROR = 1002
 
 
 async def serve(sessions: Sessions, connection: ServerConnection, user: Any = None) -> None:
-    """Serves one connection of a session.
+    """Serves one connection of a session. ::
+
+        sessions = Sessions(handler)
+        async with websockets.serve(
+            functools.partial(serve, sessions), host, port, subprotocols=[SUBPROTOCOL]
+        ):
+            ...
 
     One that has not negotiated the subprotocol is closed with 1002. Messages that are longer than
     the ``max_size`` of the library's server end the session.
