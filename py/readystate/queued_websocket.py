@@ -186,6 +186,8 @@ class QueuedWebSocket(Sender, Receiver):
         RuntimeError: There is no JavaScript here, or it has no ``WebSocket``.
     """
 
+    _has_no_session = True
+
     def __new__(cls, *_: Any, session: bool | Session = False, **__: Any) -> QueuedWebSocket:
         if session and cls is QueuedWebSocket:
             # Compiled only for those who want one.
@@ -221,6 +223,11 @@ class QueuedWebSocket(Sender, Receiver):
         max_queue_bytes: int | None = 2**26,
         on_overflow: Overflow = "drop-oldest",
     ) -> None:
+        if session and type(self)._has_no_session:
+            raise TypeError(
+                f"{type(self).__name__} is a subclass of QueuedWebSocket, which cannot have "
+                "session=: let it hold a QueuedWebSocket instead"
+            )
         websocket_constructor()  # or raise, before anything is queued
         Sender.__init__(
             self,

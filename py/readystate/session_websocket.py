@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from ._ffi import (
     JsException,
@@ -44,6 +44,10 @@ _MOST = 2**31 - 1
 class SessionWebSocket(QueuedWebSocket):
     """What ``QueuedWebSocket(url, session=...)`` makes: see there, and docs/session-protocol.md."""
 
+    _has_no_session = False
+    # The names under which sessions of this page are kept.
+    _keys: ClassVar[set[str]] = set()
+
     def __init__(
         self,
         url: Any,
@@ -76,7 +80,13 @@ class SessionWebSocket(QueuedWebSocket):
         # Under which name it is kept while another page is shown.
         self._key = _key(url, kept) if kept.persist else None
         if self._key is not None:
+            if self._key in self._keys:
+                raise ValueError(
+                    f"another session is kept as {self._key!r} by this page: give each a name of "
+                    "its own, Session(name=...)"
+                )
             self._restore(self._key)
+            self._keys.add(self._key)
 
     def send(self, data: Any, *, ttl: float | None = None) -> Delivery:
         if self._key is not None and (isinstance(data, Blob) or is_blob(data)):
@@ -244,6 +254,8 @@ class SessionWebSocket(QueuedWebSocket):
         if reason == "closed" and self._closing is None:
             reason = "session ended"
         super()._finish(end, reason)
+        if self._key is not None:
+            self._keys.discard(self._key)
 
 
 def _key(url: Any, session: Session) -> str:

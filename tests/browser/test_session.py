@@ -253,6 +253,12 @@ async def test_what_a_session_takes_the_place_of_cannot_be_had() -> None:
         Session(persist="somewhere")  # type: ignore[arg-type]
     with raises(ValueError, match="interval"):
         Session(interval=0)
+
+    class Own(QueuedWebSocket):
+        pass
+
+    with raises(TypeError, match="Own is a subclass"):
+        Own(url("/ws/session"), session=True)
     with raises(ValueError, match="name"):
         QueuedWebSocket(lambda: "ws://x", session=Session(persist="sessionStorage"))
 
@@ -394,6 +400,11 @@ async def test_persisting_needs_a_page() -> None:
         ws = in_session(new_id(), session)
         with raises(TypeError, match="bytes"):
             ws.send(js.Blob.new())
+        # Two of the same name would overwrite each other.
+        with raises(ValueError, match="another session"):
+            in_session(new_id(), session)
+        ws.abort()
+        in_session(new_id(), session).abort()
     else:
         with raises(RuntimeError, match="sessionStorage"):
             in_session(new_id(), session)
