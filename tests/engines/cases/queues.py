@@ -14,7 +14,7 @@ from readystate import (
     State,
     WebSocket,
 )
-from tests.browser.faults import arrivals, problems, send_through
+from tests.browser.faults import arrivals, exchange, problems, send_through
 from tests.browser.inpage import event, journal, new_id, opened, raises, url
 
 from .case import Cases, Report
@@ -165,6 +165,29 @@ async def deaf(report: Report) -> None:
         pulse=(0.2, 1),
     )
     await _account(result, report, id, "heartbeat", "text")
+
+
+def add_session(kind: str) -> None:
+    @CASES.add(f"a session over TCP aborts: each message once, both ways ({kind})")
+    async def in_session(report: Report) -> None:
+        id = new_id()
+        result = await exchange(
+            base=url(""),
+            id=id,
+            plan=[{"fault": "drop", "after": after} for after in (100, 50, 3)],
+            kind=kind,
+            count=300,
+            is_small=True,
+        )
+        (application,) = await journal(f"{id}/session", closed=1)
+        arrived = arrivals([application], 300, kind=kind, is_small=True)
+        report.saw(f"300 each way, {result['reconnects']} reconnections, {result['resent']} again")
+        assert arrived == [*range(300)]
+        assert (result["wrong"], result["late"], result["confirmed"]) == ([], 0, 300)
+
+
+for kind in ("text", "binary"):
+    add_session(kind)
 
 
 async def _account(
