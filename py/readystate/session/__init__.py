@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .control import SUBPROTOCOL
     from .redis_store import RedisStore
-    from .server import ServerSession, Sessions
+    from .server import Sessions
+    from .server_session import ServerSession
     from .store import MemoryStore, Store
 
 __all__ = ["SUBPROTOCOL", "MemoryStore", "RedisStore", "ServerSession", "Sessions", "Store"]
@@ -14,7 +15,7 @@ _MODULES = {
     "SUBPROTOCOL": "control",
     "MemoryStore": "store",
     "RedisStore": "redis_store",
-    "ServerSession": "server",
+    "ServerSession": "server_session",
     "Sessions": "server",
     "Store": "store",
 }
