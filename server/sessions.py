@@ -1,14 +1,18 @@
 """The endpoint /ws/session: an application whose sessions outlive their connections."""
 
+import asyncio
 import functools
-from collections.abc import Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from readystate import ConnectionClosed
 from readystate.session import ServerSession, Sessions
-from server.endpoints import MAX_COUNT, Behaviour, Faults
+from server.endpoints import MAX_COUNT, MAX_FLOOD, MAX_SIZE, Behaviour, Faults
 from server.journal import Journal
 from server.peer import Peer
 from server.query import Query, refuse
+
+Handler = Callable[["ServerSession | Connection"], Awaitable[None]]
 
 MAX_APPLICATIONS = 1_000
 MAX_EXPIRES = 3600
@@ -29,12 +33,22 @@ class Applications:
         if id is None:
             raise refuse("id", "", "one")
         faults = Faults(query)
-        make = self._maker(id, query)
+        handler = self._handler(id, query)
+        expires = query.seconds("expires", 60, MAX_EXPIRES)
+        is_plain = query.flag("plain")
+
+        def make() -> Sessions:
+            return Sessions(handler, expires=expires, resume_rate=MANY, resume_burst=MANY)
 
         async def run(peer: Peer) -> None:
             peer.counts_only = True
-            if await faults.open(peer):
-                await self._application(id, make).serve(Transport(peer, faults))
+            if not await faults.open(peer):
+                return
+            transport = Transport(peer, faults)
+            if is_plain:
+                await handler(Connection(transport))
+            else:
+                await self._application(id, make).serve(transport)
 
         return run
 
@@ -43,18 +57,25 @@ class Applications:
         for sessions in self._applications.values():
             await sessions.close()
 
-    def _maker(self, id: str, query: Query) -> Callable[[], Sessions]:
-        expires = query.seconds("expires", 60, MAX_EXPIRES)
-        handler = functools.partial(
+    def _handler(self, id: str, query: Query) -> Handler:
+        size = query.integer("size", 0, 0, MAX_SIZE)
+        say = query.integer("say", 0, 0, MAX_COUNT)
+        if say * size > MAX_FLOOD:
+            raise refuse("say", str(say), f"say times size of at most {MAX_FLOOD} bytes")
+        return functools.partial(
             self._handle,
             id=f"{id}/session",
             echoes=query.flag("echo"),
-            say=query.integer("say", 0, 0, MAX_COUNT),
+            say=say,
+            size=size,
+            is_binary=query.choice("kind", "text", "binary") == "binary",
+            rate=query.integer("rate", 0, 0, MAX_COUNT),
+            ack=query.integer("ack", 0, 0, MAX_COUNT),
+            counts=query.flag("count"),
             until=query.integer("until", 0, 0, MAX_COUNT),
             code=query.integer("end", 1000, 1000, 4999),
             fail=query.integer("fail", 0, 0, MAX_COUNT),
         )
-        return lambda: Sessions(handler, expires=expires, resume_rate=MANY, resume_burst=MANY)
 
     def _application(self, id: str, make: Callable[[], Sessions]) -> Sessions:
         if id not in self._applications:
@@ -66,25 +87,36 @@ class Applications:
 
     async def _handle(
         self,
-        session: ServerSession,
+        session: "ServerSession | Connection",
         *,
         id: str,
         echoes: bool,
         say: int,
+        size: int,
+        is_binary: bool,
+        rate: int,
+        ack: int,
+        counts: bool,
         until: int,
         code: int,
         fail: int,
     ) -> None:
-        """Record what the session brings, and do what the query says."""
+        """Record, or only count, what the session brings, and do what the query says."""
         entry = self._journal.add(
             id, path="/ws/session", query="", origin=None, offered=[], protocol=None
         )
         entry.open()
         try:
             for number in range(say):
-                await session.send(str(number))
+                text = str(number).ljust(size)
+                await session.send(text.encode() if is_binary else text)
+                if rate:
+                    await asyncio.sleep(1 / rate)
+            take = entry.count_one if counts else entry.receive
             async for message in session:
-                entry.receive(message)
+                take(message)
+                if ack and entry.count % ack == 0:
+                    await session.send(json.dumps({"messages": entry.count, "bytes": entry.size}))
                 if echoes:
                     await session.send(message)
                 if entry.count == fail:
@@ -137,3 +169,23 @@ class Transport:
     def abort(self) -> None:
         """End TCP at once."""
         self._peer.wire.abort()
+
+
+class Connection:
+    """What a handler has without a session: one connection."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Yield each message until the connection is over."""
+        while (message := await self._transport.receive()) is not None:
+            yield message
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a message. Raises ConnectionResetError when the connection has gone."""
+        await self._transport.send(message)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close it."""
+        await self._transport.close(code, reason)

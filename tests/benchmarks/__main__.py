@@ -19,9 +19,11 @@ from server import Server, vendor, wheel
 from tests.browsers import launch_options
 
 from . import bench, plot, report
-from .cases import CASES
+from .cases import CASES as OTHERS
 from .pages import Pages
+from .session_cases import CASES as SESSIONS
 
+CASES = (*OTHERS, *SESSIONS)
 TESTS = Path(__file__).parents[1]
 ARTIFACTS = TESTS.parent / "artifacts" / "benchmarks"
 
@@ -55,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wheel.build()
     repeat = 1 if options.quick else options.repeat
     results = []
-    with Server(folders={"/tests": TESTS}) as server, sync_playwright() as playwright:
+    with (
+        Server(allow_origins=["*"], folders={"/tests": TESTS}) as server,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(**launch_options("chromium"))
         environment = describe(browser.version, repeat=repeat, quick=options.quick)
         with Pages(browser, server) as shared:

@@ -137,7 +137,7 @@ class Case:
 
 def receive(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     """The main thread's time for each message of a flood."""
-    return _per_message(page, count, lambda: _flood(case, page, server, count))
+    return per_message(page, count, lambda: _flood(case, page, server, count))
 
 
 def send(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
@@ -201,7 +201,7 @@ def queued_flush(case: Case, page: PeerPage, server: Server, count: int) -> Samp
     """
     with page.watch_sends(count):
         _queue(case, page, count, server.ws_url("/ws/sink", ack=count, delay=LONG_DELAY))
-        sample = _per_message(page, count, lambda: _check(page.call("flushed", {}), count))
+        sample = per_message(page, count, lambda: _check(page.call("flushed", {}), count))
         _, last = _since_open(page.sends())
     return {**sample, "flush": last / count * 1e3}
 
@@ -210,7 +210,11 @@ def losses(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     """What became of messages that were sent while one connection after another was lost."""
     id = uuid.uuid4().hex
     faults = {"fault": "drop", "after": DROP_AFTER, "ack": 1, "ping": "ping"}
-    url = server.ws_url("/ws/peer", id=id, **faults)
+    return lose(page, server, count, server.ws_url("/ws/peer", id=id, **faults), id)
+
+
+def lose(page: PeerPage, server: Server, count: int, url: str, id: str) -> Sample:
+    """Has messages sent to ``url``, and looks up in the journal of ``id`` which have arrived."""
     arguments = {"url": url, "count": count, "rate": RATE, "pause": PAUSE, "window": WINDOW}
     reported = set(page.call("lose", arguments))
     arrived = list(_arrived(server, id))
@@ -257,10 +261,11 @@ def _sending(
     def work() -> None:
         _check(page.call(kind, arguments), count)
 
-    return _per_message(page, count, work)
+    return per_message(page, count, work)
 
 
-def _per_message(page: PeerPage, count: int, work: Callable[[], None]) -> Sample:
+def per_message(page: PeerPage, count: int, work: Callable[[], object]) -> Sample:
+    """The main thread's time in ``work``, for each of so many messages."""
     used = page.devtools.main_thread(work)
     return {
         "script": used.script / count * 1e6,

@@ -29,12 +29,14 @@ class Peer:
 
     Attributes:
         options: What its functions are told beside what all peers are.
+        page: Peers of one module share a page, except with others than this.
     """
 
     module: str
     label: str
     runtime: Literal["javascript", "pyodide", "pyscript"]
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    page: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,14 @@ class Sends:
     opened: float | None
     first: float | None
     last: float | None
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The bytes of WebSocket frames, heads included, both ways together."""
+
+    messages: int
+    acknowledgements: int
 
 
 class PeerPage:
@@ -85,6 +95,19 @@ class PeerPage:
         """What has been noted so far."""
         return Sends(**self._page.evaluate("sends"))
 
+    @contextmanager
+    def watch_frames(self) -> Iterator[None]:
+        """Counts what goes over sockets made meanwhile."""
+        self._page.evaluate("watchFrames()")
+        try:
+            yield
+        finally:
+            self._page.evaluate("unwatch()")
+
+    def frames(self) -> Frames:
+        """What has been counted so far."""
+        return Frames(**self._page.evaluate("frames"))
+
     def allocated(self) -> float | None:
         """The bytes that Python has allocated; ``None`` where there is no Python."""
         size: int | None = self._page.evaluate("allocated()")
@@ -92,12 +115,12 @@ class PeerPage:
 
 
 class Pages:
-    """Pages that stay open until the end of a ``with`` statement: one for each module."""
+    """Pages that stay open until the end of a ``with`` statement."""
 
     def __init__(self, browser: Browser, server: Server) -> None:
         self._browser = browser
         self._server = server
-        self._pages: dict[tuple[str, str], PeerPage] = {}
+        self._pages: dict[tuple[str, str, str], PeerPage] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -117,7 +140,7 @@ class Pages:
         Raises:
             playwright.sync_api.Error: The peer cannot be loaded.
         """
-        key = peer.runtime, peer.module
+        key = peer.runtime, peer.module, peer.page
         if key not in self._pages:
             self._pages[key] = self._stack.enter_context(self.fresh(peer))
         page = self._pages[key]
