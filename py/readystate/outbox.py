@@ -155,6 +155,14 @@ class Outbox:
         return not self._waiting and self._fits(self.unconfirmed, self.unconfirmed_bytes, size)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether to :meth:`take` may do something now."""
+        waiting = self._waiting
+        if not waiting or self.next_expiry is not None:
+            return bool(waiting)
+        return self._fits(self.unconfirmed, self.unconfirmed_bytes, waiting[0].size)
+
+    @property
     def has_unkeyed(self) -> bool:
         """Whether some of what is unconfirmed has no key."""
         return bool(self._sent)

@@ -200,7 +200,8 @@ class Sender(ABC):
     def _flush(self) -> None:
         """Sends what waits, as far as there is a socket that is open, and room in the window."""
         outbox, outlet = self._outbox, self._outlet
-        if outlet is not None and not self._is_held and outlet.is_open:
+        # Whether it is open is asked last: that is a call of JavaScript.
+        if outlet is not None and not self._is_held and outbox.is_ready and outlet.is_open:
             # The first ones do not wait for the bookkeeping of all others.
             for at_most in (_FIRST, None):
                 before = outbox.sent_bytes
