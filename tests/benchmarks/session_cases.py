@@ -53,6 +53,10 @@ STREAMS = tuple(
 )
 DELAY = 0.05
 """Seconds that a message takes to a server that is far away, and as long back."""
+STEADY = 50
+"""How many messages are sent at once where there is room for them."""
+RATE = 1
+"""How many messages come in a millisecond where each comes alone."""
 STREAM_TIME = 25
 """Seconds that a slow stream takes: several times what an acknowledgement may."""
 FIRST_ONES = 100
@@ -63,9 +67,9 @@ def send(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     """The time for each message that is sent: until the server has it, and the main thread's."""
     size = int(case.message["size"])
     limit = max(WRITE_LIMIT, 64 * size)
-    options = {"burst": max(1, min(BURST, limit // size // 4)), "limit": limit}
+    options = {"burst": max(1, min(BURST, limit // size // 4)), "limit": limit, **case.message}
     url = _url(server, page, count=1, ack=count)
-    return _timed(page, count, "send", {"url": url, "count": count, **case.message, **options})
+    return _timed(page, count, "send", {"url": url, "count": count, **options})
 
 
 def receive(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
@@ -247,6 +251,30 @@ CASES = (
             ("session-resume", f"{DELAY * 1000:g} ms away", DELAY),
             ("session-resume-near", "on this machine", 0.0),
         )
+    ),
+    Case(
+        "session-send-steady",
+        f"send {{count}} text messages of 64 B, {STEADY} each {PAUSE} ms",
+        send,
+        count=20_000,
+        quick=500,
+        message={"kind": "text", "size": 64, "burst": STEADY, "pause": PAUSE / 1000},
+        metrics=(measure.SCRIPT, measure.TASK),
+        targets=(times(measure.TASK, 1 / 0.85, PLAIN),),
+        peers=(PLAIN, SESSION),
+        subjects=(SESSION,),
+    ),
+    Case(
+        "session-receive-steady",
+        f"receive {{count}} text messages of 64 B, at most {RATE * 1000:,} a second",
+        receive,
+        count=3_000,
+        quick=500,
+        message={"kind": "text", "size": 64, "rate": RATE * 1000},
+        metrics=(measure.SCRIPT, measure.TASK),
+        targets=(times(measure.TASK, 1 / 0.85, PLAIN),),
+        peers=(PLAIN, SESSION),
+        subjects=(SESSION,),
     ),
     Case(
         "session-overhead",
