@@ -122,7 +122,7 @@ class SessionWebSocket(QueuedWebSocket):
         core = self._core
         self._account()
         was_joined = core.is_joined
-        messages = core.receive(messages)
+        arrived = core.receive(messages)
         if core.failure is not None:
             self._fail(link, core.failure)
         elif core.is_joined and self._outlet is not None:
@@ -130,8 +130,9 @@ class SessionWebSocket(QueuedWebSocket):
             if not was_joined:
                 self._send_again(self._outlet)
                 self._on_link_ready(link)
-            self._flush()
-        return messages
+            if len(arrived) < len(messages):  # Only a control makes room for more.
+                self._flush()
+        return arrived
 
     def _send_again(self, outlet: Outlet) -> None:
         """Goes on where the server says that it has lost us."""

@@ -115,15 +115,19 @@ class Core:
         """The application's messages among those that have arrived, up to a :attr:`failure`."""
         if self.failure is not None:
             return []
-        if self.is_joined and control.DLE not in [message[:1] for message in messages]:
-            size = sum(map(len, messages))
-            if self._fits(len(messages), size):
-                self._count(len(messages), size)
-                return list(messages)
         arrived: list[Any] = []
+        # What begins as a control does is looked for, and what is between taken as a whole.
+        firsts = [message[:1] for message in messages]
+        firsts.append(control.DLE)
+        start = 0
         try:
-            for message in messages:
-                arrived.extend(self._sort(message))
+            while True:
+                end = firsts.index(control.DLE, start)
+                self._take(messages[start:end], arrived)
+                if end == len(messages):
+                    break
+                self._sort(messages[end], arrived)
+                start = end + 1
         except ProtocolError as error:
             self.failure = error
         return arrived
@@ -193,28 +197,35 @@ class Core:
             self.acknowledge()  # The last one may have been lost.
         return self.outbox.resend_from(received)
 
-    def _sort(self, message: Any) -> list[Any]:
-        if control.is_control(message):
-            if not message.startswith(control.DLE, 1):
-                self._on_control(*control.decode(message))
-                return []
-            message = message[1:]
+    def _sort(self, text: str, arrived: list[Any]) -> None:
+        """Heeds a text that begins as a control does, or takes it as the message that it marks."""
+        if text.startswith(control.DLE, 1):
+            self._take([text[1:]], arrived)
+        else:
+            self._on_control(*control.decode(text))
+
+    def _take(self, messages: Sequence[Any], arrived: list[Any]) -> None:
+        """Counts messages of the application, and adds them to those that have ``arrived``."""
+        if not messages:
+            return
         if not self.is_joined:
             raise ProtocolError("a message has come before the session")
-        if not self._fits(1, len(message)):
+        size = sum(map(len, messages))
+        if self._fits(len(messages), size):
+            self.received += len(messages)
+            self._received_bytes += size
+            arrived.extend(messages)
+        elif len(messages) == 1:
             raise ProtocolError("more was sent than the window", control.TOO_MUCH)
-        self._count(1, len(message))
-        return [message]
+        else:
+            for message in messages:
+                self._take([message], arrived)
 
     def _fits(self, count: int, size: int) -> bool:
         """Whether so many more messages, of ``size`` bytes, are within the window."""
         held = self.received - self.done + count
         size += self._received_bytes - self._done_bytes
         return held <= self.window.messages and (held <= 1 or size <= self.window.size)
-
-    def _count(self, count: int, size: int) -> None:
-        self.received += count
-        self._received_bytes += size
 
     def _on_control(self, kind: str, value: Any) -> None:
         if self.is_joined and kind == "ack":
