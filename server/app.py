@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from aiohttp import hdrs, web
@@ -11,13 +11,14 @@ from aiohttp.typedefs import Middleware
 
 from server.access import origin_check
 from server.endpoints import ENDPOINTS, MAX_DELAY, Behaviour
-from server.journal import Journal
+from server.faults import FaultsPage, Refusals
+from server.journal import MAX_ID, Journal
 from server.peer import Peer
 from server.query import Query, refuse
 from server.sessions import Applications
 from server.static import StaticFiles
+from server.summary import summarize
 
-MAX_ID = 200
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -43,7 +44,11 @@ class WebSockets:
         self._max_message = max_message
         self._max_connections = max_connections
         self._peers: set[Peer] = set()
+        self._refusals = Refusals()
         self._applications = Applications(journal)
+        self.faults = FaultsPage(
+            self._peers_of, self._refusals, self._applications, self._check_origin
+        )
         self._endpoints: dict[str, Callable[[Query], Behaviour]] = {
             **ENDPOINTS,
             "session": self._applications,
@@ -69,6 +74,9 @@ class WebSockets:
         self._peers.add(peer)
         try:
             if await peer.hold(delay):
+                if peer.id is not None and self._refusals.left(peer.id):
+                    peer.refuse(503)
+                    return peer.response
                 with contextlib.suppress(ConnectionError):  # the client goes whenever it likes
                     await behaviour(peer)
             return peer.response
@@ -84,6 +92,9 @@ class WebSockets:
         await self._applications.close()
         if lost:
             await asyncio.wait(lost, timeout=0.5)
+
+    def _peers_of(self, id: str) -> Iterator[Peer]:
+        return (peer for peer in self._peers if peer.id == id)
 
     def _meet(self, request: web.Request, query: Query) -> Peer:
         header = ",".join(request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, []))
@@ -111,6 +122,7 @@ class WebSockets:
         )
         return Peer(
             request,
+            id=id,
             protocol=protocol or None,
             compress=compress,
             max_message=self._max_message,
@@ -130,12 +142,15 @@ class JournalPage:
         query = Query(request.query)
         messages = query.optional_integer("messages", 0, 2**31)
         closed = query.optional_integer("closed", 0, 2**31)
+        summary = query.flag("summary")
         timeout = query.seconds("timeout", 5, MAX_DELAY)
         reached = await self._journal.wait(id, messages=messages, closed=closed, timeout=timeout)
-        found = self._journal.get(id)
-        if found is None and reached:
+        entries = self._journal.entries(id)
+        if entries is None and reached:
             return web.json_response({"error": f"No connection had the id {id!r}."}, status=404)
-        return web.json_response(found or [], status=200 if reached else 504)
+        entries = entries or []
+        found = summarize(entries) if summary else [entry.plain() for entry in entries]
+        return web.json_response(found, status=200 if reached else 504)
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
@@ -165,6 +180,7 @@ def build(
     app = web.Application(middlewares=middlewares)
     app.router.add_get("/ws/{endpoint}", sockets.__call__, allow_head=False)
     app.router.add_get("/journal/{id:.+}", JournalPage(journal).__call__)
+    app.router.add_post("/faults/{id:.+}", sockets.faults.__call__)
     app.router.add_get("/{path:.*}", StaticFiles(folders).__call__)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(sockets.go_away)

@@ -18,6 +18,8 @@ MAX_TOTAL = 128 * 2**20
 RECORD_COST = 500
 """Bytes that a record takes beside its contents, about."""
 MAX_IDS = 1_000
+MAX_ID = 200
+"""Characters of an id."""
 MAX_CONNECTIONS = 1_000
 """Connections kept of one id."""
 
@@ -176,8 +178,13 @@ class Journal:
 
     def get(self, id: str) -> list[dict[str, Any]] | None:
         """Return the connections of `id` as plain data, None if there was none."""
+        found = self.entries(id)
+        return None if found is None else [entry.plain() for entry in found]
+
+    def entries(self, id: str) -> list[Entry] | None:
+        """Return the connections of `id`, None if there was none."""
         found = self._ids.get(id)
-        return None if found is None else [entry.plain() for entry in found.entries]
+        return None if found is None else found.entries
 
     async def wait(
         self, id: str, *, messages: int | None, closed: int | None, timeout: float

@@ -41,6 +41,7 @@ class Peer:
         self,
         request: web.Request,
         *,
+        id: str | None,
         protocol: str | None,
         compress: bool,
         max_message: int,
@@ -49,6 +50,7 @@ class Peer:
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("The client has gone before it was answered.")
+        self.id = id
         self.wire = Wire(transport)
         self.response: web.StreamResponse = web.Response()
         self._request = request
@@ -68,6 +70,7 @@ class Peer:
         """A text that begins with this word is answered with pong, and is no message."""
         self._writer: AbstractStreamWriter | None = None
         self._closing = False
+        self._is_deaf = False
 
     @property
     def number(self) -> int:
@@ -126,9 +129,14 @@ class Peer:
                 while (await self._next()).type in (*DATA, WSMsgType.PING):
                     pass
 
+    def deafen(self) -> None:
+        """Hear nothing and say nothing from now on; TCP goes on."""
+        self._is_deaf = True
+        self.wire.deafen()
+
     async def send(self, message: str | bytes) -> None:
         """Send a message. Does nothing when the connection has gone: what came counts still."""
-        if self.gone:
+        if self.gone or self._is_deaf:
             return
         with contextlib.suppress(ConnectionError):
             if isinstance(message, str):
@@ -140,7 +148,8 @@ class Peer:
         """Write encoded frames as they are, and wait while the transport's buffer is full."""
         if self._writer is None:
             raise RuntimeError("There is no WebSocket yet: accept() first.")
-        self.wire.transport.write(data)
+        if not self._is_deaf:
+            self.wire.transport.write(data)
         await self.drain()
 
     async def drain(self) -> None:
@@ -151,12 +160,12 @@ class Peer:
 
     def post(self, text: str) -> None:
         """Send a text message without waiting; drain() waits."""
-        if not self.gone:
+        if not (self.gone or self._is_deaf):
             self.wire.transport.write(frames.encode(frames.TEXT, text.encode()))
 
     def start_close(self, code: int | None, reason: str = "") -> None:
         """Send a close frame; the peer's answer comes with receive()."""
-        if not self.gone:
+        if not (self.gone or self._is_deaf):
             self.wire.transport.write(frames.encode_close(code, reason))
             self._closing = True
 

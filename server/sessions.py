@@ -52,6 +52,15 @@ class Applications:
 
         return run
 
+    async def forget(self, id: str) -> int:
+        """End the sessions of `id`, so that no client can go on with them; return how many."""
+        sessions = self._applications.pop(id, None)
+        if sessions is None:
+            return 0
+        count = len(sessions)
+        await sessions.close()
+        return count
+
     async def close(self) -> None:
         """End all sessions."""
         for sessions in self._applications.values():

@@ -73,10 +73,14 @@ class Wire(asyncio.Protocol):
             await asyncio.wait([self.lost], timeout=HANG_UP_POLL)
         self.transport.abort()
 
-    async def swallow(self) -> None:
-        """Read and forget what comes, and return when the peer has gone."""
+    def deafen(self) -> None:
+        """Read and forget what comes from now on, for as long as the peer is there."""
         self._keep_alive()
         self.discard()
+
+    async def swallow(self) -> None:
+        """Read and forget what comes, and return when the peer has gone."""
+        self.deafen()
         await asyncio.wait([self.lost])
 
     def _narrow(self) -> None:

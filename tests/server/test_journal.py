@@ -237,3 +237,43 @@ def test_wrong_values_answer_400(server: Server, query: dict[str, object]) -> No
             return response.status
 
     assert asyncio.run(main()) == 400
+
+
+def test_a_summary_is_short(server: Server, id: str) -> None:
+    messages = ("0", "1", "2", "1", "5 and text", b"\0\0\0\7", "4", "no number", "5")
+    talk(server, id, *messages[:4])
+    talk(server, id, *messages[4:])
+    server.journal(id, closed=2)
+    assert asyncio.run(fetch(server, id, summary=1)) == (
+        200,
+        {
+            "connections": 2,
+            "open": 0,
+            "messages": 9,
+            "bytes": 4 + 10 + 4 + 1 + 9 + 1,
+            "truncated": False,
+            "numbered": 8,
+            "distinct": 6,
+            "out_of_order": 1,
+            "ranges": [[0, 2], [4, 5], [7, 7]],
+        },
+    )
+
+
+def test_a_summary_can_be_waited_for(server: Server, id: str) -> None:
+    status, body = asyncio.run(fetch(server, id, summary=1, messages=1, timeout=0.01))
+    assert (status, body["connections"], body["ranges"]) == (504, 0, [])
+    talk(server, id, "7")
+    status, body = asyncio.run(fetch(server, id, summary=1, messages=1))
+    assert (status, body["messages"], body["ranges"]) == (200, 1, [[7, 7]])
+    assert asyncio.run(fetch(server, "nobody", summary=1))[0] == 404
+
+
+def test_a_summary_says_what_is_not_recorded(
+    monkeypatch: pytest.MonkeyPatch, server: Server, id: str
+) -> None:
+    monkeypatch.setattr(journal, "MAX_RECORDS", 2)
+    talk(server, id, "1", "2", "3")
+    server.journal(id, closed=1)
+    _, body = asyncio.run(fetch(server, id, summary=1))
+    assert (body["messages"], body["numbered"], body["truncated"]) == (3, 2, True)
