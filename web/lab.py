@@ -486,7 +486,7 @@ async def main() -> None:
             lab.setAttribute("data-state", "failed")
         else:
             status.textContent = f"All five have run, in {(now() - began) / 1000:.1f} s."
-            verdicts = js.document.querySelectorAll(".verdict")
+            verdicts = js.document.querySelectorAll(".way .verdict")
             summary.textContent = " ".join(
                 f"{card.title}: {verdict.textContent}"
                 for card, verdict in zip(cards, verdicts, strict=True)

@@ -17,7 +17,7 @@ from server import Server
 ROOT = Path(__file__).parents[2]
 
 # What browsers write to the console of what some tests do on purpose.
-_EXPECTED = (
+EXPECTED = (
     # A connection fails.
     "WebSocket connection to",
     "Firefox can\u2019t establish a connection",
@@ -92,7 +92,7 @@ def open_runtime(
     complaints: list[str] = []
 
     def complain(text: str) -> None:
-        if not text.startswith(_EXPECTED):
+        if not text.startswith(EXPECTED):
             complaints.append(text)
 
     def on_console(message: ConsoleMessage) -> None:
