@@ -202,7 +202,7 @@ def test_forget_ends_the_sessions(
                 assert await end(ws) == code
                 assert await forgetting == (200, answer)
             async with http.ws_connect(url, protocols=protocols) as ws:
-                resume = {"session": secret, "received": 0, "window": WINDOW}
+                resume = {"session": secret, "connection": 2, "received": 0, "window": WINDOW}
                 await ws.send_str(encode("resume", resume))
                 assert await end(ws) == NO_SUCH_SESSION
 

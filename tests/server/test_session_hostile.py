@@ -517,18 +517,15 @@ def test_the_controls_that_wait_are_bounded() -> None:
             await wire.peer.sending.wait()
             for _ in range(10_000):
                 await wire.send(encode("ask", 1))
-            transport = wire.peer
-            before = -1
-            while transport._queue.qsize() != before:
-                before = transport._queue.qsize()
+            while wire.peer._queue.qsize():
                 await asyncio.sleep(0)
-            assert len(session._core._controls) < 100
-            assert transport._queue.qsize() > 9_000  # and TCP holds up the client
-            transport.takes.set()
-            answers = 0
-            while answers < 10_000:
-                answers += await wire.receive() != "x"
-            wire.abort()
+            wire.peer.takes.set()
+            await session.close()
+            # What was being sent when they came, and one answer to all of them.
+            said = []
+            while isinstance(message := await wire.receive(), str):
+                said.append(message)
+            assert len(said) < 5
 
     run(test())
 

@@ -99,7 +99,10 @@ class Core:
         # What of our own messages the last question was about.
         self._asked_about = 0
         self._is_asking = False
-        self._controls: list[str] = []
+        # What is to be said: one of each at most, however long that cannot be sent.
+        self._answer: str | None = None
+        self._is_ack_due = False
+        self._is_ask_due = False
 
     @property
     def confirmed(self) -> int:
@@ -151,7 +154,7 @@ class Core:
             if self.done >= self._asked_until:
                 self._asked_until = 0
             self._acknowledged, self._acknowledged_bytes = self.done, self._done_bytes
-            self._controls.append(control.encode("ack", self.done))
+            self._is_ack_due = True
 
     @property
     def has_unasked(self) -> bool:
@@ -166,11 +169,20 @@ class Core:
         if self.is_joined:
             self._is_asking = True
             self._asked_about = self.outbox.sent
-            self._controls.append(control.encode("ask", 1))
+            self._is_ask_due = True
 
     def controls(self) -> list[str]:
         """What is to be sent now, before further messages."""
-        controls, self._controls = self._controls, []
+        controls = []
+        if self._answer is not None:
+            controls.append(self._answer)
+            self._answer = None
+        if self._is_ack_due:
+            controls.append(control.encode("ack", self._acknowledged))
+            self._is_ack_due = False
+        if self._is_ask_due:
+            controls.append(control.encode("ask", 1))
+            self._is_ask_due = False
         return controls
 
     def disconnect(self) -> None:
@@ -178,7 +190,8 @@ class Core:
         self.is_joined = False
         self._is_asking = False
         self._asked_until = self._asked_about = 0
-        self._controls.clear()
+        self._answer = None
+        self._is_ack_due = self._is_ask_due = False
 
     def _join(self, received: int, window: Window, *, answer: str | None = None) -> list[Delivery]:
         """The other end goes on after ``received`` messages; returns what it has to be sent again.
@@ -191,8 +204,7 @@ class Core:
         self.disconnect()
         self.outbox.limit(*window)
         self.is_joined = True
-        if answer is not None:
-            self._controls.append(answer)
+        self._answer = answer
         if self.done:
             self.acknowledge()  # The last one may have been lost.
         return self.outbox.resend_from(received)

@@ -40,8 +40,6 @@ __all__ = [
 _LEASE = 1.5
 """For how long a record is kept, in units of ``expires``; it is renewed after half a unit."""
 _BATCH = 64
-_MAX_UNANSWERED = 64
-"""How many controls may come while the writer is busy, before nothing more is read."""
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 """Seconds between attempts to save."""
@@ -585,8 +583,6 @@ class Link:
         self._awake = asyncio.Event()
         self._is_sending = False
         # Of the client's controls, those since the writer was free.
-        self._unanswered = 0
-        self._answered = asyncio.Event()
         # Since when the client's window is full, and how many messages it had confirmed then.
         self._full_since: float | None = None
         self._confirmed = 0
@@ -640,11 +636,7 @@ class Link:
             if self._stopped.done():
                 return
             if self._session._receive(message):
-                self._unanswered += 1
                 self._awake.set()
-                while self._unanswered > _MAX_UNANSWERED:
-                    self._answered.clear()
-                    await self._answered.wait()
 
     async def _write(self) -> None:
         while not self._stopped.done():
@@ -672,8 +664,6 @@ class Link:
         session, core = self._session, self._session._core
         outbox = core.outbox
         controls = core.controls()
-        self._unanswered = 0
-        self._answered.set()
         if self._again:
             batch = [self._again.popleft() for _ in range(min(_BATCH, len(self._again)))]
         else:
