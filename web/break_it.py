@@ -473,7 +473,7 @@ class Bench:
             self.run.ws.abort()
 
     def on_rate(self, _: Any = None) -> None:
-        text = f"{self.rate.value} messages a second"
+        text = f"{plural(int(self.rate.value))} a second"
         self.fill(speed=text)
         self.rate.setAttribute("aria-valuetext", text)
 

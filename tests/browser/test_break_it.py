@@ -293,7 +293,7 @@ def test_the_switch_begins_anew(lab: Lab, server: Server) -> None:
 def test_the_slider_sets_the_rate(lab: Lab) -> None:
     lab.start("session")
     lab.rate.press("Home")
-    expect(lab.rate).to_have_attribute("aria-valuetext", "1 messages a second")
+    expect(lab.rate).to_have_attribute("aria-valuetext", "1 message a second")
     lab.at_least("confirmed", lab.number("accepted"))
     before = lab.number("accepted")
     lab.at_least("accepted", before + 1)
