@@ -582,7 +582,6 @@ class Link:
         self._again = deque(again)
         self._awake = asyncio.Event()
         self._is_sending = False
-        # Of the client's controls, those since the writer was free.
         # Since when the client's window is full, and how many messages it had confirmed then.
         self._full_since: float | None = None
         self._confirmed = 0
@@ -627,8 +626,7 @@ class Link:
 
     async def _close(self, code: int, reason: str, farewell: Sequence[str]) -> None:
         with contextlib.suppress(*_LOST):
-            for text in farewell:
-                await self._send(text)
+            await self._send(farewell)
         await close_transport(self.transport, code, reason, self._settings.close_timeout)
 
     async def _read(self) -> None:
@@ -641,9 +639,8 @@ class Link:
     async def _write(self) -> None:
         while not self._stopped.done():
             batch = self._next_batch()
-            for message in batch:
-                await self._send(message)
             if batch:
+                await self._send(batch)
                 continue
             self._awake.clear()
             try:
@@ -653,10 +650,11 @@ class Link:
                 reason = "nothing was acknowledged for too long while the window was full"
                 self._session._fail(ProtocolError(reason, control.TIMED_OUT))
 
-    async def _send(self, message: Message) -> None:
+    async def _send(self, batch: Sequence[Message]) -> None:
         self._is_sending = True
         async with asyncio.timeout(self._settings.ack_timeout):
-            await self.transport.send(message)
+            for message in batch:
+                await self.transport.send(message)
         self._is_sending = False
 
     def _next_batch(self) -> list[Message]:
