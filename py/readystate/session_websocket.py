@@ -116,7 +116,10 @@ class SessionWebSocket(QueuedWebSocket):
             )
             self._abandon(link)
         elif self._outlet is not None:
+            need_not_wait = self._core.need_not_wait
             super()._transmit(self._outlet, [self._core.hello()], 0)
+            if need_not_wait:
+                self._release()
 
     def _heed(self, link: _Link, messages: list[Any]) -> list[Any]:
         core = self._core

@@ -120,6 +120,7 @@ def resume(core: Core, received: int, window: Window = WIDE) -> list[Any]:
         again = core.resume(Hello(ID, received, window, core.connection + 1), 60)
     else:
         assert isinstance(core, ClientCore)
+        core.hello()
         assert core.receive([resumed(received, window)]) == []
         again = core.again
     return [delivery.message for delivery in again]
@@ -658,6 +659,36 @@ def test_a_resumption_that_is_late_changes_nothing(connection: int) -> None:
     assert core.confirmed == 1
 
 
+def test_who_has_nothing_unacknowledged_need_not_wait_for_the_answer() -> None:
+    core = client()
+    assert core.need_not_wait
+    send(core, "a")
+    assert not core.need_not_wait
+    core.receive([encode("ack", 1)])
+    core.disconnect()
+    core.hello()
+    assert send(core, "b", "c") == ["b", "c"]
+    core.receive([resumed(1)])
+    assert core.failure is None
+    assert core.again == []
+    # If these are lost, they are sent again like all others.
+    assert resume(core, 2) == ["c"]
+
+
+def test_what_comes_right_behind_the_first_control_is_none_of_the_answer() -> None:
+    core = client()
+    core.disconnect()
+    core.hello()
+    send(core, "a")
+    core.receive([resumed(1)])
+    assert core.failure is not None
+    assert core.failure.code == PROTOCOL_ERROR
+
+
+def test_a_new_client_has_to_wait() -> None:
+    assert not ClientCore(make_outbox(), WIDE).need_not_wait
+
+
 def test_what_was_not_sent_of_the_controls_is_lost_with_the_connection() -> None:
     for core in either():
         send(core, "a")
@@ -910,6 +941,8 @@ class Pipe:
 class Connection:
     def __init__(self) -> None:
         self.up, self.down = Pipe(), Pipe()
+        # Whether messages have been sent before there was an answer.
+        self.is_ahead = False
 
 
 class End:
@@ -1093,14 +1126,21 @@ class Network(RuleBasedStateMachine):
         end.saved_confirmed = end.core.confirmed
 
     @precondition(lambda self: self.client.connection is None)
-    @rule()
-    def connect(self) -> None:
-        connection = self.client.connection = Connection()
+    @rule(ahead=st.integers(0, 3))
+    def connect(self, ahead: int = 0) -> None:
+        """Perhaps with some messages right behind the first control."""
+        client = self.client
+        connection = client.connection = Connection()
         self.hellos.append(connection)
-        core = self.client.core
+        core = client.core
         assert isinstance(core, ClientCore)
-        self.client.write([core.hello()])
-        self.client.saved_connection = core.connection
+        need_not_wait = core.need_not_wait
+        client.write([core.hello()])
+        client.saved_connection = core.connection
+        batch = core.outbox.take(ahead) if need_not_wait else []
+        client.saved_sent = core.outbox.sent
+        client.write(escape([delivery.message for delivery in batch]))
+        connection.is_ahead = bool(batch)
 
     @rule(is_client=is_client)
     def notice_a_loss(self, is_client: bool) -> None:
@@ -1132,7 +1172,14 @@ class Network(RuleBasedStateMachine):
         if isinstance(core, ClientCore) and core.is_joined and not had_joined:
             end.session = core.session
             answer = json.loads(arrived[0][1:])
-            end.check_again(core.again, answer["resumed"]["received"] if "resumed" in answer else 0)
+            if end.connection.is_ahead:
+                assert core.again == []
+            else:
+                received = answer["resumed"]["received"] if "resumed" in answer else 0
+                end.check_again(core.again, received)
+        self.get(end, messages)
+
+    def get(self, end: End, messages: list[Any]) -> None:
         other = self.other(end)
         for message in messages:
             assert other is not None
@@ -1146,12 +1193,17 @@ class Network(RuleBasedStateMachine):
         """Perhaps long after the client has given the connection up, and has another one."""
         connection = self.hellos.pop(place % len(self.hellos))
         is_late = connection is not self.client.connection
-        for message in connection.up.arrive(10**9):
-            hello = Hello.parse(message)
-            if hello.session is None:
-                self.open(connection, hello, is_late)
-            else:
-                self.resume(connection, hello, is_late)
+        arrived = connection.up.arrive(10**9)
+        if not arrived:
+            return
+        first, *behind = arrived
+        hello = Hello.parse(first)
+        if hello.session is None:
+            self.open(connection, hello, is_late)
+        else:
+            self.resume(connection, hello, is_late)
+        if self.server is not None and self.server.connection is connection:
+            self.get(self.server, self.server.core.receive(behind))
 
     def open(self, connection: Connection, hello: Hello, is_late: bool) -> None:
         if is_late:

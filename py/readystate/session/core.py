@@ -193,13 +193,22 @@ class Core:
         self._answer = None
         self._is_ack_due = self._is_ask_due = False
 
-    def _join(self, received: int, window: Window, *, answer: str | None = None) -> list[Delivery]:
+    def _join(
+        self, received: int, window: Window, *, sent: int | None = None, answer: str | None = None
+    ) -> list[Delivery]:
         """The other end goes on after ``received`` messages; returns what it has to be sent again.
+
+        Args:
+            received: What it says.
+            window: What it says.
+            sent: How many messages had been sent before this connection, if not all.
+            answer: What is to be said before all else.
 
         Raises:
             ProtocolError: It cannot have received so many, or has said before that it had more.
         """
-        if not self.confirmed <= received <= self.outbox.sent:
+        sent = self.outbox.sent if sent is None else sent
+        if not self.confirmed <= received <= sent:
             raise ProtocolError("what the other end says it has received it cannot have")
         self.disconnect()
         self.outbox.limit(*window)
@@ -207,7 +216,8 @@ class Core:
         self._answer = answer
         if self.done:
             self.acknowledge()  # The last one may have been lost.
-        return self.outbox.resend_from(received)
+        # If not all, there was nothing to be sent again.
+        return self.outbox.resend_from(received) if sent == self.outbox.sent else []
 
     def _sort(self, text: str, arrived: list[Any]) -> None:
         """Heeds a text that begins as a control does, or takes it as the message that it marks."""
@@ -303,11 +313,19 @@ class ClientCore(Core):
     ) -> None:
         super().__init__(outbox, window, done=done, connection=connection)
         self.session = session
+        # How many messages had been sent when this connection began.
+        self._sent_before = outbox.sent
         self.expires = 0.0
         self.again: list[Delivery] = []
 
+    @property
+    def need_not_wait(self) -> bool:
+        """Whether new messages may go right behind :meth:`hello`: the server has all others."""
+        return self.session is not None and not self.outbox.unconfirmed
+
     def hello(self) -> str:
         """The first message of a connection."""
+        self._sent_before = self.outbox.sent
         if self.session is None:
             self.connection = 1
             return control.encode("open", {"window": self.window})
@@ -336,5 +354,5 @@ class ClientCore(Core):
             received = 0
         else:
             received = control.number(said.get("received"))
-        self.again = self._join(received, window)
+        self.again = self._join(received, window, sent=self._sent_before)
         self.expires = expires
