@@ -1,4 +1,4 @@
-"""A page in which Python runs, once a browser and place."""
+"""A page in which Python runs, once a browser and place; and a server for what fails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from playwright.sync_api import Browser
 
 from server import Server
 
-from .in_browser import Runtime, open_runtime
+from .in_browser import ROOT, Runtime, open_runtime
+
+
+@pytest.fixture(scope="module")
+def failing(browser: Browser, server: Server) -> Iterator[Server]:
+    """A server of its own, as browsers delay connections to one where many have failed."""
+    with Server(folders={"/tests": ROOT / "tests"}) as server:
+        yield server
 
 
 @pytest.fixture(scope="session", params=["page", "worker"])

@@ -15,7 +15,7 @@ from server import Server
 from server.process import ServerProcess
 
 from .faults import arrivals, problems, problems_of_tail, send_through
-from .in_browser import ROOT, Runtime, open_runtime
+from .in_browser import Runtime, open_runtime
 
 CONFIRMATIONS = ("heartbeat", "acks", "acks-drop", "heartbeat-drop", "none")
 KINDS = ("text", "binary")
@@ -85,13 +85,6 @@ class Place:
     server: Server
     complaints: list[str]
     tell: Callable[[str, object], None]
-
-
-@pytest.fixture(scope="module")
-def failing(browser: Browser, server: Server) -> Iterator[Server]:
-    """A server of its own, as browsers delay connections to one where many have failed."""
-    with Server(folders={"/tests": ROOT / "tests"}) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 from server import Server
 
 from .faults import arrivals, exchange
-from .in_browser import ROOT, Runtime, open_runtime
+from .in_browser import Runtime, open_runtime
 
 MANY = 1_000
 NOT_FEW = 10_000
@@ -32,13 +32,6 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], tuple[float, float], dict[str, Any
     "stalled": ([{"fault": "stall", "after": 300}], (0.2, 1), {"max_unconfirmed_bytes": 2**21}),
     "deaf": ([{"fault": "deaf", "after": 300}], (0.2, 1), {"max_unconfirmed_bytes": 2**21}),
 }
-
-
-@pytest.fixture(scope="module")
-def failing(browser: Browser, server: Server) -> Iterator[Server]:
-    """A server of its own, as browsers delay connections to one where many have failed."""
-    with Server(folders={"/tests": ROOT / "tests"}) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
