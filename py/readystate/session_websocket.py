@@ -147,21 +147,25 @@ class SessionWebSocket(QueuedWebSocket):
     def _take(self) -> None:
         super()._take()
         self._account()
+        self._await_ack()
         self._send_controls()
 
     def _account(self) -> None:
         """The application is done with what it has taken from the queue."""
         core, queue = self._core, self._queue
         core.finish(core.received - len(queue), sum(map(len, queue)))
-        if core.is_joined and core.has_unacknowledged and self._ack_timer is None:
-            self._ack_timer = Timer(ACK_DELAY, self._acknowledge)
 
-    def _acknowledge(self) -> None:
-        """Acknowledges what is done, without having been asked."""
+    def _await_ack(self) -> None:
+        core = self._core
+        if core.is_joined and core.has_unacknowledged and self._ack_timer is None:
+            self._ack_timer = Timer(ACK_DELAY, self._acknowledge_in_time)
+
+    def _acknowledge_in_time(self) -> None:
         self._cancel_ack_timer()
         self._account()
         if self._core.has_unacknowledged:
-            self._core.acknowledge()
+            self._core.acknowledge_in_time()
+            self._await_ack()
         self._send_controls()
 
     def _cancel_ack_timer(self) -> None:
@@ -186,7 +190,11 @@ class SessionWebSocket(QueuedWebSocket):
         super()._transmit(outlet, escape(messages), size)
 
     def _begin_close(self, link: _Link, code: int, reason: str) -> None:
-        self._acknowledge()
+        self._cancel_ack_timer()
+        self._account()
+        if self._core.has_unacknowledged:
+            self._core.acknowledge()
+        self._send_controls()
         super()._begin_close(link, code, reason)
 
     def _on_answered_close(self) -> None:

@@ -57,7 +57,7 @@ STEADY = 50
 """How many messages are sent at once where there is room for them."""
 RATE = 1
 """How many messages come in a millisecond where each comes alone."""
-STREAM_TIME = 25
+STREAM_TIME = 60
 """Seconds that a slow stream takes: several times what an acknowledgement may."""
 FIRST_ONES = 100
 """How many clients there were before memory is measured."""

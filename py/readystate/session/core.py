@@ -21,7 +21,10 @@ from .control import ProtocolError, Window
 __all__ = ["ACK_DELAY", "ClientCore", "Core", "Hello", "ServerCore"]
 
 ACK_DELAY = 5.0
-"""After how many seconds at most something is acknowledged that is done."""
+"""After how many seconds something is acknowledged that is done, if that is worth it: see
+:meth:`Core.acknowledge_in_time`."""
+_ACK_WORTH = 1024  # Bytes, of which a frame with an acknowledgement is 2 %.
+_ACK_PATIENCE = 4
 _ACK_MESSAGES = 512
 _ACK_BYTES = 2**18
 
@@ -93,6 +96,7 @@ class Core:
         # What the last acknowledgement said, and up to where another one was asked for.
         self._acknowledged = done
         self._acknowledged_bytes = 0
+        self._put_off = 0
         self._asked_until = 0
         self._ack_messages = min(max(1, window.messages // 4), _ACK_MESSAGES)
         self._ack_bytes = min(max(1, window.size // 4), _ACK_BYTES)
@@ -111,7 +115,10 @@ class Core:
 
     @property
     def has_unacknowledged(self) -> bool:
-        """Whether something is done that was not acknowledged: within :data:`ACK_DELAY` it is."""
+        """Whether something is done that was not acknowledged.
+
+        While this is so, :meth:`acknowledge_in_time` is to be called each :data:`ACK_DELAY` seconds.
+        """
         return self.done > self._acknowledged
 
     def receive(self, messages: Sequence[Any]) -> list[Any]:
@@ -154,7 +161,15 @@ class Core:
             if self.done >= self._asked_until:
                 self._asked_until = 0
             self._acknowledged, self._acknowledged_bytes = self.done, self._done_bytes
+            self._put_off = 0
             self._is_ack_due = True
+
+    def acknowledge_in_time(self) -> None:
+        """Says what is done, unless that would be much beside what was: then at the fourth call."""
+        self._put_off += 1
+        size = self._done_bytes - self._acknowledged_bytes
+        if size >= _ACK_WORTH or self._put_off >= _ACK_PATIENCE:
+            self.acknowledge()
 
     @property
     def has_unasked(self) -> bool:

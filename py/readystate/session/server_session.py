@@ -418,8 +418,7 @@ class ServerSession:
         del self._unsaved[: len(messages)]
         self._stored += len(messages)
         self._core.finish(done, self._received_size - done_size)
-        if self._core.has_unacknowledged and self._ack_timer is None:
-            self._ack_timer = self._loop.call_later(ACK_DELAY, self._acknowledge)
+        self._await_ack()
         self._progress.set()
         self._wake_writer()
 
@@ -440,10 +439,15 @@ class ServerSession:
         self._is_lease_due = True
         self._save_soon()
 
-    def _acknowledge(self) -> None:
+    def _await_ack(self) -> None:
+        if self._core.has_unacknowledged and self._ack_timer is None:
+            self._ack_timer = self._loop.call_later(ACK_DELAY, self._acknowledge_in_time)
+
+    def _acknowledge_in_time(self) -> None:
         self._ack_timer = None
         if self._core.has_unacknowledged:
-            self._core.acknowledge()
+            self._core.acknowledge_in_time()
+            self._await_ack()
             self._wake_writer()
 
     # Connections.
