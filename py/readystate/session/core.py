@@ -26,7 +26,7 @@ ACK_DELAY = 5.0
 _ACK_WORTH = 1024  # Bytes, of which a frame with an acknowledgement is 2 %.
 _ACK_PATIENCE = 4
 _ACK_MESSAGES = 512
-_ACK_BYTES = 2**18
+_ACK_BYTES = 2**20
 
 
 class Hello(NamedTuple):
@@ -185,6 +185,11 @@ class Core:
             self._is_asking = True
             self._asked_about = self.outbox.sent
             self._is_ask_due = True
+
+    @property
+    def has_controls(self) -> bool:
+        """Whether there are :meth:`controls`."""
+        return self._answer is not None or self._is_ack_due or self._is_ask_due
 
     def controls(self) -> list[str]:
         """What is to be sent now, before further messages."""

@@ -420,7 +420,8 @@ class ServerSession:
         self._core.finish(done, self._received_size - done_size)
         self._await_ack()
         self._progress.set()
-        self._wake_writer()
+        if messages or self._core.has_controls:
+            self._wake_writer()
 
     async def _keep(self, connection: int) -> None:
         """Renews the lease, and saves the number of the connection.
