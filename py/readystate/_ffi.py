@@ -69,6 +69,7 @@ _LARGE = 2**16
 _SEPARATOR = "\0"
 _FEW = 16
 _SHORT = 512
+_LONG = 4096
 
 _TOO_LONG = "x" * 124
 """A reason that close() does not take."""
@@ -630,7 +631,9 @@ class Inbox:
 
     __slots__ = (
         "_data_of",
+        "_encode",
         "_events",
+        "_is_long",
         "_listen",
         "_map",
         "_native",
@@ -648,6 +651,9 @@ class Inbox:
         self._listen("message", self._push)
         self._data_of: Any = None
         self._map = js.Function.prototype.call.bind(js.Array.prototype.map, self._events)
+        encoder = js.TextEncoder.new()
+        self._encode = encoder.encode.bind(encoder)
+        self._is_long = False
         self._on_arrival = create_proxy(on_arrival)
         self._once = options(once=True)
         self.is_armed = False
@@ -671,8 +677,14 @@ class Inbox:
             return [_as_python(event.data) for event in self._events.splice(0)]
         messages = self._map(self._data_of)
         self._events.length = 0
-        # One long string crosses several times faster than many short ones.
-        joined = messages.join(_SEPARATOR)
+        # One long string crosses several times faster than many short ones, and if it is ASCII, as
+        # UTF-8 five times faster than as a string.
+        if self._is_long or count > _FEW:
+            messages.toString = js.Array.prototype.join.bind(messages, _SEPARATOR)
+            joined = str(self._encode(messages).to_bytes(), "utf-8")
+        else:
+            joined = messages.join(_SEPARATOR)
+        self._is_long = len(joined) > _LONG
         texts: list[Any] = joined.split(_SEPARATOR)
         if len(texts) == count and _BUFFER_AS_TEXT not in joined:
             return texts

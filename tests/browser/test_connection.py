@@ -148,6 +148,19 @@ async def test_decode() -> None:
 
 
 @in_browser
+async def test_messages_arrive_as_they_were_sent_however_many_come_at_once() -> None:
+    # Long and short, with what a batch could take for something else, alone and beside others.
+    odd = ["", "\0", "a\0b", "\ufeffbom", "\ufeff", "[object ArrayBuffer]", "é日😀", "a,b", "\x10"]
+    long = [text * 4000 for text in ("x", "é", "😀\0", "\ufeff,")]
+    binary = [b"", b"\0", b"[object ArrayBuffer]", b"\xff" * 70_000]
+    async with connect(url("/ws/echo")) as ws:
+        for messages in (odd, long, binary, [*odd, *long], [*odd, *binary], [*long, "y"] * 8, odd):
+            for message in messages:
+                await ws.send(message)
+            assert [await ws.recv() for _ in messages] == messages
+
+
+@in_browser
 async def test_what_can_be_sent() -> None:
     import array
 
