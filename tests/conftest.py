@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server import Server, wheel
+from readystate.server import Server, wheel
 
 from .browsers import NAMES, launch_options
 

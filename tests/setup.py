@@ -20,7 +20,7 @@ from typing import Any
 from playwright.sync_api import Error, sync_playwright
 from selenium.common.exceptions import WebDriverException
 
-from server import vendor
+from readystate.server import vendor
 
 from .browsers import FOUND, NAMES, installed
 from .engines import webkit

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from server import Server
+from readystate.server import Server
 
 from . import measure
 from .measure import Metric, Sample

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page
 
-from server import Server
+from readystate.server import Server
 
 from .measure import DevTools
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import aiohttp
 
+from readystate.server import Server
+from readystate.server.address import Address
 from readystate.session import SUBPROTOCOL, control
-from server import Server
-from server.address import Address
 
 from . import cases, measure
 from .cases import (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from server import Server
+from readystate.server import Server
 
 from .in_browser import ROOT, Runtime, open_runtime
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
-from server import Server
+from readystate.server import Server
 
 ROOT = Path(__file__).parents[2]
 

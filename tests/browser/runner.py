@@ -19,7 +19,7 @@ from readystate import WebSocket
 from . import inpage
 
 # What a test module imports that exists on CPython only.
-_CPYTHON_ONLY = ("pytest", "playwright", "server", "tests.browser.in_browser")
+_CPYTHON_ONLY = ("pytest", "playwright", "readystate.server", "tests.browser.in_browser")
 
 
 async def call(source: str, path: str, name: str, arguments: str, timeout: float) -> str:

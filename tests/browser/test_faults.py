@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from server import Server
-from server.process import ServerProcess
+from readystate.server import Server
+from readystate.server.process import ServerProcess
 
 from .faults import arrivals, problems, problems_of_tail, send_through
 from .in_browser import Runtime, open_runtime

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from readystate import WebSocket
-from server import Server
+from readystate.server import Server
 from tests.browser.in_browser import ROOT, in_browser, open_runtime
 from tests.browser.inpage import all_delivered, closed, event, opened, until, url
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page
 
-from server import Server
+from readystate.server import Server
 
 from .in_browser import ROOT
 

@@ -24,7 +24,7 @@ from readystate import (
     SendQueue,
     WebSocket,
 )
-from server import Server
+from readystate.server import Server
 from tests.browser.in_browser import in_browser, open_runtime
 from tests.browser.inpage import (
     all_delivered,

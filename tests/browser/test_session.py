@@ -24,8 +24,8 @@ from readystate import (
     State,
     StateChange,
 )
-from server import Server
-from server.process import ServerProcess
+from readystate.server import Server
+from readystate.server.process import ServerProcess
 from tests.browser.in_browser import Runtime, in_browser, open_runtime
 from tests.browser.inpage import Logged, journal, new_id, raises, reported, until, url
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from server import Server
+from readystate.server import Server
 
 from .faults import arrivals, exchange
 from .in_browser import Runtime, open_runtime

@@ -22,7 +22,7 @@ from readystate import (
     WebSocket,
     connect,
 )
-from server import Server
+from readystate.server import Server
 from tests.browser import inpage
 from tests.browser.in_browser import in_browser, open_runtime
 from tests.browser.inpage import all_gone, journal, new_id, raises, reported, until, url

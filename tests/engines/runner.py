@@ -19,7 +19,7 @@ from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from server import Server, vendor
+from readystate.server import Server, vendor
 from tests.browsers import launch_options
 
 from . import webkit

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server import Server, vendor
+from readystate.server import Server, vendor
 
 from .runner import bun, deno, node
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server import Server
+from readystate.server import Server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -1,4 +1,4 @@
-"""`python -m server`, as a process of its own in a copy of the project."""
+"""`python -m readystate.server`, as a process of its own in a copy of the project."""
 
 import re
 import shutil
@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from server import Server
+from readystate.server import Server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
 def project(tmp_path: Path, site: Path) -> Path:
-    for name in ("server", "py"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "py", tmp_path / "py")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
     (site / "index.html").write_text("<!doctype html>home")
@@ -28,9 +27,9 @@ def project(tmp_path: Path, site: Path) -> Path:
 def start(project: Path, *options: str) -> subprocess.Popen[str]:
     """Run the server without npm, which would take a moment."""
     return subprocess.Popen(
-        [sys.executable, "-m", "server", *options],
+        [sys.executable, "-m", "readystate.server", *options],
         cwd=project,
-        env={"PATH": ""},
+        env={"PATH": "", "PYTHONPATH": "py"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -102,7 +101,7 @@ def test_a_host_that_is_not_ours(project: Path) -> None:
     ],
 )
 def test_wrong_options(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    from server.__main__ import parse
+    from readystate.server.__main__ import parse
 
     with pytest.raises(SystemExit) as error:
         parse(options)
@@ -111,7 +110,7 @@ def test_wrong_options(options: list[str], capsys: pytest.CaptureFixture[str]) -
 
 
 def test_options() -> None:
-    from server.__main__ import parse
+    from readystate.server.__main__ import parse
 
     options = parse(["--allow-origin", "https://example.org:8443", "--allow-origin", "*"])
     assert options.allow_origin == ["https://example.org:8443", "*"]
@@ -119,13 +118,13 @@ def test_options() -> None:
 
 
 def test_help_names_every_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
-    from server.__main__ import parse
-    from server.endpoints import ENDPOINTS
+    from readystate.server.__main__ import parse
+    from readystate.server.endpoints import ENDPOINTS
 
     with pytest.raises(SystemExit):
         parse(["--help"])
     text = capsys.readouterr().out
-    readme = (ROOT / "server" / "README.md").read_text()
+    readme = (ROOT / "py" / "readystate" / "server" / "README.md").read_text()
     for name in ENDPOINTS:
         assert f"/ws/{name}" in text
         assert f"/ws/{name}" in readme

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
+from readystate.server import Server, faults
 from readystate.session.control import NO_SUCH_SESSION, SUBPROTOCOL, encode
-from server import Server, faults
 
 WINDOW = [1_000, 1_000_000]
 PATHS = ("/ws/peer", "/ws/session", "/ws/echo")

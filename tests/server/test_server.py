@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from server import Server
+from readystate.server import Server
 
 
 def test_addresses(server: Server) -> None:

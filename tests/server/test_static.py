@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server import Server
+from readystate.server import Server
 
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",

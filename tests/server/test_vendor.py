@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from server import vendor
-from server.vendor import VendorError
+from readystate.server import vendor
+from readystate.server.vendor import VendorError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -34,8 +34,8 @@ def fake_npm(folder: Path, script: str) -> Path:
 
 
 def project(folder: Path, site: Path) -> Path:
-    """A copy of the server beside `site`, to be run as a process."""
-    shutil.copytree(ROOT / "server", folder / "server")
+    """A copy of the package beside `site`, to be run as a process."""
+    shutil.copytree(ROOT / "py", folder / "py")
     assert site == folder / "web"
     return folder
 
@@ -204,7 +204,11 @@ def test_two_processes_at_once(site: Path, tmp_path: Path) -> None:
     folder = project(tmp_path, site)
     both = [
         subprocess.Popen(
-            [sys.executable, "-m", "server.vendor"], cwd=folder, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "readystate.server.vendor"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": "py"},
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(2)
     ]
@@ -216,9 +220,9 @@ def test_two_processes_at_once(site: Path, tmp_path: Path) -> None:
 
 def test_the_command_fails_with_one_line(site: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "server.vendor"],
+        [sys.executable, "-m", "readystate.server.vendor"],
         cwd=project(tmp_path, site),
-        env={"PATH": ""},
+        env={"PATH": "", "PYTHONPATH": "py"},
         stderr=subprocess.PIPE,
         text=True,
         timeout=30,
@@ -233,9 +237,9 @@ def test_an_interrupt_leaves_nothing_behind(site: Path, tmp_path: Path) -> None:
     os.mkfifo(pipe)
     path = fake_npm(tmp_path / "bin", f"echo started > '{pipe}'; exec sleep 60")
     with subprocess.Popen(
-        [sys.executable, "-m", "server.vendor"],
+        [sys.executable, "-m", "readystate.server.vendor"],
         cwd=project(tmp_path, site),
-        env={"PATH": f"{path}:{os.environ['PATH']}"},
+        env={"PATH": f"{path}:{os.environ['PATH']}", "PYTHONPATH": "py"},
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession, sync_playwright
 
-from server import Server, vendor, wheel
+from readystate.server import Server, vendor, wheel
 from tests.browser.in_browser import Runtime, open_runtime
 from tests.browsers import NAMES, launch_options
 

@@ -6,14 +6,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Collection
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
-from server.address import Address, encode
+from .address import Address, encode
 
-ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 30.0
 """Seconds that the process has to listen."""
 ANSWER_TIMEOUT = 30.0
@@ -21,7 +19,7 @@ ANSWER_TIMEOUT = 30.0
 
 
 class ServerProcess(Address):
-    """Runs `python -m server` on loopback; what it writes to standard error goes to ours.
+    """Runs `python -m readystate.server` on loopback; its standard error is ours.
 
     `port` 0 is any free one. `allow_origins` are origins, beside its own, whose pages may open
     WebSockets ("*": all).
@@ -39,10 +37,10 @@ class ServerProcess(Address):
         process = self._process = subprocess.Popen(
             [
                 sys.executable,
-                *("-m", "server", "--no-prepare", "--host", self.host, "--port", str(self.port)),
+                *("-m", "readystate.server", "--no-prepare"),
+                *("--host", self.host, "--port", str(self.port)),
                 *self._options,
             ],
-            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

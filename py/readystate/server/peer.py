@@ -8,9 +8,9 @@ from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 
-from server import frames
-from server.journal import Entry
-from server.wire import Wire
+from . import frames
+from .journal import Entry
+from .wire import Wire
 
 CLOSE_TIMEOUT = 10.0
 """Seconds that a closing handshake of ours may take."""

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from server.acknowledgements import number_of
-from server.journal import Entry
+from .acknowledgements import number_of
+from .journal import Entry
 
 
 def summarize(entries: Sequence[Entry]) -> dict[str, Any]:

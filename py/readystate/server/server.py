@@ -11,12 +11,12 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from server.access import LOOPBACK_NAMES, is_loopback, loopback_only
-from server.address import Address
-from server.app import build
-from server.journal import Journal
+from .access import LOOPBACK_NAMES, is_loopback, loopback_only
+from .address import Address
+from .app import build
+from .journal import Journal
 
-WEB = Path(__file__).resolve().parent.parent / "web"
+WEB = Path(__file__).resolve().parents[3] / "web"
 SHUTDOWN_TIMEOUT = 0.1
 """Seconds that requests under way get when the server stops."""
 

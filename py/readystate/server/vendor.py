@@ -1,7 +1,7 @@
 """The runtimes that the pages load, fetched into web/vendor/ as web/package.json pins them.
 
-`python -m server.vendor` fetches them, or does nothing if they are there and whole. What only the
-tests use (the development dependencies) comes along when it is asked for, see `fetch`.
+`python -m readystate.server.vendor` fetches them, or does nothing if they are there and whole. What
+only the tests use (the development dependencies) comes along when it is asked for, see `fetch`.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-WEB = Path(__file__).resolve().parent.parent / "web"
+WEB = Path(__file__).resolve().parents[3] / "web"
 MANIFEST = "manifest.json"
 PINS = ("package-lock.json", "micropip.txt")
 FOLDERS = {

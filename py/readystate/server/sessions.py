@@ -5,12 +5,12 @@ import functools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from readystate import ConnectionClosed
-from readystate.session import ServerSession, Sessions
-from server.endpoints import MAX_COUNT, MAX_FLOOD, MAX_SIZE, Behaviour, Faults
-from server.journal import Journal
-from server.peer import Peer
-from server.query import Query, refuse
+from .. import ConnectionClosed
+from ..session import ServerSession, Sessions
+from .endpoints import MAX_COUNT, MAX_FLOOD, MAX_SIZE, Behaviour, Faults
+from .journal import Journal
+from .peer import Peer
+from .query import Query, refuse
 
 Handler = Callable[["ServerSession | Connection"], Awaitable[None]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hatchling.builders.wheel import WheelBuilder
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 STABLE_NAME = "readystate.whl"
 """The name under which PyScript's `files` finds the wheel whatever its version."""
 

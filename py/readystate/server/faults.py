@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
-from server.journal import MAX_ID
-from server.peer import Peer
-from server.query import Query
-from server.query import refuse as refused
-from server.sessions import Applications
+from .journal import MAX_ID
+from .peer import Peer
+from .query import Query
+from .query import refuse as refused
+from .sessions import Applications
 
 MAX_SECONDS = 60
 """Until a connection is reset."""

@@ -8,10 +8,10 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 
-from server import frames
-from server.acknowledgements import Acknowledgements
-from server.peer import Peer, size_of
-from server.query import Query, refuse
+from . import frames
+from .acknowledgements import Acknowledgements
+from .peer import Peer, size_of
+from .query import Query, refuse
 
 Behaviour = Callable[[Peer], Awaitable[None]]
 

@@ -1,4 +1,4 @@
-"""`python -m server`: serve the pages and the WebSocket endpoints until Ctrl-C."""
+"""`python -m readystate.server`: serve the pages and the WebSocket endpoints until Ctrl-C."""
 
 import argparse
 import errno
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 try:
-    from server import Server, vendor, wheel
+    from . import Server, vendor, wheel
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is not installed: pip install -e '.[serve]'")
 
@@ -22,7 +22,7 @@ endpoints:
   /ws/drop         resets the TCP connection     /ws/stall   neither reads nor writes
   /ws/flood        sends many messages           /ws/peer    acknowledges, and fails as told
   /journal/ID      what connections with id=ID received
-Their queries are in server/README.md.
+Their queries are in readystate/server/README.md.
 """
 
 
@@ -48,7 +48,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(
-        prog="python -m server",
+        prog="python -m readystate.server",
         description="Serve readystate's pages and WebSocket endpoints. Ctrl-C ends it.",
         epilog=ENDPOINTS,
         formatter_class=argparse.RawDescriptionHelpFormatter,

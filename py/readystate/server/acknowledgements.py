@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from server.peer import Peer
+from .peer import Peer
 
 MAX_DIGITS = 15
 """Of a number in text: JSON holds it exactly in every language."""

@@ -9,15 +9,15 @@ from pathlib import Path
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
-from server.access import origin_check
-from server.endpoints import ENDPOINTS, MAX_DELAY, Behaviour
-from server.faults import FaultsPage, Refusals
-from server.journal import MAX_ID, Journal
-from server.peer import Peer
-from server.query import Query, refuse
-from server.sessions import Applications
-from server.static import StaticFiles
-from server.summary import summarize
+from .access import origin_check
+from .endpoints import ENDPOINTS, MAX_DELAY, Behaviour
+from .faults import FaultsPage, Refusals
+from .journal import MAX_ID, Journal
+from .peer import Peer
+from .query import Query, refuse
+from .sessions import Applications
+from .static import StaticFiles
+from .summary import summarize
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
 HEADERS = {

@@ -1,5 +1,5 @@
 """The small server beside readystate: pages, wheel, WebSocket endpoints, faults on demand."""
 
-from server.server import Server
+from .server import Server
 
 __all__ = ["Server"]
