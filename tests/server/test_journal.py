@@ -277,3 +277,31 @@ def test_a_summary_says_what_is_not_recorded(
     server.journal(id, closed=1)
     _, body = asyncio.run(fetch(server, id, summary=1))
     assert (body["messages"], body["numbered"], body["truncated"]) == (3, 2, True)
+
+
+def test_how_many_ids_there_are() -> None:
+    with Server() as server:
+        assert asyncio.run(fetch(server, "")) == (200, {"ids": 0})
+        for id in ("one", "two", "one"):
+            talk(server, id)
+        assert asyncio.run(fetch(server, "")) == (200, {"ids": 2})
+
+
+@pytest.mark.parametrize("method, path", [("GET", "journal/"), ("POST", "faults/one?drop=0")])
+def test_who_may_read_from_another_origin(method: str, path: str) -> None:
+    async def shared_with(server: Server, origin: str) -> str | None:
+        async with (
+            aiohttp.ClientSession(headers={"Origin": origin}) as session,
+            session.request(method, server.url_for(f"/{path}")) as response,
+        ):
+            assert "Origin" in response.headers["Vary"]
+            return response.headers.get("Access-Control-Allow-Origin")
+
+    def ask(server: Server, origin: str) -> str | None:
+        return asyncio.run(shared_with(server, origin))
+
+    with Server(allow_origins=["https://example.org"]) as server:
+        assert ask(server, "https://example.org") == "https://example.org"
+        assert ask(server, "https://example.com") is None
+    with Server(allow_origins=["*"]) as server:
+        assert ask(server, "https://example.com") == "https://example.com"

@@ -1,7 +1,7 @@
 """Who may talk to the server: the Host and Origin headers."""
 
 import ipaddress
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
@@ -56,3 +56,22 @@ def origin_check(allowed: Collection[str]) -> Callable[[web.Request], None]:
         )
 
     return check_origin
+
+
+def sharing(
+    paths: tuple[str, ...], allowed: Collection[str]
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Return a signal handler that lets foreign pages read what `paths` answer (CORS).
+
+    Those of the origins in `allowed` ("*": all).
+    """
+
+    async def share(request: web.Request, response: web.StreamResponse) -> None:
+        if not request.path.startswith(paths):
+            return
+        response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is not None and ("*" in allowed or origin in allowed):
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+
+    return share

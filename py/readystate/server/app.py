@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
-from .access import origin_check
+from .access import origin_check, sharing
 from .endpoints import ENDPOINTS, MAX_DELAY, Behaviour
 from .faults import FaultsPage, Refusals
 from .journal import MAX_ID, Journal
@@ -131,10 +131,14 @@ class WebSockets:
 
 
 class JournalPage:
-    """The request handler of /journal/<id>."""
+    """The request handler of /journal/ and of /journal/<id>."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+
+    async def count(self, _: web.Request) -> web.StreamResponse:
+        """Answer how many ids there are: by this a page knows that the server has a journal."""
+        return web.json_response({"ids": len(self._journal)})
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer with the connections of an id, at once or when there is enough to tell."""
@@ -179,9 +183,12 @@ def build(
     )
     app = web.Application(middlewares=middlewares)
     app.router.add_get("/ws/{endpoint}", sockets.__call__, allow_head=False)
-    app.router.add_get("/journal/{id:.+}", JournalPage(journal).__call__)
+    journal_page = JournalPage(journal)
+    app.router.add_get("/journal/", journal_page.count)
+    app.router.add_get("/journal/{id:.+}", journal_page.__call__)
     app.router.add_post("/faults/{id:.+}", sockets.faults.__call__)
     app.router.add_get("/{path:.*}", StaticFiles(folders).__call__)
     app.on_response_prepare.append(add_headers)
+    app.on_response_prepare.append(sharing(("/journal/", "/faults/"), allow_origins))
     app.on_shutdown.append(sockets.go_away)
     return app

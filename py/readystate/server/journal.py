@@ -144,6 +144,10 @@ class Journal:
         self._weight = 0
         self._waiters: list[asyncio.Future[None]] = []
 
+    def __len__(self) -> int:
+        """How many ids there are."""
+        return len(self._ids)
+
     def add(
         self,
         id: str,
