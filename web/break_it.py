@@ -12,9 +12,9 @@ from typing import Any
 
 import js
 from depth import History, Plot, Sample, plural, seconds
-from lab import ServerError, endpoint, source
+from lab import source
+from lab_server import ServerError, ask, endpoint
 from pyodide.ffi import create_proxy
-from pyodide.http import pyfetch
 
 from readystate import (
     Backoff,
@@ -239,22 +239,6 @@ class Run:
             else:
                 self._is_dropped.add(number)
         self._under_way, self.states = under_way, states
-
-
-async def ask(path: str, **options: Any) -> Any:
-    """What the server answers.
-
-    Raises:
-        ServerError: Nothing, or an error.
-    """
-    url = js.URL.new(path, js.document.baseURI).href
-    try:
-        response = await pyfetch(url, **options)
-    except OSError as error:
-        raise ServerError(f"{url.partition('?')[0]} is out of reach: {error}.") from error
-    if response.status != 200:
-        raise ServerError(f"{url.partition('?')[0]} answered {response.status}.")
-    return await response.json()
 
 
 def gaps(ranges: Sequence[Sequence[int]], end: int) -> Iterator[int]:

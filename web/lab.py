@@ -14,8 +14,8 @@ from typing import Any
 
 import js
 import pyodide
+from lab_server import ServerError, ask, endpoint
 from pyodide.ffi import create_proxy
-from pyodide.http import pyfetch
 
 import readystate
 from readystate import DOMException, Event, WebSocket
@@ -83,10 +83,6 @@ WAYS: tuple[Callable[[WebSocket], Any], ...] = (
     check_ready_state,
     queue_until_open,
 )
-
-
-class ServerError(Exception):
-    """The project's server is not there, or not as it should be."""
 
 
 def now() -> float:
@@ -376,30 +372,15 @@ class Trial:
             self.handshake.set_result(record.opened is not None)
 
 
-def endpoint(path: str, **query: object) -> str:
-    """The URL of one of the server's WebSockets; the server may be below a path."""
-    url = js.URL.new(path, js.document.baseURI)
-    url.protocol = url.protocol.replace("http", "ws")
-    for name, value in query.items():
-        url.searchParams.set(name, str(value))
-    return str(url.href)
-
-
 async def journal(id: str, count: int) -> list[tuple[str, float]]:
     """What has arrived at the server: each message, and when.
 
     Raises:
         ServerError: There is no journal.
     """
-    url = js.URL.new(f"journal/{id}?messages={count}&timeout=5", js.document.baseURI).href
-    try:
-        response = await pyfetch(url)
-    except OSError as error:
-        raise ServerError(f"{url} is out of reach: {error}.") from error
     # 504: fewer messages than asked for have arrived.
-    if response.status not in (200, 504):
-        raise ServerError(f"{url} answered {response.status}.")
-    connections = await response.json()
+    path = f"journal/{id}?messages={count}&timeout=5"
+    connections = await ask(path, statuses=(200, 504))
     return [
         (message["data"], message["time"] * 1000)
         for connection in connections
