@@ -38,20 +38,43 @@ BROWSERS = {
 }
 
 
+def element(name: str, *children: Any, **attributes: str) -> Any:
+    """An element of the page; children are elements and text."""
+    made = js.document.createElement(name)
+    for attribute, value in attributes.items():
+        made.setAttribute(attribute.strip("_").replace("_", "-"), value)
+    made.append(*children)
+    return made
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What a call came to: the class in Python; name, code and message as the browser has them."""
+    """What a call came to.
+
+    The class in Python; name, code and message as the browser has them; else the ``bufferedAmount``.
+    The package raises some of what a browser should and does not: that is not ``native``.
+    """
 
     kind: str
     name: str = ""
     code: int | None = None
     message: str = ""
+    amount: str = ""
+    is_native: bool = True
 
     @property
     def details(self) -> str:
         """The name and the code."""
         code = "no code" if self.code is None else f"code {self.code}"
         return f"name {self.name}, {code}" if self.name else ""
+
+    def cell(self, words: str, *, differs: bool = False) -> Any:
+        """It in the table, with a sentence."""
+        mark = [element("strong", "differs", class_="mark")] if differs else []
+        if not self.is_native:
+            words = f"{words} (readystate’s words: the browser itself threw nothing)"
+        lines = [element("code", self.details or self.amount), element("p", words)]
+        return element("td", element("b", self.kind), *mark, *lines)
 
 
 @dataclass(frozen=True)
@@ -74,7 +97,7 @@ class Case:
     def standard(self) -> Outcome:
         kind = self.raises
         if kind is None:
-            return Outcome(NOTHING, message=f"bufferedAmount is {self.amount}")
+            return Outcome(NOTHING, amount=f"bufferedAmount is {self.amount}")
         if issubclass(kind, DOMException):
             return Outcome(kind.__name__, kind.name, kind.code)
         return Outcome(kind.__name__, kind.__name__)
@@ -85,19 +108,21 @@ class Case:
             self.call(url, ws)
         except Exception as error:
             # The browser's own, before the package has evened anything out.
-            thrown = error.__cause__
+            thrown, is_native = error.__cause__, True
             if not isinstance(thrown, JsException):
-                return Outcome(type(error).__name__, message=str(error))
+                thrown, is_native = error, False
+            name = getattr(thrown, "name", type(error).__name__)
             code = getattr(thrown, "code", None)
-            return Outcome(type(error).__name__, str(thrown.name), code, str(thrown.message))
-        return Outcome(NOTHING, message=f"bufferedAmount is {ws.bufferedAmount}")
+            message = str(getattr(thrown, "message", error))
+            return Outcome(type(error).__name__, name, code, message, is_native=is_native)
+        return Outcome(NOTHING, amount=f"bufferedAmount is {ws.bufferedAmount}")
 
     def differs(self, seen: Outcome) -> bool:
         """Whether it is not as the standard has it; the words of a message are the browser's."""
         standard = self.standard
         if seen.kind == NOTHING:
             return seen != standard
-        return (seen.kind, seen.code) != (standard.kind, standard.code)
+        return not seen.is_native or (seen.kind, seen.code) != (standard.kind, standard.code)
 
 
 def no_host(_: str, ws: WebSocket) -> None:
@@ -202,45 +227,20 @@ def markdown(name: str, found: Sequence[tuple[Case, Outcome]]) -> str:
     for case, seen in found:
         standard = case.standard
         code = "; ".join(source(case.call).splitlines())
-        by = " ".join(filter(None, (standard.kind, standard.details, standard.message)))
+        by = " ".join(filter(None, (standard.kind, standard.details, standard.amount)))
         kind = seen.kind + " **differs**" * case.differs(seen)
         number = "" if seen.code is None else str(seen.code)
-        rows.append((f"`{code}`", by, kind, seen.name, number, seen.message))
+        rows.append((f"`{code}`", by, kind, seen.name, number, seen.message or seen.amount))
     lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
     title = f"### What a WebSocket raises in {name}, with readystate {readystate.__version__}"
     return "\n".join([title, "", *lines, ""])
 
 
-def element(name: str, *children: Any, **attributes: str) -> Any:
-    """An element of the page; children are elements and text."""
-    made = js.document.createElement(name)
-    for attribute, value in attributes.items():
-        made.setAttribute(attribute.strip("_").replace("_", "-"), value)
-    made.append(*children)
-    return made
-
-
 def row(case: Case, seen: Outcome) -> Any:
     """A row of the table."""
-    standard, differs = case.standard, case.differs(seen)
-    mark = [element("strong", "differs", class_="mark")] if differs else []
-    made = element(
-        "tr",
-        element("th", element("code", source(case.call)), scope="row"),
-        element(
-            "td",
-            element("b", standard.kind),
-            element("code", standard.details or standard.message),
-            element("p", case.why),
-        ),
-        element(
-            "td",
-            element("b", seen.kind),
-            *mark,
-            element("code", seen.details),
-            element("p", seen.message),
-        ),
-    )
+    differs = case.differs(seen)
+    call = element("th", element("code", source(case.call)), scope="row")
+    made = element("tr", call, case.standard.cell(case.why), seen.cell(seen.message, differs=differs))
     made.toggleAttribute("data-differs", differs)
     return made
 
