@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
-from server import Server
+from readystate.server import Server
 
 from .in_browser import EXPECTED
 
