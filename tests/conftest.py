@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from readystate.server import Server, wheel
+from readystate.server import Server
+from readystate.server.places import WEB
 
 from .browsers import NAMES, launch_options
+
+pytest_plugins = ["readystate.testing"]
+collect_ignore = ["guide/project"]
 
 TESTS = Path(__file__).parent
 
@@ -23,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is quick comes first; and where Playwright runs, asyncio.run() does not any more."""
-    last = ("engines", "browser")
+    last = ("engines", "guide", "browser")
 
     def place(item: pytest.Item) -> int:
         folder = item.path.relative_to(TESTS).parts[0]
@@ -41,8 +44,18 @@ def browser_type_launch_args(
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """The project's server, with the package as it is now, and the tests' pages at ``/tests/``."""
-    wheel.build()
-    with Server(folders={"/tests": TESTS}) as server:
-        yield server
+def app_folder() -> Path:
+    """The project's pages."""
+    return WEB
+
+
+@pytest.fixture(scope="session")
+def app_folders() -> dict[str, Path]:
+    """And the tests'."""
+    return {"/tests": TESTS}
+
+
+@pytest.fixture(scope="session")
+def server(ws_server: Server) -> Server:
+    """The project's server, with the package as it is now."""
+    return ws_server

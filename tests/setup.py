@@ -21,8 +21,9 @@ from playwright.sync_api import Error, sync_playwright
 from selenium.common.exceptions import WebDriverException
 
 from readystate.server import vendor
+from readystate.testing.browsers import installed
 
-from .browsers import FOUND, NAMES, installed
+from .browsers import FOUND, NAMES
 from .engines import webkit
 
 _DOWNLOAD_HOST = "cdn.playwright.dev"

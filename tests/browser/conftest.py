@@ -1,4 +1,4 @@
-"""A page in which Python runs, once a browser and place; and a server for what fails."""
+"""Where the tests of the package run, and a server for what fails."""
 
 from __future__ import annotations
 
@@ -8,30 +8,38 @@ import pytest
 from playwright.sync_api import Browser
 
 from readystate.server import Server
+from readystate.testing import Runtime
 
-from .in_browser import ROOT, Runtime, open_runtime
+# What browsers write to the console of what some tests do on purpose.
+EXPECTED = (
+    # A message is sent after close().
+    "WebSocket is already in CLOSING or CLOSED state",
+    # binaryType is set to something else.
+    "The provided value",
+)
 
 
 @pytest.fixture(scope="module")
-def failing(browser: Browser, server: Server) -> Iterator[Server]:
+def failing(browser: Browser) -> Iterator[Server]:
     """A server of its own, as browsers delay connections to one where many have failed."""
-    with Server(folders={"/tests": ROOT / "tests"}) as server:
+    with Server() as server:
         yield server
 
 
 @pytest.fixture(scope="session", params=["page", "worker"])
-def booted(
-    browser: Browser, server: Server, request: pytest.FixtureRequest
-) -> Iterator[tuple[Runtime, list[str]]]:
-    """One runtime for all tests that run in one, in each browser and place."""
-    with open_runtime(browser, server, request.param) as opened:
-        yield opened
+def pyodide_place(request: pytest.FixtureRequest) -> str:
+    """All tests that run in Python do so in a page and in a worker."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def pyodide_session(pyodide_session: Runtime) -> Runtime:
+    """The one runtime of a browser and place."""
+    pyodide_session.console.expected += EXPECTED
+    return pyodide_session
 
 
 @pytest.fixture
-def runtime(booted: tuple[Runtime, list[str]]) -> Iterator[Runtime]:
-    """Python in a page or in a worker; the test fails if anything complains on the console."""
-    runtime, complaints = booted
-    complaints.clear()
-    yield runtime
-    assert complaints == []
+def runtime(pyodide_page: Runtime) -> Runtime:
+    """Python in a page or in a worker."""
+    return pyodide_page

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from readystate.server import Server
+from readystate.testing import Console
 
-from .in_browser import EXPECTED, ROOT
+from ..browsers import ROOT
 
 WAYS = ("nothing", "heartbeat", "session")
 FAULTS = ("drop", "refuse", "restart", "half-open", "offline")
@@ -41,9 +42,7 @@ class Lab:
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
-        self.complaints: list[str] = []
-        page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self._complain(str(error)))
+        self.console = Console(page, warnings=True)
         page.goto(f"{url}/")
         self.section = page.locator("#break_it")
         self.stream = self.section.get_by_role("button", name=re.compile("^(Start|Stop)$"))
@@ -130,16 +129,8 @@ class Lab:
         expect(self.field("checks")).to_contain_text("off by 0 at worst")
 
     def assert_no_complaint(self) -> None:
-        assert self.complaints == []
+        self.console.check()
         expect(self.page.locator(".trouble:visible")).to_have_count(0)
-
-    def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self._complain(message.text)
-
-    def _complain(self, text: str) -> None:
-        if not text.startswith(EXPECTED):
-            self.complaints.append(text)
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from readystate import DOMSyntaxError, InvalidAccessError, WebSocket
-from tests.browser.in_browser import in_browser
-from tests.browser.inpage import closed, event, journal, new_id, opened, raises, url
+from readystate.testing import in_browser
+from readystate.testing.inpage import closed, event, journal, new_id, opened, raises, url
 
 
 async def received_close(*arguments: object, **keywords: object) -> dict[str, object]:

@@ -25,8 +25,8 @@ from readystate import (
     WebSocket,
     connect,
 )
-from tests.browser.in_browser import in_browser
-from tests.browser.inpage import all_gone, journal, new_id, raises, reported, until, url
+from readystate.testing import in_browser
+from readystate.testing.inpage import all_gone, journal, new_id, raises, reported, until, url
 
 
 @in_browser

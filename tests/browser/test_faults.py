@@ -13,9 +13,9 @@ from playwright.sync_api import Browser
 
 from readystate.server import Server
 from readystate.server.process import ServerProcess
+from readystate.testing import Runtime, open_pyodide
 
 from .faults import arrivals, problems, problems_of_tail, send_through
-from .in_browser import Runtime, open_runtime
 
 CONFIRMATIONS = ("heartbeat", "acks", "acks-drop", "heartbeat-drop", "none")
 KINDS = ("text", "binary")
@@ -83,46 +83,41 @@ class Place:
 
     runtime: Runtime
     server: Server
-    complaints: list[str]
     tell: Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")
-def opened_page(browser: Browser, failing: Server) -> Iterator[tuple[Runtime, list[str]]]:
-    with open_runtime(browser, failing, "page") as opened:
+def opened_page(browser: Browser, failing: Server) -> Iterator[Runtime]:
+    with open_pyodide(browser, failing, "page") as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def opened_worker(browser: Browser, failing: Server) -> Iterator[tuple[Runtime, list[str]]]:
-    with open_runtime(browser, failing, "worker") as opened:
+def opened_worker(browser: Browser, failing: Server) -> Iterator[Runtime]:
+    with open_pyodide(browser, failing, "worker") as opened:
         yield opened
 
 
-def placed(
-    opened: tuple[Runtime, list[str]], server: Server, request: pytest.FixtureRequest
-) -> Iterator[Place]:
-    runtime, complaints = opened
-    complaints.clear()
+def placed(runtime: Runtime, server: Server, request: pytest.FixtureRequest) -> Iterator[Place]:
+    runtime.console.complaints.clear()
     yield Place(
         runtime,
         server,
-        complaints,
         lambda name, value: request.node.user_properties.append((name, value)),
     )
-    assert complaints == []
+    runtime.console.check()
 
 
 @pytest.fixture
 def page_place(
-    opened_page: tuple[Runtime, list[str]], failing: Server, request: pytest.FixtureRequest
+    opened_page: Runtime, failing: Server, request: pytest.FixtureRequest
 ) -> Iterator[Place]:
     yield from placed(opened_page, failing, request)
 
 
 @pytest.fixture
 def worker_place(
-    opened_worker: tuple[Runtime, list[str]], failing: Server, request: pytest.FixtureRequest
+    opened_worker: Runtime, failing: Server, request: pytest.FixtureRequest
 ) -> Iterator[Place]:
     yield from placed(opened_worker, failing, request)
 
@@ -154,8 +149,9 @@ def tell(place: Place, result: dict[str, Any], journal: list[dict[str, Any]], tw
 def expect_warning(place: Place, result: dict[str, Any]) -> None:
     """What is dropped while nobody awaits it is logged once, and so comes to the console."""
     if result["dropped"]:
-        place.complaints[:] = [
-            text for text in place.complaints if "and nobody awaits its Delivery" not in text
+        complaints = place.runtime.console.complaints
+        complaints[:] = [
+            text for text in complaints if "and nobody awaits its Delivery" not in text
         ]
 
 

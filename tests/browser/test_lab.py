@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, e
 
 from readystate.server import Server
 
-from .in_browser import ROOT
+from ..browsers import ROOT
 
 WEB = ROOT / "web"
 WAYS = (

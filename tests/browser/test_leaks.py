@@ -10,8 +10,8 @@ from playwright.sync_api import Browser
 
 from readystate import WebSocket
 from readystate.server import Server
-from tests.browser.in_browser import ROOT, in_browser, open_runtime
-from tests.browser.inpage import all_delivered, closed, event, opened, until, url
+from readystate.testing import in_browser, open_pyodide
+from readystate.testing.inpage import all_delivered, closed, event, opened, until, url
 
 # Chromium delays connections, the more the more of them are pending: 16 by seconds.
 AT_ONCE = 5
@@ -72,9 +72,9 @@ async def many_connections() -> None:
 def test_no_proxy_outlives_its_connection(browser: Browser, server: Server, place: str) -> None:
     """1,000 connections, 10,000 messages."""
     # In a page of its own: Chromium slows down one in which connections have failed.
-    with open_runtime(browser, server, place) as (runtime, complaints):
+    with open_pyodide(browser, server, place) as runtime:
         runtime.call(many_connections, timeout=120)
-    assert complaints == []
+    runtime.console.check()
 
 
 async def failures() -> None:
@@ -97,11 +97,11 @@ async def failures() -> None:
 def test_no_proxy_outlives_a_failed_connection(browser: Browser, place: str) -> None:
     # On a port of its own: Firefox waits, up to a minute, before it connects where it has failed.
     with (
-        Server(folders={"/tests": ROOT / "tests"}) as server,
-        open_runtime(browser, server, place) as (runtime, complaints),
+        Server() as server,
+        open_pyodide(browser, server, place) as runtime,
     ):
         runtime.call(failures)
-    assert complaints == []
+    runtime.console.check()
 
 
 @in_browser
@@ -195,7 +195,7 @@ async def test_listeners_that_are_added_after_the_end_hold_nothing() -> None:
 @pytest.mark.only_browser("chromium")
 def test_the_heap_of_the_page_stays_flat(browser: Browser, server: Server) -> None:
     """JavaScript's heap after a forced collection, through the DevTools protocol."""
-    with open_runtime(browser, server, "page") as (runtime, _):
+    with open_pyodide(browser, server, "page") as runtime:
         cdp = runtime.page.context.new_cdp_session(runtime.page)
 
         def used() -> int:

@@ -8,16 +8,15 @@ import pytest
 from playwright.sync_api import Page
 
 from readystate.server import Server
+from readystate.testing import Console
 
-from .in_browser import ROOT
+from ..browsers import ROOT
 
 
 @pytest.mark.parametrize("how", ["packages", "files"])
 @pytest.mark.parametrize("place", ["page", "worker"])
 def test_in_pyscript(page: Page, server: Server, place: str, how: str) -> None:
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    console = Console(page)
     (wheel,) = (ROOT / "web" / "wheel").glob("readystate-*-py3-none-any.whl")
     query = {"how": how, "wheel": f"{server.url}/wheel/{wheel.name}"}
     if place == "worker":
@@ -25,4 +24,4 @@ def test_in_pyscript(page: Page, server: Server, place: str, how: str) -> None:
     page.goto(f"{server.url}/tests/browser/pyscript.html?{urlencode(query)}")
     page.wait_for_function("document.title.includes('3000')", timeout=30_000)
     assert page.title() == f"{place}, InvalidStateError, open, text, binary, 3000 True"
-    assert complaints == []
+    console.check()

@@ -34,8 +34,17 @@ from readystate import (
     State,
     StateChange,
 )
-from tests.browser.in_browser import in_browser
-from tests.browser.inpage import Logged, all_gone, journal, new_id, raises, reported, until, url
+from readystate.testing import in_browser
+from readystate.testing.inpage import (
+    Logged,
+    all_gone,
+    journal,
+    new_id,
+    raises,
+    reported,
+    until,
+    url,
+)
 
 # A connection that is closed at once, and may be made anew. Failed ones would cost time: Firefox
 # waits before it connects again where it has failed.

@@ -8,8 +8,8 @@ import ctypes
 import pytest
 
 from readystate import Blob, InvalidStateError, WebSocket
-from tests.browser.in_browser import in_browser
-from tests.browser.inpage import closed, event, journal, new_id, opened, raises, until, url
+from readystate.testing import in_browser
+from readystate.testing.inpage import closed, event, journal, new_id, opened, raises, until, url
 
 
 async def echoed(ws: WebSocket, data: object) -> object:

@@ -25,8 +25,8 @@ from readystate import (
     WebSocket,
 )
 from readystate.server import Server
-from tests.browser.in_browser import in_browser, open_runtime
-from tests.browser.inpage import (
+from readystate.testing import in_browser, open_pyodide
+from readystate.testing.inpage import (
     all_delivered,
     closed,
     event,
@@ -1606,10 +1606,10 @@ def test_no_proxy_outlives_its_queue_and_socket(
     browser: Browser, server: Server, place: str
 ) -> None:
     """20 queues; 20 times each kind of attaching and detaching."""
-    with open_runtime(browser, server, place) as (runtime, complaints):
+    with open_pyodide(browser, server, place) as runtime:
         runtime.call(stays_flat, name="queues", counts=(5, 20), timeout=60)
         runtime.call(stays_flat, name="attachments", counts=(2, 20), timeout=60)
-    assert complaints == []
+    runtime.console.check()
 
 
 @in_browser

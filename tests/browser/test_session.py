@@ -26,8 +26,8 @@ from readystate import (
 )
 from readystate.server import Server
 from readystate.server.process import ServerProcess
-from tests.browser.in_browser import Runtime, in_browser, open_runtime
-from tests.browser.inpage import Logged, journal, new_id, raises, reported, until, url
+from readystate.testing import Runtime, in_browser, open_pyodide
+from readystate.testing.inpage import Logged, journal, new_id, raises, reported, until, url
 
 STRANGE = ["", "\x10", "\x10\x10", '\x10{"ack":1}', "\x10ask", "ß\u2028\U0001f600", "a\0b"]
 BINARY = [b"", b"\x10", b'\x10{"ask":1}', bytes(range(256))]
@@ -293,13 +293,13 @@ async def test_what_is_received_is_acknowledged_without_being_asked() -> None:
 def test_the_server_is_killed_and_has_forgotten(browser: Browser, server: Server) -> None:
     with (
         ServerProcess(allow_origins=[server.url]) as process,
-        open_runtime(browser, server, "page") as (runtime, complaints),
+        open_pyodide(browser, server, "page") as runtime,
     ):
         wait = runtime.start(send_until_gone, base=process.ws_url(""))
         runtime.page.wait_for_selector("body[data-phase=confirmed]", state="attached")
         process.restart()
         assert wait() == ["SessionExpired", True]
-        assert complaints == []
+        runtime.console.check()
 
 
 async def send_until_gone(*, base: str) -> list[Any]:
@@ -327,9 +327,9 @@ async def send_until_gone(*, base: str) -> list[Any]:
 
 @pytest.fixture
 def kept(browser: Browser, server: Server) -> Any:
-    with open_runtime(browser, server, "page") as (runtime, complaints):
+    with open_pyodide(browser, server, "page") as runtime:
         yield runtime
-        assert complaints == []
+        runtime.console.check()
 
 
 async def leave(*, id: str) -> None:

@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from readystate.server import Server
+from readystate.testing import Runtime, open_pyodide
 
 from .faults import arrivals, exchange
-from .in_browser import Runtime, open_runtime
 
 MANY = 1_000
 NOT_FEW = 10_000
@@ -35,17 +35,16 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], tuple[float, float], dict[str, Any
 
 
 @pytest.fixture(scope="module")
-def opened(browser: Browser, failing: Server) -> Iterator[tuple[Runtime, list[str]]]:
-    with open_runtime(browser, failing, "page") as opened:
+def opened(browser: Browser, failing: Server) -> Iterator[Runtime]:
+    with open_pyodide(browser, failing, "page") as opened:
         yield opened
 
 
 @pytest.fixture
-def place(opened: tuple[Runtime, list[str]]) -> Iterator[Runtime]:
-    runtime, complaints = opened
-    complaints.clear()
-    yield runtime
-    assert complaints == []
+def place(opened: Runtime) -> Iterator[Runtime]:
+    opened.console.complaints.clear()
+    yield opened
+    opened.console.check()
 
 
 def check(

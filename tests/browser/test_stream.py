@@ -23,9 +23,8 @@ from readystate import (
     connect,
 )
 from readystate.server import Server
-from tests.browser import inpage
-from tests.browser.in_browser import in_browser, open_runtime
-from tests.browser.inpage import all_gone, journal, new_id, raises, reported, until, url
+from readystate.testing import in_browser, inpage, open_pyodide
+from readystate.testing.inpage import all_gone, journal, new_id, raises, reported, until, url
 
 pytestmark = pytest.mark.only_browser("chromium")
 
@@ -254,7 +253,7 @@ def test_a_flood_of_a_gibibyte_and_a_slow_consumer(browser: Browser, server: Ser
 
     A quarter of the flood is asked for, bit by bit.
     """
-    with open_runtime(browser, server, "page") as (runtime, complaints):
+    with open_pyodide(browser, server, "page") as runtime:
         cdp = runtime.page.context.new_cdp_session(runtime.page)
 
         def heap() -> int:
@@ -271,4 +270,4 @@ def test_a_flood_of_a_gibibyte_and_a_slow_consumer(browser: Browser, server: Ser
         runtime.call(close_flood)
         assert size == 2**28
         assert most < 16 * 2**20
-        assert complaints == []
+        runtime.console.check()

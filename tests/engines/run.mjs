@@ -1,8 +1,7 @@
 // Python with the package from its wheel, in any engine: calls `tell` with each result, as JSON.
-import { boot } from "../browser/boot.mjs";
 
-export async function run({ engine, server, vendor, failing, modules }, tell) {
-  const { pyodide } = await boot({ server, vendor, modules });
+export async function run({ engine, server, pyodide: folder, failing, modules }, boot, tell) {
+  const pyodide = await boot({ server, pyodide: folder, modules });
   const running = pyodide.pyimport("tests.engines.cases.running");
   await running.run(engine, server, failing, tell);
 }

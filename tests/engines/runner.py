@@ -20,6 +20,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from readystate.server import Server, vendor
+from readystate.server.places import WEB
+from readystate.testing.runtime import pyodide_url
 from tests.browsers import launch_options
 
 from . import webkit
@@ -30,7 +32,10 @@ AT_A_TIME = 2
 """How many engines run in parallel."""
 TIMEOUT = 240.0
 """Seconds that an engine may take."""
-MODULES = ("browser/faults.py", "engines/__init__.py")
+MODULES = (
+    *("tests/__init__.py", "tests/browser/__init__.py", "tests/browser/faults.py"),
+    "tests/engines/__init__.py",
+)
 SETUP = "run 'python -m tests.setup'"
 
 Told = tuple[str, str, str | None]
@@ -83,12 +88,14 @@ def run(engine: str) -> Run:
         Server(folders={"/tests": TESTS}) as server,
         Server(allow_origins=[server.url]) as failing,
     ):
-        modules = sorted((TESTS / "engines" / "cases").glob("*.py"))
+        cases = sorted((TESTS / "engines" / "cases").glob("*.py"))
+        modules = [path.relative_to(TESTS.parent).as_posix() for path in cases]
         request = json.dumps(
             {
                 "engine": engine,
+                "pyodide": pyodide_url(),
                 "failing": failing.ws_url(""),
-                "modules": [*MODULES, *(path.relative_to(TESTS).as_posix() for path in modules)],
+                "modules": [*MODULES, *modules],
             }
         )
         try:
@@ -165,7 +172,7 @@ def in_process(command: Callable[[], list[str]]) -> Callable[[Server, str], Told
     def told(server: Server, request: str) -> Told:
         start = command()
         driver = str(TESTS / "engines" / "process.mjs")
-        arguments = [driver, server.url, str(vendor.WEB / "vendor"), request]
+        arguments = [driver, server.url, str(WEB / pyodide_url()[1:]), request]
         failure = None
         try:
             done = subprocess.run(

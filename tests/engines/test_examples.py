@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from readystate.server import Server, vendor
+from readystate.server.places import WEB
 
 from .runner import bun, deno, node
 
@@ -28,11 +29,11 @@ def project(tmp_path: Path, server: Server) -> Path:
         (tmp_path / name).write_text(
             text.replace("wss://example.org/feed", server.ws_url("/ws/echo")), encoding="utf-8"
         )
-    version = vendor.pinned(vendor.WEB)["pyodide"]
+    version = vendor.pinned(WEB)["pyodide"]
     (tmp_path / "node_modules").mkdir()
-    (tmp_path / "node_modules" / "pyodide").symlink_to(vendor.WEB / "vendor" / f"pyodide@{version}")
+    (tmp_path / "node_modules" / "pyodide").symlink_to(WEB / "vendor" / f"pyodide@{version}")
     (tmp_path / "package.json").write_text(f'{{"dependencies": {{"pyodide": "{version}"}}}}')
-    for path in (vendor.WEB / "wheel").glob("readystate-*.whl"):
+    for path in (WEB / "wheel").glob("readystate-*.whl"):
         shutil.copy(path, tmp_path)
     return tmp_path
 

@@ -34,8 +34,9 @@ def fake_npm(folder: Path, script: str) -> Path:
 
 
 def project(folder: Path, site: Path) -> Path:
-    """A copy of the package beside `site`, to be run as a process."""
+    """A copy of the checkout around `site`, to be run as a process."""
     shutil.copytree(ROOT / "py", folder / "py")
+    shutil.copy(ROOT / "pyproject.toml", folder)
     assert site == folder / "web"
     return folder
 

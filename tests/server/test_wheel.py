@@ -40,6 +40,7 @@ def test_it_is_the_package_alone_typed_and_small(built: Path) -> None:
     with zipfile.ZipFile(built) as archive:
         names = archive.namelist()
     assert "readystate/py.typed" in names
+    assert "readystate/server/pins/package-lock.json" in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"readystate"}
     assert not [name for name in names if "__pycache__" in name]
     assert built.stat().st_size < 200_000
@@ -71,6 +72,8 @@ def test_a_changed_package_replaces_it(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, root)
     shutil.copytree(ROOT / "py", root / "py")
+    ignore = shutil.ignore_patterns("vendor", "wheel")
+    shutil.copytree(ROOT / "web", root / "web", ignore=ignore)
     before = wheel.build(root).read_bytes()
     (root / "py" / "readystate" / "extra.py").touch()
     built = wheel.build(root)

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import CDPSession, sync_playwright
 
 from readystate.server import Server, vendor, wheel
-from tests.browser.in_browser import Runtime, open_runtime
+from readystate.testing import Runtime, open_pyodide
 from tests.browsers import NAMES, launch_options
 
 from . import check, page
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wheel.build()
     try:
         with (
-            Server(folders={"/tests": TESTS}, max_connections=1_000) as server,
+            Server(max_connections=1_000) as server,
             Server(allow_origins=[server.url]) as refusing,
             sync_playwright() as playwright,
         ):
@@ -98,11 +98,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             name = f"{options.browser} {browser.version}"
             say(f"{name}, {options.sockets} sockets, seed {options.seed}")
             try:
-                with open_runtime(browser, server, "page") as (runtime, complaints):
+                with open_pyodide(browser, server, "page") as runtime:
                     soak = Soak(runtime, server, refusing, options)
                     soak.run()
-                if complaints:
-                    raise SoakError(f"the console complains: {complaints[:3]}")
+                if runtime.console.complaints:
+                    raise SoakError(f"the console complains: {runtime.console.complaints[:3]}")
             finally:
                 browser.close()
     except SoakError as error:

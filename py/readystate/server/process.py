@@ -1,6 +1,6 @@
 """The server in a process of its own, which a test can kill."""
 
-import http.client
+import http
 import json
 import subprocess
 import sys
@@ -10,15 +10,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
-from .address import Address, encode
+from .address import encode
+from .breakable import Breakable
 
 START_TIMEOUT = 30.0
 """Seconds that the process has to listen."""
-ANSWER_TIMEOUT = 30.0
-"""Seconds that an answer may take beyond the wait that was asked for."""
 
 
-class ServerProcess(Address):
+class ServerProcess(Breakable):
     """Runs `python -m readystate.server` on loopback; its standard error is ours.
 
     `port` 0 is any free one. `allow_origins` are origins, beside its own, whose pages may open
@@ -101,24 +100,15 @@ class ServerProcess(Address):
         """
         wanted = {"messages": messages, "closed": closed, "timeout": timeout}
         query = {name: value for name, value in wanted.items() if value is not None}
-        # urllib.request would ask a proxy that the environment names.
-        connection = http.client.HTTPConnection(
-            self.host, self.port, timeout=timeout + ANSWER_TIMEOUT
-        )
-        try:
-            connection.request("GET", f"/journal/{quote(id, safe='')}{encode(query)}")
-            response = connection.getresponse()
-            body = response.read()
-        finally:
-            connection.close()
-        if response.status == http.HTTPStatus.NOT_FOUND:
+        status, body = self._ask("GET", f"/journal/{quote(id, safe='')}{encode(query)}", timeout)
+        if status == http.HTTPStatus.NOT_FOUND:
             raise LookupError(f"No connection had the id {id!r}.")
-        if response.status == http.HTTPStatus.GATEWAY_TIMEOUT:
+        if status == http.HTTPStatus.GATEWAY_TIMEOUT:
             raise TimeoutError(
                 f"The journal of {id!r} has not reached messages={messages}, closed={closed} "
-                f"in {timeout} s; it holds {body.decode()}"
+                f"in {timeout} s; it holds {body}"
             )
-        if response.status != http.HTTPStatus.OK:
-            raise ValueError(body.decode())
+        if status != http.HTTPStatus.OK:
+            raise ValueError(body)
         found: list[dict[str, Any]] = json.loads(body)
         return found

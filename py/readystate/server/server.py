@@ -12,16 +12,16 @@ from typing import Any, Self
 from aiohttp import web
 
 from .access import LOOPBACK_NAMES, is_loopback, loopback_only
-from .address import Address
 from .app import build
+from .breakable import Breakable
 from .journal import Journal
+from .places import WEB
 
-WEB = Path(__file__).resolve().parents[3] / "web"
 SHUTDOWN_TIMEOUT = 0.1
 """Seconds that requests under way get when the server stops."""
 
 
-class Server(Address):
+class Server(Breakable):
     """Serves pages and WebSocket endpoints from a background thread.
 
     `port` 0 is any free one. `allow_origins` are origins, beside its own, whose pages may open

@@ -6,6 +6,8 @@ from pathlib import Path
 from aiohttp import hdrs, web
 from yarl import URL
 
+from .places import FOLDERS
+
 HIDDEN = frozenset({"node_modules"})
 IMMUTABLE = "public, max-age=31536000, immutable"
 TYPES = {
@@ -52,27 +54,23 @@ class StaticFiles:
     """The request handler for every path that nothing else handles.
 
     `folders` maps URL prefixes ("" for the rest, "/tests") to folders; the longest prefix wins.
+    What is in none of them is looked for in FOLDERS.
     """
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
-        self._folders = sorted(folders.items(), key=lambda item: -len(item[0]))
+        own = sorted(folders.items(), key=lambda item: -len(item[0]))
+        self._folders = [*own, *FOLDERS.items()]
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer with the file, a folder's index.html, a redirect to a folder, or 404."""
         path = request.path
-        prefix, folder = next(
-            (prefix, folder)
-            for prefix, folder in self._folders
-            if path == prefix or path.startswith(f"{prefix}/")
-        )
-        relative = path[len(prefix) + 1 :]
-        found = find(folder, relative.removesuffix("/"))
+        found = self._find(path)
         if found is not None and found.is_dir():
             if not path.endswith("/"):
                 query = request.query_string
                 raise web.HTTPFound(URL.build(path=f"{path}/", query_string=query))
-            found = find(folder, f"{relative}index.html")
-        elif relative.endswith("/"):
+            found = self._find(f"{path}index.html")
+        elif path.endswith("/"):
             found = None
         if found is None or not found.is_file():
             if path == "/favicon.ico":
@@ -82,6 +80,14 @@ class StaticFiles:
         if found.suffix.lower() in TYPES:
             headers[hdrs.CONTENT_TYPE] = TYPES[found.suffix.lower()]
         return web.FileResponse(found, headers=headers)
+
+    def _find(self, path: str) -> Path | None:
+        for prefix, folder in self._folders:
+            if path == prefix or path.startswith(f"{prefix}/"):
+                found = find(folder, path[len(prefix) + 1 :].removesuffix("/"))
+                if found is not None:
+                    return found
+        return None
 
 
 def is_versioned(path: str) -> bool:

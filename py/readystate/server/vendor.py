@@ -1,5 +1,7 @@
 """The runtimes that the pages load, fetched into web/vendor/ as web/package.json pins them.
 
+Where the package is installed, web/ is a folder in the user's cache.
+
 `python -m readystate.server.vendor` fetches them, or does nothing if they are there and whole. What
 only the tests use (the development dependencies) comes along when it is asked for, see `fetch`.
 """
@@ -18,9 +20,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-WEB = Path(__file__).resolve().parents[3] / "web"
+from .places import PINS, WEB
+
 MANIFEST = "manifest.json"
-PINS = ("package-lock.json", "micropip.txt")
+DECISIVE = ("package-lock.json", "micropip.txt")
 FOLDERS = {
     "pyodide": "pyodide",
     "pyscript": "@pyscript/core/dist",
@@ -73,6 +76,8 @@ def fetch(web: Path = WEB, stream: TextIO | None = None, *, development: bool = 
     With `development` the development dependencies too. Progress goes to `stream` (standard
     error). Raises VendorError.
     """
+    if web == WEB != PINS:
+        shutil.copytree(PINS, web, dirs_exist_ok=True)
     vendor = web / "vendor"
     if flaw(web, development=development) is None:
         return False
@@ -131,7 +136,7 @@ def flaw(web: Path, *, development: bool = False) -> str | None:
 
 def pins(web: Path) -> str:
     """Return a hash of what decides which files there should be."""
-    return hashlib.sha256(b"\0".join((web / name).read_bytes() for name in PINS)).hexdigest()
+    return hashlib.sha256(b"\0".join((web / name).read_bytes() for name in DECISIVE)).hexdigest()
 
 
 def digest(path: Path) -> str:

@@ -14,8 +14,8 @@ from readystate import (
     State,
     WebSocket,
 )
+from readystate.testing.inpage import event, journal, new_id, opened, raises, url
 from tests.browser.faults import arrivals, exchange, problems, send_through
-from tests.browser.inpage import event, journal, new_id, opened, raises, url
 
 from .case import Cases, Report
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from readystate import DOMSyntaxError, InvalidAccessError, InvalidStateError, WebSocket
-from tests.browser.inpage import event, journal, new_id, opened, url
+from readystate.testing.inpage import event, journal, new_id, opened, url
 
 from .case import Cases, Report
 

@@ -1,14 +1,14 @@
 // Boots Pyodide in this page, or with ?place=worker in a worker of its own, and gives the tests one
-// function: call(function, arguments), see runner.py.
+// function: callPython(function, arguments), see readystate/testing/runner.py.
 import { boot } from "./boot.mjs";
+import { caller } from "./caller.mjs";
 
-async function inPage() {
-  const python = await boot();
-  globalThis.pyodide = python.pyodide;
-  return python.call;
+async function inPage(options) {
+  globalThis.pyodide = await boot(options);
+  return caller(globalThis.pyodide);
 }
 
-async function inWorker() {
+async function inWorker(options) {
   const worker = new Worker("worker.mjs", { type: "module" });
   const waiting = new Map();
   let ids = 0;
@@ -23,10 +23,15 @@ async function inWorker() {
     if (error === undefined) resolve(value); else reject(new Error(error));
   };
   worker.onerror = (event) => console.error(`the worker failed: ${event.message}`);
-  await ask("boot");
+  await ask("boot", options);
   return (...values) => ask("call", ...values);
 }
 
-const place = new URLSearchParams(location.search).get("place");
-globalThis.callPython = await (place === "worker" ? inWorker() : inPage());
-document.body.dataset.ready = place;
+const query = new URLSearchParams(location.search);
+const options = { pyodide: query.get("pyodide") };
+try {
+  globalThis.callPython = await (query.get("place") === "worker" ? inWorker : inPage)(options);
+  document.body.dataset.ready = "";
+} catch (error) {
+  document.body.dataset.ready = String(error?.stack ?? error);
+}

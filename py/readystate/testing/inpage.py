@@ -1,18 +1,20 @@
-"""What tests that run in Pyodide need again and again."""
+"""What functions of tests need again and again that run in Pyodide."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import itertools
 import json
 import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from readystate import Event, WebSocket
+from .. import Event, WebSocket
 
 # What went to the event loop's exception handler. A test that expects it takes it out.
 reported: list[dict[str, Any]] = []
@@ -82,6 +84,15 @@ async def closed(ws: WebSocket, *arguments: Any) -> Any:
     future = event(ws, "close")
     ws.close(*arguments)
     return await future
+
+
+async def write(files: dict[str, bytes]) -> None:
+    """Writes modules, by their paths, to where Python looks for them."""
+    for name, content in files.items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    importlib.invalidate_caches()
 
 
 async def until(condition: Callable[[], Any]) -> None:

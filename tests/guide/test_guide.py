@@ -1,0 +1,66 @@
+"""The README's "Test your PyScript app": its project, tested as its reader does that."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from readystate import __version__
+from readystate.server import vendor, wheel
+from readystate.server.places import WEB
+
+from ..browsers import ROOT
+
+PROJECT = Path(__file__).parent / "project"
+
+
+@pytest.mark.parametrize("name", ["app/index.html", "conftest.py", "test_app.py"])
+def test_the_readme_has_each_of_its_files(name: str) -> None:
+    text = (PROJECT / name).read_text(encoding="utf-8")
+    kind = "html" if name.endswith(".html") else "python"
+    assert f"```{kind}\n{text}```\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_its_page_loads_the_pinned_runtimes() -> None:
+    """Where they are pinned anew, the example has to be."""
+    versions = vendor.pinned(WEB)
+    text = (PROJECT / "app" / "index.html").read_text(encoding="utf-8")
+    assert f"/@pyscript/core@{versions['pyscript']}/dist/core.js" in text
+    assert f"/pyodide/v{versions['pyodide']}/full/pyodide.mjs" in text
+
+
+def test_it_passes_from_an_installed_wheel(tmp_path: Path, browser_name: str) -> None:
+    """Outside of the checkout, and without a network: the runtimes are in the user's cache."""
+    built = wheel.build(folder=tmp_path / "dist")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    site = tmp_path / "site"
+    subprocess.run([*install, "--no-deps", "--no-index", "--target", site, built], check=True)
+    cache = tmp_path / "cache" / "readystate" / __version__
+    cache.mkdir(parents=True)
+    (cache / "vendor").symlink_to(WEB / "vendor")
+    project = shutil.copytree(PROJECT, tmp_path / "project")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--browser={browser_name}"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(site), "XDG_CACHE_HOME": str(cache.parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+    # What the app got is the package as it is installed.
+    with (
+        zipfile.ZipFile(built) as one,
+        zipfile.ZipFile(cache / "wheel" / "readystate.whl") as other,
+    ):
+        assert sorted(other.namelist()) == sorted(one.namelist())
+        code = [name for name in one.namelist() if "dist-info" not in name]
+        assert all(other.read(name) == one.read(name) for name in code)
