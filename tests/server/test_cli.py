@@ -70,6 +70,26 @@ def test_no_prepare_fetches_and_builds_nothing(project: Path) -> None:
     assert not (project / "web" / "vendor").exists()
 
 
+def test_another_folder(project: Path) -> None:
+    (project / "app").mkdir()
+    (project / "app" / "page.html").write_text("mine")
+    with start(project, "--port", "0", "app") as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        for path, found in (("page.html", b"mine"), ("runtime/boot.mjs", b"Pyodide")):
+            with urllib.request.urlopen(f"{url}{path}") as response:  # noqa: S310
+                assert found in response.read()
+        with urllib.request.urlopen(f"{url}wheel/readystate.whl") as response:  # noqa: S310
+            assert response.read(2) == b"PK"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+
+
+def test_a_folder_that_is_not_there(project: Path) -> None:
+    _, errors = start(project, "nowhere").communicate(timeout=30)
+    assert errors.splitlines()[-1].endswith("argument folder: 'nowhere' is no folder")
+
+
 def test_a_port_in_use(project: Path) -> None:
     with Server() as server:
         process = start(project, "--port", str(server.port))

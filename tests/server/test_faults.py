@@ -11,6 +11,7 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from readystate.server import Server, faults
+from readystate.server.process import ServerProcess
 from readystate.session.control import NO_SUCH_SESSION, SUBPROTOCOL, encode
 
 WINDOW = [1_000, 1_000_000]
@@ -29,7 +30,7 @@ async def command(server: Server, id: str, origin: str = "", **query: object) ->
 
 @asynccontextmanager
 async def connect(
-    server: Server, path: str, id: str, **query: object
+    server: Server | ServerProcess, path: str, id: str, **query: object
 ) -> AsyncIterator[ClientWebSocketResponse]:
     """A connection that has been answered, its session begun if the path has sessions."""
     protocols = [SUBPROTOCOL] if path == "/ws/session" else []
@@ -64,7 +65,7 @@ async def is_silent(ws: ClientWebSocketResponse) -> bool:
     return False
 
 
-async def status(server: Server, id: str) -> int:
+async def status(server: Server | ServerProcess, id: str) -> int:
     """How a handshake is answered."""
     try:
         async with connect(server, "/ws/peer", id):
@@ -269,3 +270,38 @@ def test_refusals_are_bounded(monkeypatch: pytest.MonkeyPatch, server: Server, i
             await command(server, f"{id}-{name}", refuse=0)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", [Server, ServerProcess])
+def test_a_test_asks_for_them_with_methods(kind: type[Server | ServerProcess]) -> None:
+    id = "a/b?c ä"
+
+    async def main() -> None:
+        ask = asyncio.to_thread
+        async with (
+            connect(server, "/ws/session", id) as session,
+            connect(server, "/ws/echo", id) as one,
+            connect(server, "/ws/echo", id) as two,
+        ):
+            assert await ask(server.forget, id) == 1
+            assert await end(session) == 1001
+            await session.close()
+            assert await ask(server.deafen, id) == 2
+            await one.send_str("1")
+            assert await is_silent(one)
+            await ask(server.refuse, id, 60)
+            assert await status(server, id) == 503
+            await ask(server.refuse, id, 0)
+            assert await status(server, id) == 101
+            assert await ask(server.drop, id) >= 2
+            assert await end(one) is None
+            assert await end(two) is None
+
+    with kind() as server:
+        assert server.drop(id) == server.deafen(id) == server.forget(id) == 0
+        asyncio.run(main())
+        assert server.drop(id, after=60) == 0
+        with pytest.raises(ValueError, match="drop"):
+            server.drop(id, after=61)
+    with pytest.raises(OSError, match="refused"):
+        server.drop(id)

@@ -1,5 +1,9 @@
 """The small server beside readystate: pages, wheel, WebSocket endpoints, faults on demand."""
 
-from .server import Server
+try:
+    from .server import Server
+except ModuleNotFoundError as error:
+    text = f"{error.name} is not installed: pip install 'readystate[serve]'"
+    raise ModuleNotFoundError(text, name=error.name) from None
 
 __all__ = ["Server"]

@@ -7,16 +7,15 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
-try:
-    from . import Server, vendor, wheel
-except ModuleNotFoundError as error:
-    sys.exit(f"{error.name} is not installed: pip install -e '.[serve]'")
+from . import Server, vendor, wheel
+from .places import IS_CHECKOUT, WEB
 
 ENDPOINTS = """\
 endpoints:
-  /                the pages in web/
+  /                the pages
   /ws/echo         returns each message          /ws/sink    counts what it receives
   /ws/close        closes with any code          /ws/refuse  answers with an HTTP error
   /ws/drop         resets the TCP connection     /ws/stall   neither reads nor writes
@@ -32,6 +31,13 @@ def origin(text: str) -> str:
     if text in ("*", "null") or (parts.netloc and text == f"{parts.scheme}://{parts.netloc}"):
         return text
     raise argparse.ArgumentTypeError(f"{text!r} is no origin: give one as https://example.org")
+
+
+def folder(text: str) -> Path:
+    """Check the folder."""
+    if Path(text).is_dir():
+        return Path(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no folder")
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -54,6 +60,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
+    add(
+        "folder",
+        nargs="?",
+        type=folder,
+        default=WEB if IS_CHECKOUT else Path(),
+        help="the pages (in a checkout the project's, else the current directory)",
+    )
     add("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
     add("--port", type=whole(0, 65535), default=8000, help="0: any free one (%(default)s)")
     add("--open", action="store_true", help="open the first page in the browser")
@@ -100,6 +113,7 @@ def serve(options: argparse.Namespace) -> int:
         allow_origins=options.allow_origin,
         max_message=options.max_message,
         max_connections=options.max_connections,
+        web_folder=options.folder,
     )
     try:
         server.start()
@@ -138,6 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.no_prepare:
             prepare()
         return serve(options)
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     except KeyboardInterrupt:
         return 0
 

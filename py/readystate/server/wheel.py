@@ -37,8 +37,11 @@ def build(root: Path | None = ROOT if IS_CHECKOUT else None, folder: Path | None
 
 def build_with_hatchling(root: Path, folder: Path) -> Path:
     """Build the wheel of the project at `root` into `folder` and return its path."""
-    from hatchling.builders.wheel import WheelBuilder  # an installed package can do without
-
+    try:  # an installed package can do without
+        from hatchling.builders.wheel import WheelBuilder
+    except ModuleNotFoundError:
+        text = "hatchling is not installed: pip install -e '.[serve]'"
+        raise ModuleNotFoundError(text, name="hatchling") from None
     return Path(next(WheelBuilder(str(root)).build(directory=str(folder), versions=["standard"])))
 
 
