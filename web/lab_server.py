@@ -139,7 +139,7 @@ async def main() -> bool:
     """
     field, talks_to, bad, other, status = map(
         js.document.querySelector,
-        ("#server input", "#server output", "#bad-address", "#other-server", "#status"),
+        ("#server input", "#talks-to", "#bad-address", "#other-server", "#status"),
     )
     text = js.URLSearchParams.new(js.location.search).get("server") or ""
     field.value = text
@@ -158,5 +158,5 @@ async def main() -> bool:
             status.textContent = "Python is ready, but this is not the project\N{RIGHT SINGLE QUOTATION MARK}s server."
             js.document.getElementById("lab").setAttribute("data-state", "failed")
             is_there = False
-    talks_to.textContent = endpoint("")
+    talks_to.textContent = endpoint(".")
     return is_there
