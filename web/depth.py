@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab import now, shape
+from drawing import now, shape
+from words import plural
 
 from readystate import State
 
@@ -148,7 +149,3 @@ def outline(samples: Sequence[Sample], end: float, top: int, lower: str, upper: 
 
 def seconds() -> float:
     return now() / 1000
-
-
-def plural(count: int, what: str = "message") -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Five ways to send the first message over a WebSocket, run and measured in the page."""
+"""The race: five ways to send the first messages, run and measured in the page."""
 
 from __future__ import annotations
 
@@ -7,132 +7,28 @@ import inspect
 import platform
 import textwrap
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from math import ceil
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import js
 import pyodide
+from drawing import now, timeline
 from lab_server import ServerError, ask, endpoint
 from pyodide.ffi import create_proxy
+from race import Record, describe, kept_open, moral, outcome, span, verdict
+from ways import WAYS
+from words import milliseconds, plural
 
 import readystate
 from readystate import DOMException, Event, WebSocket
 
-DELAY = 0.3
-"""Seconds that the server takes to accept a connection."""
 PATIENCE = 10.0
 """Seconds until a server that says nothing counts as missing."""
-AXIS = 1200.0
-"""Milliseconds that a timeline shows at least."""
-KEPT_OPEN = 1100.0
-"""Milliseconds until a socket is closed, so that the timelines can be compared."""
-LATE = 50.0
-"""Milliseconds after open that nobody would call at once."""
 
 STATES = ("CONNECTING", "OPEN", "CLOSING", "CLOSED")
-SVG = "http://www.w3.org/2000/svg"
 
-
-def send_at_once(ws: WebSocket) -> None:
-    ws.send("hello")
-
-
-async def sleep_then_send(ws: WebSocket) -> None:
-    await asyncio.sleep(1)
-    ws.send("hello")
-
-
-def send_on_open(ws: WebSocket) -> None:
-    ws.onopen = lambda _: ws.send("hello")
-
-
-def check_ready_state(ws: WebSocket) -> None:
-    if ws.readyState == ws.OPEN:
-        ws.send("hello")
-    elif ws.readyState == ws.CONNECTING:
-        ws.onopen = lambda _: ws.send("hello")
-    else:
-        raise ConnectionError("closed for good")
-
-
-def queue_until_open(ws: WebSocket) -> None:
-    queue: list[str] = []
-
-    def flush(_: Event) -> None:
-        while queue:
-            ws.send(queue.pop(0))
-
-    def safe_send(message: str) -> None:
-        if ws.readyState == ws.OPEN:
-            ws.send(message)
-        else:
-            queue.append(message)
-
-    ws.onopen = flush
-    for message in ("one", "two", "three"):
-        safe_send(message)
-
-
-# Each is shown in the element of the page whose id is its name.
-WAYS: tuple[Callable[[WebSocket], Any], ...] = (
-    send_at_once,
-    sleep_then_send,
-    send_on_open,
-    check_ready_state,
-    queue_until_open,
-)
-
-
-def now() -> float:
-    return float(js.performance.now())
-
-
-@dataclass
-class Record:
-    """What happened to one socket; times are in milliseconds since it was made."""
-
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    began: float = field(default_factory=now)
-    states: list[tuple[str, float]] = field(default_factory=list)
-    sent: list[tuple[str, float]] = field(default_factory=list)
-    arrived: list[tuple[str, float]] = field(default_factory=list)
-    exception: Exception | None = None
-    excepted: float | None = None
-
-    @property
-    def elapsed(self) -> float:
-        return now() - self.began
-
-    @property
-    def opened(self) -> float | None:
-        return next((time for state, time in self.states if state == "OPEN"), None)
-
-    @property
-    def wasted(self) -> float | None:
-        """From the open event to the first message sent."""
-        if self.opened is None or not self.sent:
-            return None
-        return self.sent[0][1] - self.opened
-
-    @property
-    def landed(self) -> Iterator[float]:
-        """When the messages arrived, on the page's clock.
-
-        The server's begins when the request reaches it: later, by at least what makes a message
-        arrive after it was sent.
-        """
-        if self.sent and self.arrived:
-            later = max(0, self.sent[0][1] - self.arrived[0][1])
-            for _, time in self.arrived:
-                yield time + later
-
-    def bands(self, until: float) -> Iterator[tuple[str, float, float]]:
-        """Each state with the times of its beginning and end."""
-        ends = [time for _, time in self.states[1:]] + [until]
-        for (state, start), end in zip(self.states, ends, strict=False):
-            yield state, start, max(start, end)
+# A browser makes one handshake with a server at a time: parts that measure these take turns.
+one_at_a_time = asyncio.Lock()
 
 
 class RecordedSocket(WebSocket):
@@ -142,20 +38,29 @@ class RecordedSocket(WebSocket):
         self.record = record
         self.on_change = on_change
         super().__init__(url)
-        record.began = now()
+        self.began = now()
         self.note()
         for type in ("open", "close"):
             self.addEventListener(type, self.note)
 
+    @property
+    def elapsed(self) -> float:
+        return now() - self.began
+
     def note(self, _: Event | None = None) -> None:
         state = STATES[self.readyState]
         if state not in dict(self.record.states):
-            self.record.states.append((state, self.record.elapsed))
+            self.record.states.append((state, self.elapsed))
             self.on_change()
 
     def send(self, data: Any) -> None:
-        super().send(data)
-        self.record.sent.append((data, self.record.elapsed))
+        time = self.elapsed
+        try:
+            super().send(data)
+        except Exception:
+            self.record.excepted = time
+            raise
+        self.record.sent.append((data, time))
         self.on_change()
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
@@ -163,96 +68,18 @@ class RecordedSocket(WebSocket):
         self.note()
 
 
-def milliseconds(time: float | None) -> str:
-    if time is None:
-        return "never"
-    return f"{time:.0f} ms" if time >= 10 else f"{time:.1f} ms"
-
-
-def verdict(record: Record) -> tuple[str, str]:
-    """How it went, in a word for the style sheet and in a sentence."""
-    if isinstance(record.exception, DOMException):
-        opened, raised = record.opened, record.excepted
-        when = (
-            "did not open"
-            if opened is None
-            else f"opened {milliseconds(opened - (raised or 0))} later"
-        )
-        return "failed", f"{record.exception.name}: the socket {when}."
-    if record.exception is not None:
-        return "failed", f"{type(record.exception).__name__}: {record.exception}."
-    if [data for data, _ in record.arrived] != [data for data, _ in record.sent]:
-        return "failed", (
-            f"Of {len(record.sent)} messages sent, {len(record.arrived)} arrived, "
-            "and no exception said so."
-        )
-    wasted = record.wasted
-    if wasted is None:
-        return "failed", "Nothing was sent."
-    if wasted > LATE:
-        return "late", f"It worked, {milliseconds(wasted)} late: it was open all that time."
-    what = "Sent" if len(record.sent) == 1 else f"All {len(record.sent)} sent in order,"
-    return "good", f"{what} {milliseconds(wasted)} after open: right on time."
-
-
-def describe(record: Record, until: float) -> str:
-    """A timeline in words."""
-    parts = [
-        f"{state} from {start:.0f} to {end:.0f} milliseconds"
-        for state, start, end in record.bands(until)
-    ]
-    if record.excepted is not None:
-        parts.append(f"exception at {record.excepted:.0f}")
-    parts += [f"message sent at {time:.0f}" for _, time in record.sent]
-    parts += [f"message arrived at {time:.0f}" for time in record.landed]
-    return "Timeline: " + ", ".join(parts)
-
-
 def source(function: Callable[..., Any]) -> str:
-    """The body of ``function``, as this file has it."""
+    """The body of ``function``, as its file has it."""
     _, body = inspect.getsource(function).split("\n", 1)
     return textwrap.dedent(body).rstrip()
 
 
-def shape(name: str, text: str = "", **attributes: object) -> Any:
-    element = js.document.createElementNS(SVG, name)
-    for attribute, value in attributes.items():
-        element.setAttribute(attribute.strip("_").replace("_", "-"), str(value))
-    element.textContent = text
-    return element
-
-
-def timeline(record: Record, until: float, span: float) -> Iterator[Any]:
-    """The shapes of a timeline that ends at ``span``."""
-
-    def x(time: float) -> str:
-        return f"{min(time, span) / span:.3%}"
-
-    for state, start, end in record.bands(until):
-        place: dict[str, Any] = {"x": x(start), "width": x(end - start), "y": 16, "height": 16}
-        yield shape("rect", class_=state, **place)
-        if state == "CONNECTING":
-            yield shape("rect", fill="url(#hatch)", **place)
-    if record.excepted is not None:
-        yield shape("use", href="#exception", x=x(record.excepted), y=8)
-    for _, time in record.sent:
-        yield shape("use", href="#sent", x=x(time), y=8)
-    for time in record.landed:
-        yield shape("use", href="#arrived", x=x(time), y=40)
-    step = 300 * ceil(span / 300 / 6)
-    for tick in range(0, int(span) + 1, step):
-        last = tick + step > span
-        anchor = "start" if tick == 0 else "end" if last else "middle"
-        yield shape("line", x1=x(tick), x2=x(tick), y1=33, y2=36)
-        label = f"{tick} ms" if last else str(tick)
-        yield shape("text", label, x=x(tick), y=58, text_anchor=anchor)
-
-
 class Card:
-    """The element of the page that shows one way."""
+    """The element of the page that shows one way, and its row of the result."""
 
-    def __init__(self, way: Callable[[WebSocket], Any]) -> None:
+    def __init__(self, way: Callable[..., Any]) -> None:
         self.element = js.document.getElementById(way.__name__)
+        self.row = js.document.querySelector(f"#result [data-way={way.__name__}]")
         self.title = str(self.element.querySelector("h3").textContent)
         self.svg = self.element.querySelector("svg.timeline")
         self.element.querySelector("pre code").textContent = source(way)
@@ -260,9 +87,9 @@ class Card:
     def fill(self, **texts: str) -> None:
         """Sets the text of the fields that the card has."""
         for name, text in texts.items():
-            place = self.element.querySelector(f"[data-field={name}]")
-            if place:
-                place.textContent = text
+            for part in (self.element, self.row):
+                for place in part.querySelectorAll(f"[data-field={name}]"):
+                    place.textContent = text
 
     def data(self, **values: object) -> None:
         """Sets the element's data attributes, or removes those that are None."""
@@ -272,13 +99,18 @@ class Card:
             else:
                 self.element.setAttribute(f"data-{name}", str(value))
 
-    def clear(self) -> None:
+    def clear(self, delay: float) -> None:
         """As it was before the first run."""
-        results = ("open", "sent", "wasted", "arrived", "exception", "code", "message")
+        results = (
+            *("open", "sent", "wasted", "arrived", "lost", "exception", "code", "message"),
+            *("after_open", "outcome"),
+        )
         self.fill(**dict.fromkeys(results, "\N{EN DASH}"), state="no socket yet", verdict="")
-        measured = ("id", "state", "opened", "sent", "wasted", "arrived", "outcome")
+        measured = ("id", "state", "opened", "sent", "wasted", "arrived", "lost", "outcome")
         self.data(**dict.fromkeys(measured))
-        self.draw(Record(began=0), 0, AXIS)
+        self.row.removeAttribute("data-outcome")
+        nothing = Record("", ())
+        self.draw(nothing, 0, span([nothing], delay))
 
     def draw(self, record: Record, until: float, span: float) -> None:
         self.svg.replaceChildren(*timeline(record, until, span))
@@ -298,33 +130,50 @@ class Card:
         if wasted is not None:
             self.fill(wasted=milliseconds(wasted))
             self.data(wasted=f"{wasted:.2f}")
-        if record.arrived:
-            times = [f"{time:.2f}" for _, time in record.arrived]
-            some = "all" if len(times) == len(record.sent) else "only"
-            count = f", {some} {len(times)}" if len(record.sent) > 1 else ""
-            self.fill(arrived=f"{milliseconds(record.arrived[0][1])}{count}")
-            self.data(arrived=" ".join(times))
         if isinstance(record.exception, DOMException):
             exception = record.exception
             self.fill(exception=exception.name, code=str(exception.code), message=exception.message)
 
     def judge(self, record: Record) -> None:
-        outcome, sentence = verdict(record)
-        self.fill(verdict=sentence)
-        self.data(outcome=outcome)
+        """What it has come to, now that the server has told what has arrived."""
+        word, sentence = verdict(record)
+        times = [f"{time:.2f}" for _, time in record.arrived]
+        never = "never"
+        self.fill(
+            arrived=milliseconds(record.arrived[0][1]) if times else never,
+            after_open=milliseconds(record.after_open),
+            lost=f"{record.lost} of {len(record.messages)}",
+            outcome=outcome(record),
+            verdict=sentence,
+        )
+        if record.exception is None:
+            self.fill(exception="none")
+        if not record.sent:
+            self.fill(sent=never)
+        self.data(arrived=" ".join(times), lost=record.lost, outcome=word)
+        self.row.setAttribute("data-outcome", word)
 
-    def describe(self, record: Record) -> None:
-        self.svg.setAttribute("aria-label", describe(record, record.elapsed))
+    def describe(self, record: Record, until: float) -> None:
+        self.svg.setAttribute("aria-label", describe(record, until))
 
 
 class Trial:
     """One way at work on one socket."""
 
-    def __init__(self, way: Callable[[WebSocket], Any], card: Card) -> None:
+    def __init__(
+        self, way: Callable[..., Any], card: Card, messages: Sequence[str], delay: float
+    ) -> None:
         self.way = way
         self.card = card
+        self.messages = messages
+        self.delay = delay
         self.record: Record | None = None
+        self.socket: RecordedSocket | None = None
         self.handshake: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    @property
+    def elapsed(self) -> float:
+        return self.socket.elapsed if self.socket else 0
 
     async def run(self) -> None:
         """Sees it through.
@@ -332,35 +181,34 @@ class Trial:
         Raises:
             ServerError: The server does not accept the connection, or tells nothing about it.
         """
-        record = self.record = Record()
-        url = endpoint("ws/sink", delay=DELAY, id=record.id)
-        socket = RecordedSocket(url, record, self.show)
+        record = self.record = Record(uuid.uuid4().hex, self.messages)
+        url = endpoint("ws/sink", delay=self.delay / 1000, id=record.id)
+        socket = self.socket = RecordedSocket(url, record, self.show)
         try:
             await self.send(socket, record)
             async with asyncio.timeout(PATIENCE):
                 opened = await self.handshake
             if not opened:
                 raise ServerError(f"{endpoint('ws/sink')} did not accept a connection.")
-            if record.sent:
-                record.arrived = await journal(record.id, len(record.sent))
+            record.arrived = await journal(record.id, len(record.sent))
             self.show()
             self.card.judge(record)
-            await asyncio.sleep((KEPT_OPEN - record.elapsed) / 1000)
+            await asyncio.sleep((kept_open(self.delay) - socket.elapsed) / 1000)
         except TimeoutError:
             raise ServerError(f"{url} has not answered for {PATIENCE:g} s.") from None
         finally:
             socket.close()
         while socket.readyState != socket.CLOSED:
             await asyncio.sleep(0.01)
-        self.card.describe(record)
+        self.card.describe(record, socket.elapsed)
 
     async def send(self, socket: RecordedSocket, record: Record) -> None:
         try:
-            working = self.way(socket)
+            working = self.way(socket, self.messages)
             if inspect.isawaitable(working):
                 await working
         except Exception as error:
-            record.exception, record.excepted = error, record.elapsed
+            record.exception = error
             self.show()
 
     def show(self) -> None:
@@ -388,45 +236,51 @@ async def journal(id: str, count: int) -> list[tuple[str, float]]:
     ]
 
 
-async def watch(trials: Sequence[Trial]) -> None:
+async def watch(trials: Sequence[Trial], delay: float) -> None:
     """Draws the timelines as they grow, or now and then for those who prefer less motion."""
     less = js.matchMedia("(prefers-reduced-motion: reduce)").matches
     while True:
-        draw(trials)
+        draw(trials, delay)
         await asyncio.sleep(1 if less else 0.04)
 
 
-def draw(trials: Sequence[Trial]) -> None:
-    known = [(trial.card, trial.record) for trial in trials if trial.record and trial.record.states]
-    events = [time for _, record in known for _, time in (*record.states, *record.sent)]
-    span = max([AXIS, *(1.05 * time for time in events)])
-    for card, record in known:
-        over = record.states[-1][0] == "CLOSED"
-        card.draw(record, span if over else min(record.elapsed, span), span)
+def draw(trials: Sequence[Trial], delay: float) -> None:
+    known = [(trial, trial.record) for trial in trials if trial.record and trial.record.states]
+    width = span([record for _, record in known], delay)
+    for trial, record in known:
+        until = width if record.is_closed else min(trial.elapsed, width)
+        trial.card.draw(record, until, width)
 
 
-async def run(cards: Sequence[Card]) -> None:
-    """Runs all ways.
+async def run(
+    cards: Sequence[Card], count: int, delay: float, tell: Callable[[str], None]
+) -> list[Record]:
+    """Runs all ways, and tells how far it is.
 
     Raises:
         ServerError: The server is not there.
     """
-    trials = [Trial(way, card) for way, card in zip(WAYS, cards, strict=True)]
+    messages = [f"message {number}" for number in range(1, count + 1)]
+    trials = [Trial(way, card, messages, delay) for way, card in zip(WAYS, cards, strict=True)]
     for card in cards:
-        card.clear()
-    watching = asyncio.create_task(watch(trials))
+        card.clear(delay)
+    watching = asyncio.create_task(watch(trials, delay))
     try:
         async with asyncio.TaskGroup() as group:
-            for trial in trials:
+            for number, trial in enumerate(trials):
+                tell(f"Running: {number} of {len(trials)} are connected …")
                 group.create_task(trial.run())
                 # More at once would not be faster: the browser would let them wait for each other.
                 if not await trial.handshake:
                     break
+            else:
+                tell("Running: all are connected …")
     except* ServerError as errors:
         raise errors.exceptions[0] from None
     finally:
         watching.cancel()
-        draw(trials)
+        draw(trials, delay)
+    return [trial.record for trial in trials if trial.record]
 
 
 def report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -435,14 +289,37 @@ def report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     js.reportError(js.Error.new(f"{context['message']}: {error!r}"))
 
 
+class Setting:
+    """A slider, and its value in words."""
+
+    def __init__(self, id: str, words: Callable[[int], str]) -> None:
+        self.input = js.document.getElementById(id)
+        self.output = js.document.querySelector(f"output[for={id}]")
+        self.words = words
+        self.input.addEventListener("input", create_proxy(self.show))
+        self.input.disabled = False
+        self.show()
+
+    @property
+    def value(self) -> int:
+        return int(self.input.value)
+
+    def show(self, _: Any = None) -> None:
+        text = self.words(self.value)
+        self.output.textContent = text
+        self.input.setAttribute("aria-valuetext", text)
+
+
 async def main() -> None:
     """Runs all ways, and again at each click of the button."""
     asyncio.get_running_loop().set_exception_handler(report)
-    lab, status, summary, button, no_server, versions = map(
+    lab, said, summary, button, no_server, versions = map(
         js.document.getElementById,
-        ("lab", "status", "summary", "again", "no-server", "versions"),
+        ("lab", "said", "summary", "again", "no-server", "versions"),
     )
     cards = [Card(way) for way in WAYS]
+    delay = Setting("delay", lambda value: f"{value:,} ms")
+    count = Setting("count", plural)
     clicked = asyncio.Event()
     button.addEventListener("click", create_proxy(lambda _: clicked.set()))
     button.disabled = False
@@ -450,27 +327,29 @@ async def main() -> None:
         f"All that runs here runs in this page: readystate {readystate.__version__}, "
         f"Python {platform.python_version()}, Pyodide {pyodide.__version__}."
     )
+
+    def tell(text: str) -> None:
+        said.textContent = text
+
     while True:
-        status.textContent = "Running the five ways …"
         summary.textContent = ""
         no_server.hidden = True
         lab.setAttribute("data-state", "running")
         # Not disabled: that would take the focus from it.
         button.setAttribute("aria-disabled", "true")
-        began = now()
         try:
-            await run(cards)
+            async with one_at_a_time:
+                records = await run(cards, count.value, delay.value, tell)
         except ServerError as error:
             no_server.querySelector("p").textContent = str(error)
             no_server.hidden = False
-            status.textContent = "The five ways could not be run."
+            tell("The five ways could not be run.")
             lab.setAttribute("data-state", "failed")
         else:
-            status.textContent = f"All five have run, in {(now() - began) / 1000:.1f} s."
-            verdicts = js.document.querySelectorAll(".way .verdict")
+            tell(moral(records))
             summary.textContent = " ".join(
-                f"{card.title}: {verdict.textContent}"
-                for card, verdict in zip(cards, verdicts, strict=True)
+                f"{card.title}: {verdict(record)[1]}"
+                for card, record in zip(cards, records, strict=True)
             )
             lab.setAttribute("data-state", "done")
         button.removeAttribute("aria-disabled")

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import js
-from lab import WAYS, source
+from lab import source
+from ways import WAYS
 from lab_server import endpoint
 from pyodide.ffi import create_proxy
 
