@@ -125,7 +125,7 @@ def verdict(found: Totals) -> tuple[str, str]:
         return "failed", "Not all that was sent has come back: that must not be, please report it."
     times = f"{found.failed} of {found.count} times"
     failed = f"sleep(1) failed {times}" if found.failed else "sleep(1) never failed"
-    wasted = f"and wasted {duration(found.wasted)} in the other {worked}"
+    wasted = f"and wasted {duration(found.wasted)} in the others"
     if not found.failed:
         wasted = f"but wasted {duration(found.wasted)} in {worked} handshakes"
     if not worked:

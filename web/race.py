@@ -69,7 +69,7 @@ class Record:
     @property
     def lost(self) -> int:
         """How many of the messages have not arrived."""
-        return len(self.messages) - len(self.arrived)
+        return max(0, len(self.messages) - len(self.arrived))
 
     def bands(self, until: float) -> Iterator[tuple[str, float, float]]:
         """Each state with the times of its beginning and end."""

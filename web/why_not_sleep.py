@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import js
@@ -84,7 +83,7 @@ async def try_both(handshake: Handshake, url: str, connected: asyncio.Event) -> 
     handshake.is_over = True
 
 
-async def run(handshakes: Sequence[Handshake], id: str) -> None:
+async def run(handshakes: Sequence[Handshake], id: str, is_enough: Callable[[], bool]) -> None:
     """Makes them one after the other, as a browser does; their seconds may overlap.
 
     Raises:
@@ -93,6 +92,8 @@ async def run(handshakes: Sequence[Handshake], id: str) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             for handshake in handshakes:
+                if is_enough():
+                    break
                 connected = asyncio.Event()
                 url = endpoint("ws/echo", delay=f"{handshake.delay / 1000:.4f}", id=id)
                 group.create_task(try_both(handshake, url, connected))
@@ -177,83 +178,82 @@ class Experiment:
         self.progress = element.querySelector("progress")
         self.seed = element.querySelector("#seed")
         self.less = js.matchMedia("(prefers-reduced-motion: reduce)")
-        self.clicked = asyncio.Event()
-        self.handshakes: list[Handshake] = []
+        self.started = asyncio.Event()
+        self.is_stopping = False
         for way in (by_sleep, by_queue):
             self.fields[way.__name__].textContent = source(way)
 
     async def main(self) -> None:
         """Runs as often as the visitor wants it."""
-        self.button.addEventListener("click", create_proxy(lambda _: self.clicked.set()))
+        self.button.addEventListener("click", create_proxy(self.on_click))
         for control in self.element.querySelectorAll("input, button"):
             control.disabled = False
         self.plot.draw([])
         while True:
-            await self.clicked.wait()
-            self.clicked.clear()
+            await self.started.wait()
             await self.measure()
+            self.started.clear()
+            self.button.textContent = f"Start {COUNT} handshakes"
+            self.button.removeAttribute("aria-disabled")
+
+    def on_click(self, _: Any) -> None:
+        if not self.started.is_set():
+            self.started.set()
+        elif not self.is_stopping:
+            self.is_stopping = True
+            # Not disabled: that would take the focus from it.
+            self.button.setAttribute("aria-disabled", "true")
+            self.tell("Stopping: what has begun comes to its end …")
 
     async def measure(self) -> None:
-        """One run, until it is over or the visitor stops it."""
+        """One run, until it is over or the visitor has stopped it."""
         name = str(self.element.querySelector("[name=network]:checked").value)
-        seed = int(self.seed.value or 0)
-        id = uuid.uuid4().hex
-        self.handshakes = [Handshake(delay) for delay in NETWORKS[name].delays(seed)]
-        self.element.dataset.id = id
-        self.element.dataset.state = "running"
+        handshakes = [
+            Handshake(delay) for delay in NETWORKS[name].delays(int(self.seed.value or 0))
+        ]
+        id = self.element.dataset.id = uuid.uuid4().hex
+        self.is_stopping = False
         self.button.textContent = "Stop"
-        self.tell("Waiting for the race to be over …" if one_at_a_time.locked() else "Measuring …")
-        stopping = asyncio.ensure_future(self.clicked.wait())
-        working = asyncio.ensure_future(self.work(id))
-        watching = asyncio.ensure_future(self.watch())
-        await asyncio.wait([stopping, working], return_when=asyncio.FIRST_COMPLETED)
-        for task in (stopping, working, watching):
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
-        self.clicked.clear()
-        self.conclude()
+        self.element.dataset.state = "running"
+        self.tell("Waiting for the race to be over …")
+        watching = asyncio.create_task(self.watch(handshakes))
+        try:
+            async with one_at_a_time:
+                self.tell("Measuring …")
+                await run(handshakes, id, lambda: self.is_stopping)
+        except ServerError as error:
+            self.tell(str(error))
+            state = "failed"
+        else:
+            state = "stopped" if self.is_stopping else "done"
+            over = sum(handshake.is_over for handshake in handshakes)
+            self.tell(f"{plural(over, 'handshake')} measured.")
+        finally:
+            watching.cancel()
+        self.conclude(handshakes)
+        self.element.dataset.state = state
 
-    async def work(self, id: str) -> None:
-        async with one_at_a_time:
-            self.tell("Measuring …")
-            try:
-                await run(self.handshakes, id)
-            except ServerError as error:
-                self.tell(str(error))
-                self.element.dataset.state = "failed"
-            else:
-                self.element.dataset.state = "done"
-                self.tell(f"{plural(COUNT, 'handshake')} measured.")
-
-    async def watch(self) -> None:
+    async def watch(self, handshakes: Sequence[Handshake]) -> None:
         """Shows how far it is, again and again; less often to those who prefer less motion."""
         while True:
-            self.show()
+            self.show(handshakes)
             await asyncio.sleep(1 if self.less.matches else TICK)
 
-    def conclude(self) -> None:
-        over = [handshake for handshake in self.handshakes if handshake.is_over]
-        if self.element.dataset.state == "running":
-            self.element.dataset.state = "stopped"
-            self.tell(f"Stopped; {plural(len(over), 'handshake')} measured.")
-        for handshake in self.handshakes:
-            if not handshake.is_over:  # then it has no result to be drawn
-                handshake.began = None
-        self.show()
+    def conclude(self, handshakes: Sequence[Handshake]) -> None:
+        self.show(handshakes)
+        over = [handshake for handshake in handshakes if handshake.is_over]
         _, sentence = verdict(totals(over))
-        self.fill(outcome=sentence)
+        self.fill(outcome=sentence if over else "")
         self.plot.describe(f"Plot of {plural(len(over), 'handshake')}: {sentence}")
         for name in ("delay", "opened", "flushed", "slept"):
             times = [getattr(handshake, name) for handshake in over]
             shown = ("-" if time is None else f"{time:.2f}" for time in times)
             self.element.setAttribute(f"data-{name}", " ".join(shown))
-        self.button.textContent = f"Start {COUNT} handshakes"
 
-    def show(self) -> None:
+    def show(self, handshakes: Sequence[Handshake]) -> None:
         """What is known now."""
-        self.plot.draw(self.handshakes)
-        found = totals(self.handshakes)
+        self.plot.draw(handshakes)
+        found = totals(handshakes)
         outcome, sentence = verdict(found)
         self.element.dataset.outcome = outcome
         self.progress.value = found.count

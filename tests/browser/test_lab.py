@@ -1,4 +1,4 @@
-"""The first page: five ways to send the first message."""
+"""The first page: the race of the five ways to send the first messages."""
 
 from __future__ import annotations
 
@@ -64,6 +64,42 @@ def number(page: Page, name: str, what: str) -> float:
     value = way(page, name).get_attribute(f"data-{what}")
     assert value is not None
     return float(value)
+
+
+def setting(page: Page, name: str) -> Locator:
+    return page.get_by_role("slider", name=name)
+
+
+def row(page: Page, name: str) -> list[str]:
+    """What the table of the result says of a way."""
+    return page.locator(f"#result [data-way={name}] td").all_inner_texts()
+
+
+def times(page: Page, name: str, what: str) -> list[float]:
+    """When something happened, by a timeline in words."""
+    label = way(page, name).locator("svg.timeline").get_attribute("aria-label")
+    assert label is not None
+    return [float(time) for time in re.findall(rf"{what} (?:at|from) (\d+)", label)]
+
+
+def assert_as_in_the_journal(page: Page, server: Server, name: str, count: int) -> None:
+    """What the page says of the arrivals is what the server has got, in order."""
+    id = way(page, name).get_attribute("data-id")
+    shown = way(page, name).get_attribute("data-arrived")
+    assert id is not None
+    assert shown is not None
+    [connection] = server.journal(id, closed=1)
+    assert connection["opened"]
+    assert connection["close"]["clean"]
+    arrived = [message["data"] for message in connection["messages"]]
+    assert arrived == [f"message {number}" for number in range(1, len(arrived) + 1)]
+    assert [float(time) for time in shown.split()] == pytest.approx(
+        [message["time"] * 1000 for message in connection["messages"]], abs=0.01
+    )
+    lost = count - len(arrived)
+    assert lost == (count if way(page, name).get_attribute("data-outcome") == "failed" else 0)
+    expect(field(page, name, "lost")).to_have_text(f"{lost} of {count}")
+    assert row(page, name)[-1] == f"{lost} of {count}"
 
 
 def height(locator: Locator) -> float:
@@ -159,33 +195,40 @@ def test_sending_at_once_raises_what_the_browser_throws(ran: tuple[Page, list[st
     expect(way(page, "send_at_once")).to_have_attribute("data-outcome", "failed")
 
 
-def test_nothing_sent_too_early_arrives(ran: tuple[Page, list[str]], server: Server) -> None:
-    page, _ = ran
-    id = way(page, "send_at_once").get_attribute("data-id")
-    assert id is not None
-    [connection] = server.journal(id)
-    assert connection["opened"]
-    assert connection["messages"] == []
-
-
-@pytest.mark.parametrize("name", SENDING)
+@pytest.mark.parametrize("name", WAYS)
 def test_arrivals_are_those_of_the_journal(
     ran: tuple[Page, list[str]], server: Server, name: str
 ) -> None:
     page, _ = ran
-    id = way(page, name).get_attribute("data-id")
-    shown = way(page, name).get_attribute("data-arrived")
-    assert id is not None
-    assert shown is not None
-    [connection] = server.journal(id, closed=1)
-    assert connection["close"]["clean"]
-    sent = ["one", "two", "three"] if name == "queue_until_open" else ["hello"]
-    assert [message["data"] for message in connection["messages"]] == sent
-    times = [message["time"] * 1000 for message in connection["messages"]]
-    assert [float(time) for time in shown.split()] == pytest.approx(times, abs=0.01)
-    # Two clocks that start within the time that a request takes.
-    assert number(page, name, "sent") == pytest.approx(times[0], abs=150)
-    expect(field(page, name, "arrived")).to_contain_text(f"{times[0]:.0f} ms")
+    assert_as_in_the_journal(page, server, name, 3)
+    if name in SENDING:
+        arrived = [
+            float(time) for time in (way(page, name).get_attribute("data-arrived") or "").split()
+        ]
+        # Two clocks that start within the time that a request takes.
+        assert number(page, name, "sent") == pytest.approx(arrived[0], abs=150)
+        expect(field(page, name, "arrived")).to_have_text(f"{arrived[0]:.0f} ms")
+    else:
+        expect(field(page, name, "arrived")).to_have_text("never")
+
+
+def test_the_result_is_that_of_the_ways(ran: tuple[Page, list[str]]) -> None:
+    page, _ = ran
+    words = {"good": "on time", "late": "late", "failed": "fails"}
+    for name in WAYS:
+        outcome, after_open, _ = row(page, name)
+        assert outcome == words[str(way(page, name).get_attribute("data-outcome"))]
+        if name in SENDING:
+            # It arrives after it was sent, and nothing is far away.
+            wasted = number(page, name, "wasted")
+            assert wasted - 1 <= float(after_open.removesuffix(" ms")) <= wasted + 150
+        else:
+            assert after_open == "never"
+        link = page.locator(f"#result [data-way={name}] a")
+        assert link.get_attribute("href") == f"#{name}"
+        assert link.inner_text() == way(page, name).locator("h3").inner_text()
+    wasted = number(page, "sleep_then_send", "wasted")
+    expect(page.locator("#said")).to_contain_text(f"sleep(1) wasted {wasted:.0f} ms")
 
 
 def test_sleep_is_late_and_the_others_are_not(ran: tuple[Page, list[str]]) -> None:
@@ -200,28 +243,102 @@ def test_sleep_is_late_and_the_others_are_not(ran: tuple[Page, list[str]]) -> No
 
 def test_the_code_shown_is_the_code_that_runs(ran: tuple[Page, list[str]]) -> None:
     page, _ = ran
-    program = re.sub(r"(?m)^ {4}", "", (WEB / "lab.py").read_text())
+    program = re.sub(r"(?m)^ {4}", "", (WEB / "ways.py").read_text())
     for name in WAYS:
         code = way(page, name).locator("pre").inner_text().strip()
         assert "ws.send(" in code
         assert f"{code}\n\n" in program
 
 
-def test_run_again_runs_all_anew(page: Page, server: Server) -> None:
+def test_the_visitor_sets_the_handshake_and_the_messages(page: Page, server: Server) -> None:
+    """With the keyboard alone; what the sleep makes of a slow handshake, and of a quick one."""
     said = complaints(page)
     page.goto(f"{server.url}/")
     expect_run(page)
-    first = [way(page, name).get_attribute("data-id") for name in WAYS]
+    delay, count = setting(page, "The handshake takes"), setting(page, "Each way sends")
     button = page.get_by_role("button", name="Run again")
-    button.focus()
-    page.keyboard.press("Enter")
+    press = page.keyboard.press
+
+    first = [way(page, name).get_attribute("data-id") for name in WAYS]
+    delay.focus()
+    press("End")
+    expect(delay).to_have_attribute("aria-valuetext", "3,000 ms")
+    press("Home")
+    expect(delay).to_have_attribute("aria-valuetext", "0 ms")
+    delay.fill("1500")
+    press("Tab")
+    expect(count).to_be_focused()
+    press("Home")
+    expect(count).to_have_attribute("aria-valuetext", "1 message")
+    press("ArrowRight")
+    expect(page.locator("output[for=count]")).to_have_text("2 messages")
+    press("Tab")
+    expect(button).to_be_focused()
+    page.evaluate(
+        """() => {
+            window.told = [];
+            const said = document.querySelector("#said");
+            const note = () => told.push(said.textContent);
+            new MutationObserver(note).observe(said, { childList: true });
+        }"""
+    )
+    press("Enter")
     expect(page.locator("#lab")).to_have_attribute("data-state", "running")
     expect(button).to_be_focused()
     expect(button).to_have_attribute("aria-disabled", "true")
     expect_run(page)
+    assert page.evaluate("told") == [
+        *(f"Running: {number} of 5 are connected …" for number in range(5)),
+        "Running: all are connected …",
+        page.locator("#said").inner_text(),
+    ]
     second = [way(page, name).get_attribute("data-id") for name in WAYS]
-    assert not set(first) & set(second)
     assert all(second)
+    assert not set(first) & set(second)
+
+    for name in WAYS:
+        assert_as_in_the_journal(page, server, name, 2)
+        assert number(page, name, "opened") >= 1500
+    thrown = field(page, "send_at_once", "message").inner_text()
+    for name, least in (("send_at_once", 0), ("sleep_then_send", 1000)):
+        expect(way(page, name)).to_have_attribute("data-outcome", "failed")
+        expect(field(page, name, "exception")).to_have_text("InvalidStateError")
+        expect(field(page, name, "code")).to_have_text("11")
+        expect(field(page, name, "message")).to_have_text(thrown)
+        [raised] = times(page, name, "exception")
+        [opened] = times(page, name, "OPEN")
+        assert least <= raised < opened
+        expect(field(page, name, "verdict")).to_contain_text("2 of 2 messages are lost")
+        assert row(page, name) == ["fails", "never", "2 of 2"]
+    for name in WAYS[2:]:
+        expect(way(page, name)).to_have_attribute("data-outcome", "good")
+        expect(field(page, name, "exception")).to_have_text("none")
+        assert len(times(page, name, "message sent")) == 2
+        assert len(times(page, name, "message arrived")) == 2
+        # Two marks of each, and the axis is long enough for them.
+        assert way(page, name).locator("use").count() == 4
+        last = way(page, name).locator("svg.timeline text").last.inner_html()
+        assert float(last.removesuffix(" ms")) >= 1500
+    expect(page.locator("#said")).to_contain_text(
+        "A second was too short: sleep(1) lost 2 messages"
+    )
+
+    delay.fill("0")
+    count.fill("1")
+    button.click()
+    expect(page.locator("#lab")).to_have_attribute("data-state", "running")
+    expect_run(page)
+    for name in WAYS:
+        assert_as_in_the_journal(page, server, name, 1)
+    expect(way(page, "sleep_then_send")).to_have_attribute("data-outcome", "late")
+    expect(field(page, "sleep_then_send", "message")).to_have_text("\N{EN DASH}")
+    opened, sent = (number(page, "sleep_then_send", what) for what in ("opened", "sent"))
+    assert sent >= 1000
+    assert number(page, "sleep_then_send", "wasted") == pytest.approx(sent - opened, abs=0.02)
+    expect(field(page, "sleep_then_send", "verdict")).to_contain_text(
+        f"{sent - opened:.0f} ms late"
+    )
+    assert row(page, "sleep_then_send")[0] == "late"
     assert said == []
 
 
@@ -230,11 +347,11 @@ def test_the_page_is_there_before_python(page: Page, server: Server) -> None:
     page.route("**/pyodide.asm.wasm", lambda route: held.append(route))
     page.goto(f"{server.url}/")
     expect(page.get_by_role("status").first).to_contain_text("Loading Python", timeout=BOOT)
-    expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(page.locator("#boot").get_by_role("progressbar")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.locator(".way").get_by_role("heading", level=3)).to_have_count(len(WAYS))
     expect(page.get_by_role("button", name="Run again")).to_be_disabled()
-    articles = page.locator(".way").all()
+    articles = page.locator(".way, #result, #said").all()
     before = [height(article) for article in articles]
     held[0].continue_()
     expect_run(page)
