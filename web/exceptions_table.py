@@ -240,7 +240,9 @@ def row(case: Case, seen: Outcome) -> Any:
     """A row of the table."""
     differs = case.differs(seen)
     call = element("th", element("code", source(case.call)), scope="row")
-    made = element("tr", call, case.standard.cell(case.why), seen.cell(seen.message, differs=differs))
+    made = element(
+        "tr", call, case.standard.cell(case.why), seen.cell(seen.message, differs=differs)
+    )
     made.toggleAttribute("data-differs", differs)
     return made
 

@@ -41,9 +41,13 @@ def read(text: str) -> str:
     if url is None or url.protocol not in ("ws:", "wss:", "http:", "https:"):
         raise AddressError(f"{text!r} is no address of a server: give one as ws://127.0.0.1:8000.")
     if url.hash:
-        raise AddressError(f"{text!r} has a fragment, which no WebSocket may have: leave out {url.hash}.")
+        raise AddressError(
+            f"{text!r} has a fragment, which no WebSocket may have: leave out {url.hash}."
+        )
     if url.username or url.password:
-        raise AddressError(f"{text!r} has a user or a password, which a page cannot use: leave them out.")
+        raise AddressError(
+            f"{text!r} has a user or a password, which a page cannot use: leave them out."
+        )
     url.protocol = url.protocol.replace("http", "ws")
     is_mixed = js.location.protocol == "https:" and url.protocol == "ws:"
     if is_mixed and not LOOPBACK.fullmatch(url.hostname):

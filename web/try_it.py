@@ -120,7 +120,9 @@ class Editor:
 
     def on_run(self, _: Any) -> None:
         self.section.dataset.state = "running"
-        self.said.textContent = "Running. The first time Python has to start in a worker \N{HORIZONTAL ELLIPSIS}"
+        self.said.textContent = (
+            "Running. The first time Python has to start in a worker \N{HORIZONTAL ELLIPSIS}"
+        )
 
     def on_done(self, _: Any) -> None:
         self.section.dataset.state = "done"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from server import Server
+from readystate.server import Server
 
 from .test_lab import WEB, complaints
 
@@ -122,9 +122,12 @@ def test_all_has_a_name_and_contrast(page: Page, server: Server) -> None:
         page.emulate_media(color_scheme=scheme)
         assert page.evaluate(FAINT) == []
     # Headings of each level are below one of the level above.
-    levels = [int(name[1]) for name in page.evaluate(
-        "[...document.querySelectorAll('h1, h2, h3, h4')].map((heading) => heading.tagName)"
-    )]
+    levels = [
+        int(name[1])
+        for name in page.evaluate(
+            "[...document.querySelectorAll('h1, h2, h3, h4')].map((heading) => heading.tagName)"
+        )
+    ]
     assert levels[0] == levels.count(1) == 1
     assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
     # Nothing is reached by the tab key in another order than that of the page.
@@ -152,7 +155,9 @@ def test_the_examples_are_shown_with_their_sources(page: Page, server: Server) -
     shown = section.get_by_role("group", name="Source of Hello")
     expect(shown.locator("code")).to_have_text(source, timeout=BOOT)
     section.get_by_text("Source of Chat").click()
-    expect(section.get_by_role("group", name="Source of Chat")).to_contain_text("could not be loaded")
+    expect(section.get_by_role("group", name="Source of Chat")).to_contain_text(
+        "could not be loaded"
+    )
     linked = {str(link.get_attribute("href")) for link in section.get_by_role("link").all()}
     existing = {f"examples/{path.name}" for path in (WEB / "examples").glob("*.html")}
     assert existing <= linked

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
-from server import Server
+from readystate.server import Server
 
 from .test_lab import complaints
 from .test_lab_exceptions import CALLS, Exceptions
@@ -31,7 +31,9 @@ def expect_nothing_of_the_projects(page: Page) -> None:
     expect(page.locator("#other-server")).to_be_visible(timeout=BOOT)
     expect(page.get_by_role("status").first).to_contain_text("not the project’s server")
     expect(page.get_by_role("button", name="Run again")).to_be_disabled()
-    expect(page.locator("#break_it").get_by_role("button", name="Start", exact=True)).to_be_disabled()
+    expect(
+        page.locator("#break_it").get_by_role("button", name="Start", exact=True)
+    ).to_be_disabled()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from server import Server
+from readystate.server import Server
 
 from .in_browser import ROOT
 from .test_lab import BOOT, complaints
