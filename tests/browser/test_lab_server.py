@@ -98,7 +98,7 @@ def test_the_projects_server_that_does_not_let_the_page_in(page: Page, server: S
     with Server() as other:
         lab = Exceptions(page, address(server, other.ws_url("/")))
         expect_nothing_of_the_projects(page)
-        command = f"python -m server --allow-origin {server.url}"
+        command = f"python -m readystate.server --allow-origin {server.url}"
         expect(page.locator("#other-server pre")).to_have_text(command)
         lab.run()
         expect(lab.said).to_have_text(ALL_WELL)

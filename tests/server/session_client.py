@@ -105,6 +105,7 @@ class WebSocketWire:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self.close_code: int | None = None
+        self.close_reason: str | None = None
         self.left: float = math.inf
 
     async def send(self, message: Message) -> None:
@@ -122,6 +123,7 @@ class WebSocketWire:
             return await self._connection.recv()
         except websockets.ConnectionClosed:
             self.close_code = self._connection.close_code
+            self.close_reason = self._connection.close_reason
             return None
 
     async def close(self, code: int = 1000, reason: str = "") -> None:

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from .access import origin_check, sharing
+from .chat import Chat
 from .endpoints import ENDPOINTS, MAX_DELAY, Behaviour
 from .faults import FaultsPage, Refusals
 from .journal import MAX_ID, Journal
@@ -46,12 +47,14 @@ class WebSockets:
         self._peers: set[Peer] = set()
         self._refusals = Refusals()
         self._applications = Applications(journal)
+        self._chat = Chat()
         self.faults = FaultsPage(
             self._peers_of, self._refusals, self._applications, self._check_origin
         )
         self._endpoints: dict[str, Callable[[Query], Behaviour]] = {
             **ENDPOINTS,
             "session": self._applications,
+            "chat": self._chat,
         }
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
@@ -90,6 +93,7 @@ class WebSockets:
         for peer in self._peers:
             peer.go_away()
         await self._applications.close()
+        await self._chat.close()
         if lost:
             await asyncio.wait(lost, timeout=0.5)
 
