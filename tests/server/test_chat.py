@@ -56,16 +56,19 @@ class Person(SessionClient):
     def heard(self) -> list[tuple[str, str]]:
         return [(event["from"], event["text"]) for event in self.events if "text" in event]
 
-    @property
-    def here(self) -> list[str]:
-        lists = [event["here"] for event in self.events if "here" in event]
+    def those(self, where: str) -> list[str]:
+        """Who is "here", or "away"."""
+        lists = [event[where] for event in self.events if where in event]
         return lists[-1] if lists else []
 
     async def until_heard(self, count: int) -> None:
         await self.until(lambda: len(self.heard) >= count)
 
     async def until_here(self, *names: str) -> None:
-        await self.until(lambda: self.here == list(names))
+        await self.until(lambda: self.those("here") == list(names))
+
+    async def until_away(self, *names: str) -> None:
+        await self.until(lambda: self.those("away") == list(names))
 
 
 @pytest.fixture
@@ -121,39 +124,42 @@ def test_who_comes_later_hears_what_was_said_last(
     run(main())
 
 
-def test_a_message_is_confirmed_when_the_others_have_it_coming(server: Server, room: str) -> None:
-    """Lost connections lose nothing, and repeat nothing."""
-
+def test_lost_connections_lose_nothing_and_repeat_nothing(server: Server, room: str) -> None:
     async def main() -> None:
         ada, bob = person(server, room, "Ada"), person(server, room, "Bob")
         async with bob.connection() as his:
             async with ada.connection() as hers:
-                await ada.until_here("Bob", "Ada")
+                await bob.until_here("Bob", "Ada")
                 deliveries = [ada.send(str(number)) for number in range(5)]
                 hers.abort()
+            await bob.until_away("Ada")
+            assert bob.those("here") == ["Bob"]
             his.abort()
         deliveries += [ada.send(str(number)) for number in range(5, 8)]
         async with ada.connection():
             await ada.until_confirmed()
+            await ada.until_away("Bob")
             async with bob.connection():
-                await bob.until_heard(8)
+                await bob.until_here("Bob", "Ada")
                 ada.send("last")
                 await bob.until_heard(9)
+                await ada.until_away()
         assert {delivery.state for delivery in deliveries} == {DeliveryState.CONFIRMED}
         assert [text for _, text in bob.heard] == [*map(str, range(8)), "last"]
-        # All the time both were here.
-        assert bob.here == ["Bob", "Ada"]
 
     run(main())
 
 
-def test_who_closes_is_gone_at_once_and_the_name_is_free(server: Server, room: str) -> None:
+@pytest.mark.parametrize("code", [1000, 1001])
+def test_who_closes_is_gone_at_once_and_the_name_is_free(
+    server: Server, room: str, code: int
+) -> None:
     async def main() -> None:
         ada = person(server, room, "Ada")
         async with ada.connection():
             async with person(server, room, "Bob").connection() as his:
                 await ada.until_here("Ada", "Bob")
-                await his.close(1000)
+                await his.close(code)
                 await ada.until_here("Ada")
             async with person(server, room, "Bob").connection():
                 await ada.until_here("Ada", "Bob")
@@ -167,9 +173,11 @@ def test_who_does_not_come_back_is_gone(monkeypatch: pytest.MonkeyPatch) -> None
         async with ada.connection():
             async with person(server, "expiring", "Bob").connection():
                 await ada.until_here("Ada", "Bob")
-            await ada.until_here("Ada")
+            await ada.until_away("Bob")
+            await ada.until_away()
+            assert ada.those("here") == ["Ada"]
 
-    monkeypatch.setattr(chat, "EXPIRES", 0.2)
+    monkeypatch.setattr(chat, "EXPIRES", 1)
     with Server() as own:
         run(main(own))
 

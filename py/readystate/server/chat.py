@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections import deque
+from collections.abc import Coroutine
+from typing import Any
 
 from readystate import ConnectionClosed
 from readystate.session import ServerSession, Sessions
@@ -27,21 +29,28 @@ BURST = 10
 PAUSE = 0.2
 """Seconds."""
 EXPIRES = 60
-"""Seconds that somebody whose connection is lost is still here."""
+"""Seconds that somebody whose connection is lost is away, and not gone."""
+LOOK = 0.25
+"""Seconds between two looks at who is connected."""
+GOING_AWAY = 1001
+"""The code with which a browser closes when a page is left."""
 REFUSED = 4403
 """The code of a close whose reason says why."""
 
 
 class Room:
-    """Who is here, and what they said last."""
+    """Who is in it, and what they said last."""
 
     def __init__(self) -> None:
         self.members: dict[str, ServerSession] = {}
         self._history: deque[str] = deque(maxlen=MAX_HISTORY)
-        self._closing: set[asyncio.Task[None]] = set()
+        self._presence = ""
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def enter(self, name: str, session: ServerSession) -> None:
         """Tell somebody what was said, and everybody who is here."""
+        if not self.members:
+            self._begin(self._watch())
         self.members[name] = session
         for event in list(self._history):
             await self._tell(name, event)
@@ -60,10 +69,22 @@ class Room:
         for other in [member for member in self.members if member != name]:
             await self._tell(other, event)
 
+    async def _watch(self) -> None:
+        """Notice whose connection is lost, and who has a new one."""
+        while self.members:
+            await self._tell_who_is_here()
+            await asyncio.sleep(LOOK)
+
     async def _tell_who_is_here(self) -> None:
-        here = list(self.members)
-        for name in here:
-            await self._tell(name, encode({"here": here}))
+        """Tell all, unless they know."""
+        here = [name for name, session in self.members.items() if session.is_connected]
+        presence = encode(
+            {"here": here, "away": [name for name in self.members if name not in here]}
+        )
+        if presence != self._presence:
+            self._presence = presence
+            for name in list(self.members):
+                await self._tell(name, presence)
 
     async def _tell(self, name: str, event: str) -> None:
         """Send to one member; who does not read keeps nobody waiting."""
@@ -76,10 +97,13 @@ class Room:
         except ConnectionClosed:
             pass  # it is about to leave
         except TimeoutError:
-            closing = asyncio.create_task(session.close(REFUSED, "too much waits to be read"))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._begin(session.close(REFUSED, "too much waits to be read"))
             await self.leave(name, session)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 class Chat:
@@ -100,13 +124,15 @@ class Chat:
 
     def __call__(self, query: Query) -> Behaviour:
         """Serve a connection of somebody who is in a room, and fail on purpose."""
-        user = query.text("room") or "", query.text("name") or ""
+        place, name = query.text("room") or "", query.text("name") or ""
         faults = Faults(query)
 
         async def run(peer: Peer) -> None:
             peer.counts_only = True
             if await faults.open(peer):
-                await self._sessions.serve(Transport(peer, faults), user)
+                await self._sessions.serve(Transport(peer, faults), [place, name])
+            if peer.close_code == GOING_AWAY:
+                await self._dismiss(place, name)
 
         return run
 
@@ -138,6 +164,14 @@ class Chat:
             await room.leave(name, session)
             if not room.members:
                 self._rooms.pop(place, None)
+
+    async def _dismiss(self, place: str, name: str) -> None:
+        """Let go somebody whose page was left: it will not come back, though its session might."""
+        room = self._rooms.get(place)
+        session = room and room.members.get(name)
+        if room and session and not session.is_connected:
+            await room.leave(name, session)
+            await session.close()
 
     def _why_not(self, place: str, name: str) -> str | None:
         """Return why somebody may not enter, None if so."""
