@@ -1,8 +1,9 @@
 // Starts PyScript on a page of the project, and says in the page how far that is and what fails.
 //
-// The page has <script type="py"> elements as usual, which find the readystate package installed;
-// a script's own config (JSON, or the URL of a .json file) is merged in. Progress is shown in the
-// page's #boot, if it has one: in its [role=status] and its <progress>.
+// The page has <script type="py"> elements as usual, which find the readystate package installed.
+// A script's own config (JSON, or the URL of a .json file) is merged in; if it has the package, that
+// one is used. Progress is shown in the page's #boot, if it has one: in its [role=status] and its
+// <progress>.
 
 const dialog = document.querySelector("#boot");
 const status = dialog?.querySelector("[role=status]");
@@ -17,6 +18,7 @@ const STEPS = new Map([
   ["Loading interpreter", "Loading Python, about 12 MB the first time"],
   ["Loaded interpreter", "Python has started"],
   ["Loading files", "Loading the readystate package"],
+  ["Loading packages", "Loading the packages"],
   ["Loaded Pyodide", "Starting the program"],
 ]);
 const names = [...STEPS.keys()];
@@ -107,7 +109,7 @@ async function runtimes() {
   };
 }
 
-// The config that a script names, with its files as absolute URLs.
+// The config that a script names, with its files and wheels as absolute URLs.
 async function ownConfig(script) {
   const text = script.getAttribute("config")?.trim() || "{}";
   const url = text.startsWith("{") ? document.baseURI : new URL(text, document.baseURI).href;
@@ -116,7 +118,18 @@ async function ownConfig(script) {
     // PyScript names a file after its URL unless told where it goes.
     ([from, to]) => [new URL(from, url).href, to || `./${from.split("/").pop()}`],
   );
-  return { ...config, files: Object.fromEntries(files) };
+  const own = { ...config, files: Object.fromEntries(files) };
+  if (config.packages) {
+    own.packages = config.packages.map(
+      (name) => name.endsWith(".whl") ? new URL(name, url).href : name,
+    );
+  }
+  return own;
+}
+
+// Whether the readystate package comes with it, by its name or as a wheel.
+function hasPackage({ files, packages = [] }) {
+  return [...Object.keys(files), ...packages].some((name) => /(^|\/)readystate\b[^/]*$/.test(name));
 }
 
 async function configure(script, interpreter) {
@@ -124,7 +137,7 @@ async function configure(script, interpreter) {
   const config = {
     interpreter,
     ...own,
-    files: { [here("wheel/readystate.whl")]: "./*", ...own.files },
+    files: hasPackage(own) ? own.files : { [here("wheel/readystate.whl")]: "./*", ...own.files },
     // Errors are reported here instead.
     plugins: [...(own.plugins ?? []), "!error"],
   };
