@@ -1,0 +1,39 @@
+"""What is sent comes back, over one connection after another."""
+
+from js import document
+from pyodide.ffi.wrappers import add_event_listener
+
+from readystate import ConnectionClosed, connect
+
+status, form, messages = map(document.querySelector, ("#status", "form", "ul"))
+
+
+def show(text):
+    item = document.createElement("li")
+    item.textContent = text
+    messages.append(item)
+
+
+async def on_submit(event):
+    text = form.message.value
+    form.reset()
+    await ws.send(text)
+    show(f"sent {text}")
+
+
+def enable(is_connected):
+    status.textContent = "Connected." if is_connected else "Connecting …"
+    for control in form.elements:
+        control.disabled = not is_connected
+
+
+enable(False)
+add_event_listener(form, "submit", on_submit)
+async for ws in connect("../ws/echo"):  # a new one after each loss
+    enable(True)
+    try:
+        async for message in ws:
+            show(f"received {message}")
+    except ConnectionClosed:
+        pass
+    enable(False)
