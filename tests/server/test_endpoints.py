@@ -280,6 +280,8 @@ class TestCommonQuery:
             "/ws/flood?then=stop",
             "/ws/flood?number=1&kind=binary",
             "/ws/flood?number=1&size=2&count=101",
+            "/ws/points?rate=100001",
+            "/ws/points?count=-1",
             "/ws/sink?ack=x",
             "/ws/sink?rate=x",
             "/ws/peer?ack=2",
@@ -441,7 +443,7 @@ class TestFlood:
 
         run(server.ws_url("/ws/flood", count=100, size=size, kind=kind, then="close"), use)
 
-    def test_many(self, server: Server) -> None:
+    def test_many(self, server: Server, id: str) -> None:
         async def use(ws: ClientWebSocketResponse) -> None:
             count = 0
             async for _ in ws:
@@ -449,7 +451,8 @@ class TestFlood:
             assert count == 100_003
             assert ws.close_code == 1000
 
-        run(server.ws_url("/ws/flood", count=100_003, then="close"), use)
+        run(server.ws_url("/ws/flood", count=100_003, then="close", id=id), use)
+        assert server.journal(id, closed=1)[0]["sent"] == 100_003
 
     def test_numbers(self, server: Server) -> None:
         async def use(ws: ClientWebSocketResponse) -> None:
@@ -484,6 +487,42 @@ class TestFlood:
         assert received < 64 * 2**20
         assert tail.endswith(b"\x88\x02\x03\xe8")
         assert server.journal(id, closed=1)[0]["close"]["clean"]
+
+
+class TestPoints:
+    def test_come_at_the_rate_and_then_the_end(self, server: Server, id: str) -> None:
+        began = time.monotonic()
+
+        async def use(ws: ClientWebSocketResponse) -> None:
+            values = [float(message.data) async for message in ws]
+            assert len(values) == 400
+            assert all(0 <= value <= 100 for value in values)
+            assert ws.close_code == 1000
+
+        run(server.ws_url("/ws/points", rate=1000, count=400, id=id), use)
+        assert time.monotonic() - began >= 0.4
+        assert server.journal(id, closed=1)[0]["sent"] == 400
+
+    def test_a_rate_of_0_is_as_fast_as_they_are_taken(self, server: Server, id: str) -> None:
+        async def use(ws: ClientWebSocketResponse) -> None:
+            texts = [message.data async for message in ws]
+            assert len(texts) == 25_000
+            assert texts[:10_000] == texts[10_000:20_000]
+            assert texts[:5_000] == texts[20_000:]
+
+        run(server.ws_url("/ws/points", rate=0, count=25_000, id=id), use)
+        assert server.journal(id, closed=1)[0]["sent"] == 25_000
+
+    def test_the_peer_may_close_midway(self, server: Server, id: str) -> None:
+        async def use(ws: ClientWebSocketResponse) -> None:
+            await ws.receive_str()
+            await ws.close()
+            assert ws.close_code == 1000
+
+        run(server.ws_url("/ws/points", id=id), use)
+        entry = server.journal(id, closed=1)[0]
+        assert entry["close"]["clean"]
+        assert 0 < entry["sent"] < 60_000
 
 
 class TestSink:

@@ -52,6 +52,7 @@ def test_what_came_is_told(server: Server, id: str) -> None:
         "opened": True,
         "count": 2,
         "bytes": 7,
+        "sent": 2,
         "truncated": False,
         "close": {"code": 1000, "reason": "", "clean": True},
     }

@@ -5,7 +5,11 @@ coroutine function that takes over. README.md is their reference.
 """
 
 import asyncio
+import functools
 import json
+import math
+import random
+import time
 from collections.abc import Awaitable, Callable, Iterator
 
 from . import frames
@@ -24,6 +28,11 @@ MAX_REASON = 123
 """Bytes of a close reason, by RFC 6455."""
 CHUNK = 256 * 1024
 """Bytes that a flood hands to the transport at once, at least."""
+MAX_RATE = 100_000
+PERIOD = 10_000
+"""After so many points they begin again."""
+TICK = 0.01
+"""Seconds between two times that points are sent at a rate."""
 
 
 def echo(_: Query) -> Behaviour:
@@ -128,44 +137,84 @@ def flood(query: Query) -> Behaviour:
     if number and size < len(str(count - 1)):
         raise refuse("size", str(size), f"room for the number {count - 1}")
 
-    def chunks() -> Iterator[bytes]:
+    def chunks() -> Iterator[tuple[bytes, int]]:
         opcode = frames.TEXT if kind == "text" else frames.BINARY
         frame = frames.encode(opcode, b"x" * size)
         many = max(1, CHUNK // len(frame))
         if number:
             for start in range(0, count, many):
-                yield b"".join(
-                    frames.encode(opcode, str(index).ljust(size).encode())
-                    for index in range(start, min(start + many, count))
+                end = min(start + many, count)
+                yield (
+                    b"".join(
+                        frames.encode(opcode, str(index).ljust(size).encode())
+                        for index in range(start, end)
+                    ),
+                    end - start,
                 )
         else:
             chunk = frame * min(many, count)
             for _ in range(count // many):
-                yield chunk
-            yield frame * (count % many)
+                yield chunk, many
+            yield frame * (count % many), count % many
 
     async def pour(peer: Peer) -> None:
-        for chunk in chunks():
+        for chunk, messages in chunks():
             if peer.gone:
                 return
-            await peer.write(chunk)
+            await peer.write(chunk, messages)
             await asyncio.sleep(0)
         if then == "close":
             peer.start_close(1000)
         elif then == "drop":
             peer.wire.transport.close()
 
+    return meanwhile(pour)
+
+
+def meanwhile(send: Behaviour) -> Behaviour:
+    """Ignore what comes, while `send` sends."""
+
     async def run(peer: Peer) -> None:
         await peer.accept()
-        pouring = asyncio.create_task(pour(peer))
+        sending = asyncio.ensure_future(send(peer))
         try:
             async for _ in peer:
                 pass
         finally:
-            pouring.cancel()
-            await asyncio.wait([pouring])
+            sending.cancel()
+            await asyncio.wait([sending])
 
     return run
+
+
+def points(query: Query) -> Behaviour:
+    """Send measurements, so many a second, then close."""
+    rate = query.integer("rate", 1000, 0, MAX_RATE)
+    count = query.integer("count", 60_000, 0, MAX_COUNT)
+
+    async def send(peer: Peer) -> None:
+        encoded = [frames.encode(frames.TEXT, text.encode()) for text in measurements()]
+        began, sent = time.monotonic(), 0
+        while sent < count and not peer.gone:
+            due = int((time.monotonic() - began) * rate) if rate else count
+            start = sent % PERIOD
+            now = encoded[start : start + min(due, count) - sent]
+            await peer.write(b"".join(now), len(now))
+            sent += len(now)
+            await asyncio.sleep(TICK if rate else 0)
+        peer.start_close(1000)
+
+    return meanwhile(send)
+
+
+@functools.cache
+def measurements() -> list[str]:
+    """Return the points of a period, each from 0 to 100 and over and over the same."""
+    chance = random.Random(1)  # noqa: S311 - nothing to be kept secret
+    return [
+        f"{50 + 25 * math.sin(turn) + 12 * math.sin(7 * turn) + chance.gauss(0, 2):.1f}"
+        for turn in (math.tau * index / PERIOD for index in range(PERIOD))
+    ]
 
 
 def sink(query: Query) -> Behaviour:
@@ -273,6 +322,7 @@ ENDPOINTS: dict[str, Callable[[Query], Behaviour]] = {
     "close": close,
     "drop": drop,
     "flood": flood,
+    "points": points,
     "sink": sink,
     "stall": stall,
 }

@@ -1,4 +1,4 @@
-"""What the connections with an id received, for tests to ask."""
+"""What the connections with an id received and were sent, for tests to ask."""
 
 import asyncio
 import base64
@@ -56,6 +56,7 @@ class Entry:
     messages: list[Record] = field(default_factory=list)
     count: int = 0
     size: int = 0
+    sent: int = 0
     truncated: bool = False
     close: dict[str, Any] | None = None
     _held: int = 0
@@ -105,6 +106,10 @@ class Entry:
         self.truncated = True
         self.changed(0)
 
+    def send(self, count: int) -> None:
+        """Count messages to the peer."""
+        self.sent += count
+
     def end(self, code: int | None = None, reason: str = "", clean: bool = False) -> None:
         """The connection is over; `code` is the peer's. Only the first call counts."""
         if self.close is None:
@@ -122,6 +127,7 @@ class Entry:
             "messages": [record.plain() for record in self.messages],
             "count": self.count,
             "bytes": self.size,
+            "sent": self.sent,
             "truncated": self.truncated,
             "close": self.close,
         }

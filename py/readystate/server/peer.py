@@ -143,13 +143,18 @@ class Peer:
                 await self._ws.send_str(message)
             else:
                 await self._ws.send_bytes(message)
+            self._count_sent(1)
 
-    async def write(self, data: bytes) -> None:
-        """Write encoded frames as they are, and wait while the transport's buffer is full."""
+    async def write(self, data: bytes, messages: int = 0) -> None:
+        """Write encoded frames as they are, and wait while the transport's buffer is full.
+
+        `messages` is how many messages they are.
+        """
         if self._writer is None:
             raise RuntimeError("There is no WebSocket yet: accept() first.")
         if not self._is_deaf:
             self.wire.transport.write(data)
+            self._count_sent(messages)
         await self.drain()
 
     async def drain(self) -> None:
@@ -162,6 +167,7 @@ class Peer:
         """Send a text message without waiting; drain() waits."""
         if not (self.gone or self._is_deaf):
             self.wire.transport.write(frames.encode(frames.TEXT, text.encode()))
+            self._count_sent(1)
 
     def start_close(self, code: int | None, reason: str = "") -> None:
         """Send a close frame; the peer's answer comes with receive()."""
@@ -195,6 +201,10 @@ class Peer:
         self.wire.detach()
         if self._entry is not None:
             self._entry.end()
+
+    def _count_sent(self, messages: int) -> None:
+        if self._entry is not None:
+            self._entry.send(messages)
 
     async def _next(self) -> WSMessage:
         """Return what comes next, recorded or answered as it needs to be."""
