@@ -282,6 +282,7 @@ class TestCommonQuery:
             "/ws/flood?number=1&size=2&count=101",
             "/ws/points?rate=100001",
             "/ws/points?count=-1",
+            "/ws/points?size=126",
             "/ws/sink?ack=x",
             "/ws/sink?rate=x",
             "/ws/peer?ack=2",
@@ -507,10 +508,11 @@ class TestPoints:
         async def use(ws: ClientWebSocketResponse) -> None:
             texts = [message.data async for message in ws]
             assert len(texts) == 25_000
+            assert {len(text) for text in texts} == {64}
             assert texts[:10_000] == texts[10_000:20_000]
             assert texts[:5_000] == texts[20_000:]
 
-        run(server.ws_url("/ws/points", rate=0, count=25_000, id=id), use)
+        run(server.ws_url("/ws/points", rate=0, count=25_000, size=64, id=id), use)
         assert server.journal(id, closed=1)[0]["sent"] == 25_000
 
     def test_the_peer_may_close_midway(self, server: Server, id: str) -> None:

@@ -29,6 +29,8 @@ MAX_REASON = 123
 CHUNK = 256 * 1024
 """Bytes that a flood hands to the transport at once, at least."""
 MAX_RATE = 100_000
+MAX_POINT = 125
+"""Bytes."""
 PERIOD = 10_000
 """After so many points they begin again."""
 TICK = 0.01
@@ -191,9 +193,12 @@ def points(query: Query) -> Behaviour:
     """Send measurements, so many a second, then close."""
     rate = query.integer("rate", 1000, 0, MAX_RATE)
     count = query.integer("count", 60_000, 0, MAX_COUNT)
+    size = query.integer("size", 0, 0, MAX_POINT)
 
     async def send(peer: Peer) -> None:
-        encoded = [frames.encode(frames.TEXT, text.encode()) for text in measurements()]
+        encoded = [
+            frames.encode(frames.TEXT, text.ljust(size).encode()) for text in measurements()
+        ]
         began, sent = time.monotonic(), 0
         while sent < count and not peer.gone:
             due = int((time.monotonic() - began) * rate) if rate else count
