@@ -196,9 +196,7 @@ def points(query: Query) -> Behaviour:
     size = query.integer("size", 0, 0, MAX_POINT)
 
     async def send(peer: Peer) -> None:
-        encoded = [
-            frames.encode(frames.TEXT, text.ljust(size).encode()) for text in measurements()
-        ]
+        encoded = [frames.encode(frames.TEXT, text.ljust(size).encode()) for text in measurements()]
         began, sent = time.monotonic(), 0
         while sent < count and not peer.gone:
             due = int((time.monotonic() - began) * rate) if rate else count
