@@ -1,0 +1,172 @@
+"""The example that draws 1,000 points a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from server import Server
+from server.endpoints import PERIOD, measurements
+
+from .frames import BUSY, a_second, frame_times, idle_rate, now, record_frames
+from .in_browser import ROOT
+from .test_lab import BOOT, complaints
+
+ID = "dashboard"
+COUNT = 6_000
+SHOWN = 5_000
+# Each point that a curve goes through, as [time, x, y], both from 0 to 1; and each curve's time.
+DRAWN = """
+    window.drawn = [];
+    window.strokes = [];
+    const { lineTo, moveTo, stroke } = CanvasRenderingContext2D.prototype;
+    const through = (native) => function (x, y) {
+      drawn.push([performance.now(), x / this.canvas.width, y / this.canvas.height]);
+      return native.call(this, x, y);
+    };
+    Object.assign(CanvasRenderingContext2D.prototype, {
+      lineTo: through(lineTo),
+      moveTo: through(moveTo),
+      stroke() { strokes.push(performance.now()); return stroke.call(this); },
+    });
+"""
+
+
+def open_dashboard(page: Page, url: str) -> None:
+    record_frames(page)
+    page.add_init_script(DRAWN)
+    page.goto(url)
+    expect_end(page)
+
+
+def expect_end(page: Page) -> None:
+    """The server has sent all, and all of it is told of."""
+    expect(page.locator("#said")).to_have_text("The server has sent all.", timeout=BOOT)
+    expect(page.locator("#total")).to_have_text(f"{COUNT:,}", timeout=BUSY)
+
+
+def start(page: Page) -> float:
+    """Starts a run, and returns when that was."""
+    page.evaluate("drawn.length = strokes.length = 0; total.textContent = ''")
+    began = now(page)
+    page.get_by_role("button", name="Start").click()
+    return began
+
+
+def points(page: Page) -> list[list[float]]:
+    """What was drawn; where a curve goes on from the last one, the point is told once."""
+    drawn: list[list[float]] = page.evaluate("drawn")
+    return drawn[:1] + [after for before, after in pairwise(drawn) if after[1:] != before[1:]]
+
+
+def assert_drawn(drawn: list[list[float]], numbers: range) -> None:
+    values = measurements()
+    assert [x for _, x, _ in drawn] == pytest.approx([n % SHOWN / SHOWN for n in numbers])
+    assert [100 * (1 - y) for _, _, y in drawn] == pytest.approx(
+        [float(values[number % PERIOD]) for number in numbers]
+    )
+
+
+@pytest.fixture(scope="module")
+def dashboard(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
+    """The page after its first run, and what its console has said."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    said = complaints(page)
+    open_dashboard(page, f"{server.url}/examples/dashboard.html?count={COUNT}&id={ID}")
+    yield page, said
+    page.close()
+
+
+def test_each_point_that_was_sent_is_drawn(
+    dashboard: tuple[Page, list[str]], server: Server
+) -> None:
+    page, said = dashboard
+    drawn = points(page)
+    assert len(drawn) == server.journal(ID, closed=1)[-1]["sent"] == COUNT
+    assert_drawn(drawn, range(COUNT))
+    assert said == []
+
+
+def test_drops_no_frames(dashboard: tuple[Page, list[str]]) -> None:
+    page, _ = dashboard
+    idle = idle_rate(page)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        began = start(page)
+        expect(page.locator("#points")).not_to_have_text("0", timeout=BUSY)
+        expect_end(page)
+        times = [time for time, _, _ in points(page)]
+        seconds = list(
+            zip(
+                a_second(frame_times(page), began, times[-1]),
+                a_second(times, began, times[-1]),
+                strict=True,
+            )
+        )
+        smooth = [frames >= 0.8 * idle and count >= 900 for frames, count in seconds]
+        if any(both == (True, True) for both in pairwise(smooth)):
+            return
+    raise AssertionError(f"idle {idle} frames a second, else (frames, points): {seconds}")
+
+
+def test_a_hidden_tab_does_not_grow(dashboard: tuple[Page, list[str]], server: Server) -> None:
+    page, said = dashboard
+    start(page)
+    page.wait_for_function("drawn.length", timeout=BUSY)
+    page.evaluate("held = true")
+    expect(page.locator("#said")).to_have_text("The server has sent all.", timeout=BUSY)
+    page.evaluate("drawn.length = 0; held = false")
+    expect(page.locator("#total")).to_have_text(f"{COUNT:,}", timeout=BUSY)
+    assert_drawn(points(page), range(COUNT - SHOWN, COUNT))
+    assert said == []
+
+
+def test_stops(dashboard: tuple[Page, list[str]], server: Server) -> None:
+    page, said = dashboard
+    start(page)
+    page.wait_for_function("drawn.length", timeout=BUSY)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Start")).to_be_focused(timeout=BUSY)
+    connections = len(server.journal(ID))
+    ended = server.journal(ID, closed=connections)[-1]
+    assert ended["close"] == {"code": 1000, "reason": "", "clean": True}
+    assert said == []
+
+
+@pytest.mark.parametrize(("scheme", "motion"), [("light", "no-preference"), ("dark", "reduce")])
+def test_fits(
+    launch_browser: Callable[..., Browser],
+    browser_name: str,
+    server: Server,
+    scheme: Any,
+    motion: Any,
+) -> None:
+    # A stock Firefox takes them from its preferences only.
+    prefs = {
+        "ui.systemUsesDarkTheme": int(scheme == "dark"),
+        "ui.prefersReducedMotion": int(motion == "reduce"),
+    }
+    browser = launch_browser(**({"firefox_user_prefs": prefs} if browser_name == "firefox" else {}))
+    page = browser.new_page(color_scheme=scheme, reduced_motion=motion)
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        if width == 1280:
+            open_dashboard(page, f"{server.url}/examples/dashboard.html?count={COUNT}")
+        else:
+            start(page)
+            page.wait_for_function("drawn.length", timeout=BUSY)
+            expect_end(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        path = ROOT / "artifacts" / "dashboard" / f"{browser_name}-{width}-{scheme}.png"
+        page.screenshot(path=path, full_page=True)
+    strokes: list[float] = page.evaluate("strokes")
+    if motion == "reduce":
+        assert all(after - before > 900 for before, after in pairwise(strokes))
+    else:
+        assert any(after - before < 900 for before, after in pairwise(strokes))
+    browser.close()
