@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from server import Server
-from server.endpoints import PERIOD, measurements
+from readystate.server import Server
+from readystate.server.endpoints import PERIOD, measurements
 
 from .frames import BUSY, a_second, frame_times, idle_rate, now, record_frames
 from .in_browser import ROOT

@@ -1,0 +1,169 @@
+"""What :func:`install` does to the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final
+
+from .._ffi import websocket_constructor
+from .accelerator import Accelerator
+from .transport import Options, Rewrite, Transport
+
+__all__ = ["Installation", "install", "uninstall"]
+
+
+class Installation:
+    """What :func:`install` has done. As a context manager it is undone at the end of the block."""
+
+    def __init__(self, loop_class: type[asyncio.AbstractEventLoop], options: Options) -> None:
+        self.options = options
+        self._loop_class = loop_class
+        self._accelerator = Accelerator()
+        # Sockets that are connected as far as the library knows, and to where.
+        self._connected: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._replaced: dict[str, Any] = {}
+        for name in ("create_connection", "sock_connect", "start_tls"):
+            self._replace(name, getattr(self, f"_{name}"))
+        self._accelerator.install()
+
+    def __enter__(self) -> Installation:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        uninstall()
+
+    def undo(self) -> None:
+        """The event loop is as it was before; connections that are open stay so."""
+        for name, original in self._replaced.items():
+            setattr(self._loop_class, name, original)
+        self._accelerator.uninstall()
+
+    def _replace(self, name: str, method: Callable[..., Any]) -> None:
+        async def replacement(
+            loop: asyncio.AbstractEventLoop, *arguments: Any, **options: Any
+        ) -> Any:
+            return await method(loop, *arguments, **options)
+
+        replacement.__name__ = name
+        self._replaced[name] = getattr(self._loop_class, name)
+        setattr(self._loop_class, name, replacement)
+
+    async def _create_connection(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        ssl: Any = None,
+        sock: socket.socket | None = None,
+        local_addr: Any = None,
+        **_: Any,  # what says how, which is the browser's to decide
+    ) -> tuple[Transport, asyncio.BaseProtocol]:
+        if sock is not None:
+            address = self._connected.pop(sock, None)
+            if address is None:
+                raise NotImplementedError(
+                    "create_connection(sock=...) is not available in browser environments: it is "
+                    "the browser that connects. Give a host and a port"
+                )
+            sock.close()  # The library does not use it any more, nor does anybody else.
+        elif host is None or port is None:
+            raise ValueError("host and port must be specified if sock is not provided")
+        else:
+            address = (host, port)
+        if local_addr is not None:
+            raise NotImplementedError(
+                f"create_connection(local_addr={local_addr!r}) is not available in browser "
+                "environments: the browser chooses the local address"
+            )
+        protocol = protocol_factory()
+        transport = Transport(loop, protocol, self.options, address)
+        if ssl:
+            self._check(ssl)
+            transport.secure(protocol, ssl)
+        protocol.connection_made(transport)
+        return transport, protocol
+
+    async def _sock_connect(
+        self, _: asyncio.AbstractEventLoop, sock: socket.socket, address: Any
+    ) -> None:
+        self._connected[sock] = address
+
+    async def _start_tls(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        transport: asyncio.Transport,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: Any,
+        **options: Any,
+    ) -> Any:
+        if not isinstance(transport, Transport):
+            original = self._replaced["start_tls"]
+            return await original(loop, transport, protocol, sslcontext, **options)
+        self._check(sslcontext)
+        transport.secure(protocol, sslcontext)
+        return transport
+
+    def _check(self, context: Any) -> None:
+        """Warns of what is asked of TLS: it is the browser's."""
+        if isinstance(context, ssl.SSLContext) and _differs(context, ssl.create_default_context()):
+            self.options.warn_once(
+                "ssl",
+                "the SSL context is not used: the browser checks the server's certificate, by its "
+                "own rules, and has its own certificates",
+            )
+
+
+def _differs(context: ssl.SSLContext, other: ssl.SSLContext) -> bool:
+    return vars(context) != vars(other)
+
+
+_installed: Final[list[Installation]] = []
+
+
+def install(*, rewrite: Rewrite | None = None, max_held: int = 2**26) -> Installation:
+    """Has the event loop connect to WebSocket servers. Once is enough; a second call changes
+    nothing but the options.
+
+    Before the libraries are imported is the best time: then ``websockets`` is faster.
+
+    ::
+
+        with install():  # until the end of the block
+            ...
+
+    Args:
+        rewrite: Called for each connection as ``rewrite(url, headers, subprotocols)``, with the
+            headers that a browser cannot send, by their names in small letters. Returns the URL to
+            connect to and the subprotocols to offer. What it takes out of ``headers`` is not warned
+            of.
+        max_held: How many bytes are held for a library that has paused reading. The server cannot
+            be paused, so that beyond that the connection is closed, with 4008.
+
+    Raises:
+        RuntimeError: There is no JavaScript here, or it has no ``WebSocket``.
+    """
+    websocket_constructor()
+    options = Options(rewrite, max_held)
+    if _installed:
+        _installed[0].options = options
+    else:
+        _installed.append(Installation(type(asyncio.get_event_loop()), options))
+    return _installed[0]
+
+
+def uninstall() -> None:
+    """Undoes :func:`install`; nothing, if it was not called."""
+    while _installed:
+        _installed.pop().undo()

@@ -1,0 +1,451 @@
+"""The transport that a client library is given: no socket, but the browser's ``WebSocket``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias, cast
+
+from .._ffi import Inbox, JsException, Timer, python_error, send
+from ..connection import size_at_most
+from ..events import CloseEvent, Event
+from ..exceptions import ConnectionFailed, DOMException
+from ..pauses import Pauses
+from ..receiver import OVERFLOW_CODE, OVERFLOW_REASON
+from ..websocket import WebSocket
+from . import server_end
+from .server_end import Close, NotAnUpgrade, Ping, ProtocolError, Request, ServerEnd
+
+__all__ = ["Options", "Rewrite", "Transport"]
+
+logger = logging.getLogger("readystate.compat")
+
+Rewrite: TypeAlias = Callable[[str, dict[str, str], list[str]], tuple[str, list[str]]]
+"""What :func:`install` takes to move what a header says to where a browser can send it."""
+
+_OF_THE_BROWSER: Final = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "connection",
+        "host",
+        "origin",
+        "pragma",
+        "sec-websocket-extensions",
+        "sec-websocket-key",
+        "sec-websocket-protocol",
+        "sec-websocket-version",
+        "upgrade",
+        "user-agent",
+    }
+)
+"""Headers that say nothing a browser does not say by itself."""
+
+_AT_A_TIME: Final = 2**18
+"""How much a protocol is given before it may pause, in bytes; as asyncio's sockets do."""
+_ECHO_TIMEOUT: Final = 10.0
+"""How long the library may take to agree when the server has closed, in seconds."""
+_MAX_REASON: Final = 123
+"""How long the reason of a close frame may be, in bytes."""
+_SILENCE: Final = 5.0
+"""After how many seconds without a request the client is none of WebSocket's."""
+
+
+@dataclass
+class Options:
+    """What :func:`install` was given.
+
+    Attributes:
+        rewrite: See there.
+        max_held: How many bytes are held for a library that has paused reading.
+        warned: What has been warned of already.
+    """
+
+    rewrite: Rewrite | None = None
+    max_held: int = 2**26
+    warned: set[str] = field(default_factory=set)
+
+    def warn_once(self, what: str, message: str) -> None:
+        """Warns of ``what``, unless that has been done."""
+        if what not in self.warned:
+            self.warned.add(what)
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+class Transport(asyncio.Transport):
+    """Stands for a connection to a server, while the browser makes the real one.
+
+    The library writes its upgrade request: a native ``WebSocket`` is made, and when it is open the
+    request is answered. From then on frames go over, in both directions; the native socket has its
+    own frames, masks, pings and compression.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        protocol: asyncio.BaseProtocol,
+        options: Options,
+        address: tuple[Any, ...],
+    ) -> None:
+        self._info: dict[str, Any] = {"peername": address, "sockname": ("0.0.0.0", 0)}  # noqa: S104
+        super().__init__(self._info)
+        self._loop = loop
+        self._protocol = protocol
+        self._options = options
+        self._is_secure = False
+        self._end = ServerEnd()
+        self._request: Request | None = None
+        self._ws: WebSocket | None = None
+        self._native_send: Callable[[Any], None] | None = None
+        self._inbox: Inbox | None = None
+        self._is_open = False
+        # What the library is to be given, in order; ``None`` is the end.
+        self._held: deque[bytes | None] = deque()
+        self._held_bytes = 0
+        self._is_overflowing = False
+        self._is_reading = True
+        self._is_closing = False
+        self._is_lost = False
+        # The close frame that the library has sent, and whether it was given the server's.
+        self._close_sent: Close | None = None
+        self._is_close_given = False
+        self._timer: Timer | None = Timer(_SILENCE, self._on_silence)
+        self.set_write_buffer_limits()
+        self._unsent_at_most = 0
+        self._is_writing_paused = False
+        self._pauses = Pauses()
+
+    def __repr__(self) -> str:
+        state = "closing" if self._is_closing else "open"
+        return f"<readystate.compat.Transport {self._ws!r} {state}>"
+
+    # asyncio.BaseTransport
+
+    def is_closing(self) -> bool:
+        return self._is_closing
+
+    def close(self) -> None:
+        """Lets go of the connection; the library is told in a later turn of the event loop."""
+        if not self._is_closing:
+            self._is_closing = True
+            self._loop.call_soon(self._lose, None)
+
+    def abort(self) -> None:
+        self.close()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._protocol
+
+    # asyncio.ReadTransport
+
+    def is_reading(self) -> bool:
+        return self._is_reading and not self._is_closing
+
+    def pause_reading(self) -> None:
+        """The library is given nothing more; what the browser receives is held, up to a bound."""
+        self._is_reading = False
+
+    def resume_reading(self) -> None:
+        if not self._is_reading:
+            self._is_reading = True
+            # Not before it returns: libraries do not expect data while they resume.
+            self._loop.call_soon(self._deliver)
+
+    # asyncio.WriteTransport
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        if high is None:
+            high = 2**16 if low is None else 4 * low
+        self._high, self._low = high, high // 4 if low is None else low
+        if not 0 <= self._low <= self._high:
+            raise ValueError(f"high={high!r} and low={low!r} must be 0 <= low <= high")
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._low, self._high
+
+    def get_write_buffer_size(self) -> int:
+        return 0 if self._ws is None else self._ws.bufferedAmount
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.write(b"".join(list_of_data))
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Takes what the library sends.
+
+        Raises:
+            NotImplementedError: It is no request for a WebSocket connection: there are no others.
+        """
+        if self._is_closing or not data:
+            return
+        try:
+            events = self._end.receive(data)
+        except NotAnUpgrade as error:
+            raise NotImplementedError(
+                f"only WebSocket connections can be made here, and {error}. "
+                "A page has no sockets; for HTTP there is pyodide.http.pyfetch()"
+            ) from None
+        except ProtocolError as error:
+            logger.error("What the library sends is not WebSocket, so it is closed: %s", error)
+            self._give(server_end.close_frame(error.code, str(error)))
+            self._close_native()
+            return
+        for event in events:
+            if isinstance(event, Request):
+                self._connect(event)
+            elif isinstance(event, Ping):
+                # The browser's own pings are not to be seen, so nobody else can answer.
+                self._loop.call_soon(self._give, server_end.pong(event.payload))
+            elif isinstance(event, Close):
+                self._on_close_frame(event)
+            elif self._close_sent is None:
+                self._transmit(event)
+
+    # The connection
+
+    def _connect(self, request: Request) -> None:
+        self._request = request
+        self._stop_timer()
+        scheme = "wss" if self._is_secure else "ws"
+        url = f"{scheme}://{request.headers.get('host', '')}{request.target}"
+        headers = {
+            name: value for name, value in request.headers.items() if name not in _OF_THE_BROWSER
+        }
+        subprotocols = request.subprotocols
+        if self._options.rewrite is not None:
+            url, subprotocols = self._options.rewrite(url, headers, subprotocols)
+        for name in headers:
+            self._options.warn_once(
+                name,
+                f"the header {name.title()!r} is not sent: browsers give pages no say in the "
+                "headers of a WebSocket. install(rewrite=...) can move what it says to the query "
+                "or to a subprotocol",
+            )
+        try:
+            self._ws = ws = WebSocket(
+                url, subprotocols, onopen=self._on_open, onclose=self._on_close
+            )
+        except DOMException as error:
+            self._loop.call_soon(self._lose, ConnectionFailed(url, f"{url}: {error}"))
+            return
+        ws.binaryType = "arraybuffer"
+        # Named once: each look-up of a JavaScript method makes a new proxy.
+        self._native_send = ws.js_websocket.send
+        self._inbox = Inbox(ws.js_websocket, self._on_arrival)
+        self._inbox.arm()
+
+    def _on_open(self, _: Event) -> None:
+        if self._is_closing or self._request is None or self._ws is None:
+            return
+        self._is_open = True
+        # What rewrite() has added, the library has not asked for.
+        chosen = self._ws.protocol
+        subprotocol = chosen if chosen in self._request.subprotocols else None
+        self._give(server_end.response(self._request, subprotocol))
+
+    def _on_close(self, event: CloseEvent) -> None:
+        inbox, self._inbox = self._inbox, None
+        if inbox is not None:
+            self._give(*server_end.frames(inbox.take()))
+            inbox.destroy()
+        if self._is_lost:
+            return
+        if not self._is_open:
+            self._fail()
+            return
+        if event.wasClean:
+            self._is_close_given = True
+            self._give(self._close_frame_of(event))
+            if self._close_sent is None:
+                # A server waits for the other side to agree before it ends the connection.
+                self._timer = Timer(_ECHO_TIMEOUT, lambda: self._give(None))
+                return
+        self._give(None)
+
+    def _close_frame_of(self, event: CloseEvent) -> bytes:
+        code, reason, sent = event.code, event.reason, self._close_sent
+        if code == 1005 and sent is not None and sent.code is not None:
+            # The browser takes only some codes, so it closed without one. The library is given
+            # back its own, as by any server.
+            code, reason = sent.code, sent.reason
+        return server_end.close_frame(None if code == 1005 else code, reason)
+
+    def _on_close_frame(self, close: Close) -> None:
+        if self._is_close_given:
+            self._stop_timer()
+            self._loop.call_soon(self._give, None)
+        elif self._close_sent is None:
+            self._close_sent = close
+            self._close_native(close.code, close.reason)
+
+    def _close_native(self, code: int | None = None, reason: str = "") -> None:
+        """Closes the native socket, with this code if browsers take it."""
+        if self._ws is None:
+            return
+        if code is not None and (code == 1000 or 3000 <= code <= 4999):
+            self._ws.close(code, reason.encode()[:_MAX_REASON].decode(errors="ignore"))
+        else:
+            self._ws.close()
+
+    def _fail(self) -> None:
+        """There is no connection. Why, no browser tells: as if the server had said nothing."""
+        url = "" if self._ws is None else self._ws.url.partition("?")[0]
+        error = ConnectionFailed(url)
+        self._lose(error)
+        # ``websockets`` from 13 on makes an exception of its own.
+        raised = getattr(getattr(self._protocol, "protocol", None), "handshake_exc", None)
+        if isinstance(raised, Exception):
+            raised.add_note(str(error))
+
+    def _on_silence(self) -> None:
+        self._lose(
+            NotImplementedError(
+                "only WebSocket connections can be made here, for which the client speaks first; "
+                f"this one has said nothing for {_SILENCE:g} s. A page has no sockets"
+            )
+        )
+
+    def _lose(self, error: Exception | None) -> None:
+        """The end; what is received after it is of no interest to anybody."""
+        if self._is_lost:
+            return
+        self._is_closing = self._is_lost = True
+        self._stop_timer()
+        self._held.clear()
+        self._close_native()
+        self._protocol.connection_lost(error)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # From the browser to the library
+
+    def _on_arrival(self, _: Any) -> None:
+        if self._inbox is not None:
+            self._inbox.is_armed = False
+            self._take()
+
+    def _take(self) -> None:
+        """Takes what has arrived.
+
+        The first message after a pause at once; what follows it a batch for each turn of the event
+        loop, until there is one without any.
+        """
+        inbox = self._inbox
+        if inbox is None:
+            return
+        messages = inbox.take()
+        if not messages:
+            inbox.arm()
+            return
+        self._loop.call_soon(self._take)
+        self._give(*server_end.frames(messages))
+
+    def _give(self, *parts: bytes | None) -> None:
+        """Gives the library bytes, or ``None`` for their end, as soon as it reads."""
+        if self._is_lost:
+            return
+        self._held.extend(parts)
+        self._held_bytes += sum(map(len, filter(None, parts)))
+        self._deliver()
+        if self._held_bytes > self._options.max_held and not self._is_overflowing:
+            self._is_overflowing = True
+            logger.warning(
+                "%r has paused reading, and the server cannot be paused: %d bytes are held, more "
+                "than the %d that install(max_held=...) allows, so it is closed with %d",
+                *(self, self._held_bytes, self._options.max_held, OVERFLOW_CODE),
+            )
+            self._close_native(OVERFLOW_CODE, OVERFLOW_REASON)
+
+    def _deliver(self) -> None:
+        held = self._held
+        while held and self._is_reading and not self._is_closing:
+            parts = []
+            size = 0
+            while held and size < _AT_A_TIME and (part := held[0]) is not None:
+                parts.append(part)
+                size += len(part)
+                held.popleft()
+            self._held_bytes -= size
+            try:
+                if parts:
+                    self._feed(b"".join(parts))
+                else:
+                    held.popleft()
+                    cast(asyncio.Protocol, self._protocol).eof_received()
+                    self.close()
+            except Exception as error:
+                self._loop.call_exception_handler(
+                    {
+                        "message": "Fatal error: the protocol failed with what it was given",
+                        "exception": error,
+                        "transport": self,
+                        "protocol": self._protocol,
+                    }
+                )
+                self._lose(error)
+
+    def _feed(self, data: bytes) -> None:
+        protocol = self._protocol
+        if not isinstance(protocol, asyncio.BufferedProtocol):
+            cast(asyncio.Protocol, protocol).data_received(data)
+            return
+        rest = memoryview(data)
+        while rest:
+            buffer = memoryview(protocol.get_buffer(len(rest)))
+            count = min(len(buffer), len(rest))
+            buffer[:count] = rest[:count]
+            protocol.buffer_updated(count)
+            rest = rest[count:]
+
+    # From the library to the browser
+
+    def _transmit(self, message: str | bytes) -> None:
+        if self._ws is None or self._native_send is None:
+            return
+        try:
+            send(self._native_send, message)
+        except JsException as error:
+            raise python_error(error) from error
+        # The browser's number can only have fallen since it was last asked for.
+        self._unsent_at_most += size_at_most(message)
+        if self._unsent_at_most > self._high and not self._is_writing_paused:
+            self._unsent_at_most = self._ws.bufferedAmount
+            if self._unsent_at_most > self._high:
+                self._is_writing_paused = True
+                self._pauses = Pauses()
+                self._protocol.pause_writing()
+                self._look()
+
+    def _look(self) -> None:
+        """Has the library go on writing when enough has left; looks again until then."""
+        if self._is_lost or self._ws is None:
+            return
+        amount = self._ws.bufferedAmount
+        if amount <= self._low or self._ws.readyState != WebSocket.OPEN:
+            self._unsent_at_most = amount
+            self._is_writing_paused = False
+            self._protocol.resume_writing()
+        else:
+            self._loop.call_later(self._pauses.next(amount), self._look)
+
+    # For start_tls()
+
+    def secure(self, protocol: asyncio.BaseProtocol, context: Any) -> None:
+        """The connection is to be one with TLS, and another protocol's."""
+        self._is_secure = True
+        self._protocol = protocol
+        self._info["sslcontext"] = context
