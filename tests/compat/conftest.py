@@ -1,0 +1,86 @@
+"""Each ``async def`` test of this folder runs in each engine, with the libraries as they are.
+
+Its arguments are fixtures, whose values have to be Python literals. Other tests may ask for the
+``engine`` too.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import pytest
+
+from server import Server
+
+from . import packages
+from .engines import PROCESSES, Engine, Opened, in_cpython, in_node, in_page, serving
+from .nats_cluster import Cluster
+
+TIMEOUT = 90.0
+"""Seconds that a test may take in an engine."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrizes by the engines; ``--browser`` chooses among the browsers only."""
+    if inspect.iscoroutinefunction(metafunc.function):
+        metafunc.fixturenames += ["engine_name", "opened", "engine"]
+    if "engine_name" in metafunc.fixturenames:
+        names = [*PROCESSES, *metafunc.config.option.browser]
+        metafunc.parametrize("engine_name", names, scope="session")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Runs a test in its engine."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    engine: Engine = pyfuncitem.funcargs["engine"]
+    own = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in own}
+    engine.call(pyfuncitem.obj, timeout=TIMEOUT, **arguments)
+    return True
+
+
+@pytest.fixture(scope="session")
+def opened(engine_name: str, server: Server, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    """An engine, started once, with the libraries and ``readystate.compat``."""
+    packages.require()
+    if engine_name == "cpython":
+        opening = in_cpython()
+    elif engine_name == "node":
+        opening = in_node(server)
+    else:
+        opening = in_page(request.getfixturevalue("playwright"), engine_name, server)
+    with opening as opened:
+        yield opened
+
+
+@pytest.fixture
+def engine(opened: Opened) -> Iterator[Engine]:
+    """An engine; the test fails if anything complains on its console."""
+    engine, complaints = opened
+    complaints.clear()
+    yield engine
+    assert complaints == []
+
+
+@pytest.fixture(scope="session")
+def servers(server: Server) -> Iterator[str]:
+    """The URL of the servers for all libraries but NATS."""
+    packages.require()
+    with serving(server.url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def cluster(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A NATS cluster, all of whose nodes run."""
+    with Cluster(tmp_path_factory.mktemp("nats"), origins=[server.url]) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster_urls(cluster: Cluster) -> list[str]:
+    """The WebSocket URLs of the cluster's nodes."""
+    return cluster.urls

@@ -1,0 +1,144 @@
+"""Where the libraries run: CPython, Node.js and the browsers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from playwright.sync_api import Playwright
+
+from server import Server, vendor
+from tests.browser.in_browser import ROOT, open_runtime
+from tests.browser.in_browser import _result as result_of
+from tests.browser.in_browser import _values as values_of
+from tests.browsers import launch_options
+from tests.engines.runner import node
+
+from . import packages
+
+PROCESSES = ("cpython", "node")
+
+Scenario = Callable[..., Coroutine[Any, Any, Any]]
+
+
+class Engine(Protocol):
+    """Runs functions of the tests, as :class:`tests.browser.in_browser.Runtime` does."""
+
+    def call(self, function: Scenario, *, timeout: float = 30, **arguments: Any) -> Any:
+        """Runs ``function`` and returns its result."""
+
+    def start(
+        self, function: Scenario, *, timeout: float = 30, **arguments: Any
+    ) -> Callable[[], Any]:
+        """Begins what :meth:`call` does; what is returned waits for it, and returns the result."""
+
+
+Opened = tuple[Engine, list[str]]
+"""An engine, and what is written to its console as errors and warnings, if it has one."""
+
+
+class ProcessEngine:
+    """An engine in a process, that gets a call a line and answers each with a line."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._await_answer()
+
+    def call(self, function: Scenario, *, timeout: float = 30, **arguments: Any) -> Any:
+        return self.start(function, timeout=timeout, **arguments)()
+
+    def start(
+        self, function: Scenario, *, timeout: float = 30, **arguments: Any
+    ) -> Callable[[], Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(values_of(function, timeout, arguments)) + "\n")
+        self._process.stdin.flush()
+        return lambda: result_of(self._await_answer())
+
+    def _await_answer(self) -> str:
+        assert self._process.stdout is not None
+        others = []
+        for line in self._process.stdout:
+            mark, _, answer = line.partition(": ")
+            if mark == "answer":
+                return str(json.loads(answer))
+            others.append(line)
+        raise RuntimeError(f"it has ended (status {self._process.wait()}): {''.join(others)}")
+
+
+@contextmanager
+def in_process(
+    command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Iterator[Opened]:
+    """An engine that ``command`` starts."""
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield ProcessEngine(process), []
+        finally:
+            process.kill()
+
+
+def in_cpython() -> AbstractContextManager[Opened]:
+    """The CPython that runs the tests, with the libraries."""
+    return in_process([sys.executable, "-m", "tests.compat.cpython"], cpython_environment())
+
+
+def cpython_environment() -> dict[str, str]:
+    """In which CPython finds the libraries, and this repository."""
+    folders = (packages.INSTALLED, ROOT / "py", ROOT)
+    return {"PYTHONPATH": os.pathsep.join(map(str, folders))}
+
+
+def in_node(server: Server) -> AbstractContextManager[Opened]:
+    """Node.js, with Pyodide and the wheels."""
+    driver = str(Path(__file__).with_name("node.mjs"))
+    runtimes = str(vendor.WEB / "vendor")
+    return in_process([*node(), driver, server.url, runtimes, json.dumps(packages.wheels())])
+
+
+@contextmanager
+def in_page(playwright: Playwright, name: str, server: Server) -> Iterator[Opened]:
+    """A page of the browser ``name``, with Pyodide and the wheels."""
+    browser = getattr(playwright, name).launch(**launch_options(name))
+    try:
+        with open_runtime(browser, server, "page") as (runtime, complaints):
+            runtime.page.evaluate(
+                """async (names) => {
+                    const { install } = await import("/tests/compat/wheels.mjs");
+                    await install(pyodide, "", names);
+                }""",
+                packages.wheels(),
+            )
+            yield runtime, complaints
+    finally:
+        browser.close()
+
+
+@contextmanager
+def serving(origin: str) -> Iterator[str]:
+    """The servers of :mod:`tests.compat.servers` for pages of an origin, as the URL of all."""
+    command = [sys.executable, "-m", "tests.compat.servers", origin]
+    environment = {**os.environ, **cpython_environment()}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            port = process.stdout.readline().strip() if process.stdout is not None else ""
+            if not port:
+                raise OSError(f"the servers have ended with status {process.wait()}")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()

@@ -1,0 +1,91 @@
+"""The libraries, as pinned in ``libraries.txt``: their wheels for Pyodide, with what they need only
+there (``pyodide.txt``), and an installation for CPython, with the servers of ``servers.txt``.
+``python -m tests.setup`` fetches them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+LIBRARIES, ONLY_PYODIDE, SERVERS = (
+    HERE / f"{name}.txt" for name in ("libraries", "pyodide", "servers")
+)
+WHEELS = HERE / "wheels"
+INSTALLED = HERE / ".cpython"
+STAMP = "pins.sha256"
+"""Beside what was fetched: a hash of what decides on it. It is written last."""
+PIP = ("--quiet", "--disable-pip-version-check", "--no-input", "--only-binary=:all:")
+PYODIDE = (
+    *("--platform", "pyemscripten_2026_0_wasm32", "--python-version", "3.14"),
+    *("--implementation", "cp", "--abi", "cp314", "--abi", "abi3", "--abi", "none"),
+)
+TIMEOUT = 600.0
+
+
+class PackagesError(Exception):
+    """The libraries are not here; the message says what to do."""
+
+
+def fetch() -> bool:
+    """Fetches what is not here yet; returns whether that was anything.
+
+    Raises:
+        PackagesError: pip cannot.
+    """
+    if are_here():
+        return False
+    for folder in (WHEELS, INSTALLED):
+        shutil.rmtree(folder, ignore_errors=True)
+    # What pip finds to be needed too is so on its own platform.
+    what = ("--no-deps", *PYODIDE, "-r", str(LIBRARIES), "-r", str(ONLY_PYODIDE))
+    run_pip("download", *what, "--dest", str(WHEELS))
+    run_pip("install", "-r", str(LIBRARIES), "-r", str(SERVERS), "--target", str(INSTALLED))
+    for folder in (WHEELS, INSTALLED):
+        (folder / STAMP).write_text(stamp())
+    return True
+
+
+def require() -> None:
+    """Does nothing if all is here.
+
+    Raises:
+        PackagesError: It is not.
+    """
+    if not are_here():
+        python = Path(sys.executable).name
+        raise PackagesError(f"the libraries are not here as pinned: run '{python} -m tests.setup'")
+
+
+def are_here() -> bool:
+    """Whether all that the pins say is here, for this Python."""
+    stamps = [folder / STAMP for folder in (WHEELS, INSTALLED)]
+    return all(path.is_file() and path.read_text() == stamp() for path in stamps)
+
+
+def stamp() -> str:
+    pins = b"".join(path.read_bytes() for path in (LIBRARIES, ONLY_PYODIDE, SERVERS))
+    return hashlib.sha256(pins + sys.version.encode()).hexdigest()
+
+
+def wheels() -> list[str]:
+    """The names of the wheels for Pyodide."""
+    return sorted(path.name for path in WHEELS.glob("*.whl"))
+
+
+def run_pip(*arguments: str) -> None:
+    command = [sys.executable, "-m", "pip", *arguments[:1], *PIP, *arguments[1:]]
+    try:
+        subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT, check=True, cwd=HERE
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PackagesError(f"pip {arguments[0]} took more than {TIMEOUT:g} s") from error
+    except subprocess.CalledProcessError as error:
+        lines = [line for line in error.stderr.splitlines() if line.startswith("ERROR")]
+        reason = lines[-1] if lines else error.stderr[-500:]
+        raise PackagesError(f"pip {arguments[0]}: {reason}") from error

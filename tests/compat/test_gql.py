@@ -1,0 +1,35 @@
+"""``gql``: each of its transports for WebSockets, to Strawberry."""
+
+from __future__ import annotations
+
+
+from typing import Any
+
+
+async def test_websockets_transport(servers: str) -> None:
+    from gql.transport.websockets import WebsocketsTransport
+
+    await query_and_subscribe(WebsocketsTransport(url=f"{servers.replace('http', 'ws')}/graphql"))
+
+
+async def test_aiohttp_transport(servers: str) -> None:
+    from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
+
+    await query_and_subscribe(AIOHTTPWebsocketsTransport(url=f"{servers}/graphql"))
+
+
+async def query_and_subscribe(transport: Any) -> None:
+    from gql import Client, gql
+    from gql.transport.exceptions import TransportQueryError
+
+    async with Client(transport=transport) as session:
+        query = gql('{ hello(name: "grün 😀") }')
+        assert await session.execute(query) == {"hello": "Hello, grün 😀!"}
+        counting = session.subscribe(gql("subscription { count(to: 5) }"))
+        assert [result["count"] async for result in counting] == [1, 2, 3, 4, 5]
+        try:
+            await session.execute(gql("{ nothing }"))
+        except TransportQueryError as error:
+            assert "nothing" in str(error)
+        else:
+            raise AssertionError("a query of what there is not has succeeded")
