@@ -24,7 +24,7 @@ TIMEOUT = 90.0
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrizes by the engines; ``--browser`` chooses among the browsers only."""
     if inspect.iscoroutinefunction(metafunc.function):
-        metafunc.fixturenames += ["engine_name", "opened", "engine"]
+        metafunc.fixturenames.append("engine_name")
     if "engine_name" in metafunc.fixturenames:
         names = [*PROCESSES, *metafunc.config.option.browser]
         metafunc.parametrize("engine_name", names, scope="session")
@@ -35,7 +35,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Runs a test in its engine."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
-    engine: Engine = pyfuncitem.funcargs["engine"]
+    engine: Engine = pyfuncitem._request.getfixturevalue("engine")
     own = inspect.signature(pyfuncitem.obj).parameters
     arguments = {name: pyfuncitem.funcargs[name] for name in own}
     engine.call(pyfuncitem.obj, timeout=TIMEOUT, **arguments)

@@ -43,9 +43,20 @@ class Node:
         return self._process is not None
 
     def start(self) -> None:
+        """Starts it.
+
+        Raises:
+            RuntimeError: There is no NATS server on this machine.
+        """
+        binary = shutil.which("nats-server")
+        if binary is None:
+            raise RuntimeError(
+                "nats-server is not on the PATH: run 'python -m tests.setup', or get it from "
+                "https://github.com/nats-io/nats-server/releases"
+            )
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["nats-server", "-c", str(self.configuration)],
+                [binary, "-c", str(self.configuration)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -112,11 +123,6 @@ class Cluster:
             OSError: A node ended.
             TimeoutError: It takes too long.
         """
-        if shutil.which("nats-server") is None:
-            raise RuntimeError(
-                "nats-server is not on the PATH: run 'python -m tests.setup', or get it from "
-                "https://github.com/nats-io/nats-server/releases"
-            )
         for node in self.nodes:
             if not node.runs:
                 node.start()
@@ -162,7 +168,7 @@ def is_ready(node: Node) -> bool:
 
 
 def has_client(node: Node, name: str, messages: int) -> bool:
-    connections = (node.runs and node.ask("/connz") or {}).get("connections", [])
+    connections = ((node.runs and node.ask("/connz")) or {}).get("connections", [])
     return any(
         connection.get("name") == name and connection["in_msgs"] >= messages
         for connection in connections

@@ -1,7 +1,7 @@
-"""The servers that the libraries talk to, on one port: ``python -m tests.compat.servers``.
+"""The servers that the libraries talk to: ``python -m tests.compat.servers <origin of pages>``.
 
-Its argument is the origin whose pages may connect; it prints its port when it listens. Strawberry and python-socketio are themselves; Centrifugo and
-OpenAI's realtime API are imitated as far as the tests go.
+They are on one port, which is printed when they listen. Strawberry and python-socketio are
+themselves; Centrifugo and OpenAI's realtime API are imitated as far as the tests go.
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ async def main(origin: str) -> None:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    print(runner.addresses[0][1], flush=True)
+    sys.stdout.write(f"{runner.addresses[0][1]}\n")
+    sys.stdout.flush()
     await asyncio.Event().wait()
 
 

@@ -99,7 +99,7 @@ async def store_and_consume(urls: list[str], name: str) -> dict[str, Any]:
                     headers={"Nats-Msg-Id": str(number)},
                     timeout=2,
                 )
-            except (nats.errors.Error, asyncio.TimeoutError):
+            except (TimeoutError, nats.errors.Error):
                 await asyncio.sleep(0.05)
             else:
                 acknowledged.append(number)
@@ -117,7 +117,7 @@ async def store_and_consume(urls: list[str], name: str) -> dict[str, Any]:
     while not publishing.done() or len(consumed) < publishing.result():
         try:
             messages = await subscription.fetch(10, timeout=1)
-        except (nats.errors.Error, asyncio.TimeoutError):
+        except (TimeoutError, nats.errors.Error):
             await asyncio.sleep(0.05)
             continue
         for message in messages:
