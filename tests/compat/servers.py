@@ -74,8 +74,15 @@ class Centrifugo:
 
 
 async def realtime(request: web.Request) -> web.WebSocketResponse:
-    """OpenAI's realtime API: a session, and for each response the model's name as its text."""
-    ws = web.WebSocketResponse()
+    """OpenAI's realtime API: a session, and for each response the model's name as its text.
+
+    It wants a key, in a header or, as browsers send none, as a subprotocol.
+    """
+    ws = web.WebSocketResponse(protocols=["realtime"])
+    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(", ")
+    in_header = request.headers.get("Authorization") == "Bearer a-key"
+    if not in_header and "openai-insecure-api-key.a-key" not in offered:
+        raise web.HTTPUnauthorized
     await ws.prepare(request)
     model = request.query["model"]
     await ws.send_json(
