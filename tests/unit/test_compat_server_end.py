@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -94,7 +95,7 @@ def test_messages_of_a_client(messages: list[str | bytes], cuts: list[int]) -> N
     pieces=st.lists(st.text(), min_size=1, max_size=5)
     | st.lists(st.binary(), min_size=1, max_size=5)
 )
-def test_fragments_are_joined_and_pings_come_between(pieces: list[str] | list[bytes]) -> None:
+def test_fragments_are_joined_and_pings_come_between(pieces: list[Any]) -> None:
     client, end, _ = connected()
     for index, piece in enumerate(pieces):
         is_last = index == len(pieces) - 1
@@ -108,7 +109,7 @@ def test_fragments_are_joined_and_pings_come_between(pieces: list[str] | list[by
         client.send_ping(b"%d" % index)
     *pings, message, last = end.receive(written(client))
     assert [*pings, last] == [Ping(b"%d" % index) for index in range(len(pieces))]
-    assert message == pieces[0][:0].join(pieces)  # type: ignore[arg-type]
+    assert message == pieces[0][:0].join(pieces)
 
 
 @pytest.mark.parametrize("size", SIZES)
