@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is quick comes first; and where Playwright runs, asyncio.run() does not any more."""
-    last = ("engines", "guide", "browser")
+    last = ("engines", "compat", "guide", "browser")
 
     def place(item: pytest.Item) -> int:
         folder = item.path.relative_to(TESTS).parts[0]

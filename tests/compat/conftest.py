@@ -16,6 +16,7 @@ from server import Server
 from . import packages
 from .engines import PROCESSES, Engine, Opened, in_cpython, in_node, in_page, serving
 from .nats_cluster import Cluster
+from .peer import Peer
 
 TIMEOUT = 90.0
 """Seconds that a test may take in an engine."""
@@ -71,6 +72,20 @@ def servers(server: Server) -> Iterator[str]:
     packages.require()
     with serving(server.url) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def peer() -> Iterator[str]:
+    """The URL, ``ws://...``, of a server of ``websockets``; see :mod:`tests.compat.peer`."""
+    with Peer() as peer:
+        yield peer.url
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """The same, of a server of its own: browsers delay connections to where some have failed."""
+    with Peer() as peer:
+        yield peer.url
 
 
 @pytest.fixture(scope="session")

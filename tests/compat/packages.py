@@ -1,5 +1,6 @@
 """The libraries, as pinned in ``libraries.txt``: their wheels for Pyodide, with what they need only
-there (``pyodide.txt``), and an installation for CPython, with the servers of ``servers.txt``.
+there (``pyodide.txt``), and an installation for CPython, with the servers of ``servers.txt``. And
+the wheels of some other versions (``versions.txt``), which are imported from as they are.
 ``python -m tests.setup`` fetches them.
 """
 
@@ -12,9 +13,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LIBRARIES, ONLY_PYODIDE, SERVERS = (
-    HERE / f"{name}.txt" for name in ("libraries", "pyodide", "servers")
-)
+LIBRARIES, ONLY_PYODIDE, SERVERS, VERSIONS = PINS = [
+    HERE / f"{name}.txt" for name in ("libraries", "pyodide", "servers", "versions")
+]
 WHEELS = HERE / "wheels"
 INSTALLED = HERE / ".cpython"
 STAMP = "pins.sha256"
@@ -44,6 +45,9 @@ def fetch() -> bool:
     # What pip finds to be needed too is so on its own platform.
     what = ("--no-deps", *PYODIDE, "-r", str(LIBRARIES), "-r", str(ONLY_PYODIDE))
     run_pip("download", *what, "--dest", str(WHEELS))
+    for line in VERSIONS.read_text().split():
+        # One at a time, as pip does not have two versions in one set.
+        run_pip("download", "--no-deps", *PYODIDE, line, "--dest", str(WHEELS / "versions"))
     run_pip("install", "-r", str(LIBRARIES), "-r", str(SERVERS), "--target", str(INSTALLED))
     for folder in (WHEELS, INSTALLED):
         (folder / STAMP).write_text(stamp())
@@ -68,13 +72,13 @@ def are_here() -> bool:
 
 
 def stamp() -> str:
-    pins = b"".join(path.read_bytes() for path in (LIBRARIES, ONLY_PYODIDE, SERVERS))
+    pins = b"".join(path.read_bytes() for path in PINS)
     return hashlib.sha256(pins + sys.version.encode()).hexdigest()
 
 
 def wheels() -> list[str]:
-    """The names of the wheels for Pyodide."""
-    return sorted(path.name for path in WHEELS.glob("*.whl"))
+    """The wheels for Pyodide, as paths within their folder; those of other versions have one."""
+    return sorted(path.relative_to(WHEELS).as_posix() for path in WHEELS.rglob("*.whl"))
 
 
 def run_pip(*arguments: str) -> None:

@@ -1,0 +1,131 @@
+"""A server of ``websockets``, for what its client and others do, in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import defaultdict
+from concurrent.futures import Future
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+
+class Peer:
+    """Each path does something else; what is asked for is in the query.
+
+    - ``/echo``, also with ``id``: sends back what comes.
+    - ``/close``: closes with ``code`` and ``reason``, after ``count`` numbers as text.
+    - ``/abort``: ends the connection without a close frame, after ``count`` numbers.
+    - ``/send``: sends ``count`` messages of ``size`` bytes, and waits for the client to close.
+    - ``/request``: sends the path, the query and the headers of the request as JSON.
+    - ``/ended``: sends the code and the reason with which each connection with ``id`` has ended,
+      as soon as there is one.
+    - ``/refuse``: answers with ``status``; the first ``times`` times, if that is given.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self._ends: dict[str, list[tuple[int | None, str | None]]] = defaultdict(list)
+        self._refused: dict[str, int] = defaultdict(int)
+
+    def __enter__(self) -> Peer:
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
+        self._thread.start()
+        ready.result()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    async def _serve(self, ready: Future[None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._news = asyncio.Condition()
+        async with serve(
+            self._handle,
+            "127.0.0.1",
+            0,
+            process_request=self._answer,
+            select_subprotocol=lambda _, offered: offered[-1] if offered else None,
+            max_size=None,
+            close_timeout=5,
+        ) as server:
+            (listener,) = server.sockets
+            self.url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
+            ready.set_result(None)
+            await self._stop.wait()
+
+    def _answer(self, ws: ServerConnection, request: Request) -> Response | None:
+        path, query = parts(request.path)
+        if path != "/refuse":
+            return None
+        self._refused[request.path] += 1
+        if self._refused[request.path] > int(query.get("times", 1 << 30)):
+            return None
+        return ws.respond(HTTPStatus(int(query["status"])), "No.\n")
+
+    async def _handle(self, ws: ServerConnection) -> None:
+        assert ws.request is not None
+        path, query = parts(ws.request.path)
+        try:
+            await getattr(self, f"_{path[1:]}")(ws, query)
+            await ws.wait_closed()
+        except ConnectionClosed:
+            pass
+        async with self._news:
+            self._ends[query.get("id", "")].append((ws.close_code, ws.close_reason))
+            self._news.notify_all()
+
+    async def _echo(self, ws: ServerConnection, _: dict[str, str]) -> None:
+        async for message in ws:
+            await ws.send(message)
+
+    _refuse = _echo
+
+    async def _close(self, ws: ServerConnection, query: dict[str, str]) -> None:
+        await count(ws, query)
+        await ws.close(int(query.get("code", 1000)), query.get("reason", ""))
+
+    async def _abort(self, ws: ServerConnection, query: dict[str, str]) -> None:
+        await count(ws, query)
+        await ws.ping()  # What was sent has left when this has.
+        ws.transport.close()
+
+    async def _send(self, ws: ServerConnection, query: dict[str, str]) -> None:
+        for _ in range(int(query["count"])):
+            await ws.send(b"x" * int(query["size"]))
+
+    async def _request(self, ws: ServerConnection, query: dict[str, str]) -> None:
+        assert ws.request is not None
+        headers = {name.lower(): value for name, value in ws.request.headers.raw_items()}
+        await ws.send(json.dumps({"path": ws.request.path, "query": query, "headers": headers}))
+
+    async def _ended(self, ws: ServerConnection, query: dict[str, str]) -> None:
+        async with self._news:
+            await self._news.wait_for(lambda: self._ends[query["id"]])
+        await ws.send(json.dumps(self._ends[query["id"]]))
+
+
+def parts(path: str) -> tuple[str, dict[str, str]]:
+    """The path, and its query."""
+    split = urlsplit(path)
+    return split.path, {name: values[-1] for name, values in parse_qs(split.query).items()}
+
+
+async def count(ws: ServerConnection, query: dict[str, Any]) -> None:
+    for number in range(int(query.get("count", 0))):
+        await ws.send(str(number))

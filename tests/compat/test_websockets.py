@@ -1,0 +1,189 @@
+"""``websockets``, in several versions, to its own server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import sys
+import uuid
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+CODES = (1000, 1001, 1008, 1011, 1012, 3500, 4001)
+ON_PYODIDE = sys.platform == "emscripten"
+
+
+@contextlib.contextmanager
+def imported(name: str, version: str) -> Iterator[Any]:
+    """The module ``name`` of a version of ``websockets``; after the block, there is none of it."""
+    paths = sys.path[:]
+    if version != "15.0.1":  # that is installed
+        sys.path.insert(0, f"tests/compat/wheels/versions/websockets-{version}-py3-none-any.whl")
+    before = forget()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # the legacy client is
+            module = importlib.import_module(name)
+            assert importlib.import_module("websockets.version").version == version
+            yield module
+    finally:
+        sys.path[:] = paths
+        forget()
+        sys.modules.update(before)
+
+
+def forget() -> dict[str, Any]:
+    names = [name for name in sys.modules if name.partition(".")[0] == "websockets"]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+@contextlib.contextmanager
+def closed(code: int | None, reason: str = "") -> Iterator[None]:
+    """The block must end with ``ConnectionClosed``, by a close frame with ``code``, or by none."""
+    try:
+        yield
+    except Exception as error:
+        assert type(error).__name__.startswith("ConnectionClosed"), repr(error)
+        rcvd = error.rcvd  # type: ignore[attr-defined]
+        if code is None:
+            assert rcvd is None, rcvd
+        else:
+            assert (rcvd.code, rcvd.reason) == (code, reason), rcvd
+            sent = error.sent  # type: ignore[attr-defined]
+            assert (sent.code, sent.reason) == (code, reason), sent
+    else:
+        raise AssertionError("the connection is not closed")
+
+
+@pytest.mark.parametrize(
+    ("version", "module"),
+    [
+        ("12.0", "websockets"),
+        ("13.1", "websockets"),
+        ("13.1", "websockets.asyncio.client"),
+        ("14.2", "websockets"),
+        ("15.0.1", "websockets"),
+        ("16.0", "websockets"),
+        ("17.4", "websockets"),
+        ("17.4", "websockets.legacy.client"),
+    ],
+)
+async def test_a_version(peer: str, refusing: str, version: str, module: str) -> None:
+    with imported(module, version) as client:
+        connect = client.connect
+        await echoes(connect, peer)
+        await iterates(connect, peer)
+        await learns_how_it_was_closed(connect, peer)
+        await tells_how_it_closes(connect, peer)
+        await limits_the_size(connect, peer)
+        await fails(connect, refusing)
+        await reconnects(connect, refusing)
+
+
+async def echoes(connect: Any, peer: str) -> None:
+    async with connect(f"{peer}/echo?a=b", subprotocols=["one", "two"]) as ws:
+        assert ws.subprotocol == "two"
+        assert isinstance(ws.remote_address, tuple)
+        for message in ("", "grün 😀", b"", bytes(range(256)), "x" * 70_000, b"y" * 900_000):
+            await ws.send(message)
+            assert await ws.recv() == message
+        for fragments in (["gr", "ün", ""], [b"a", b"b"]):
+            await ws.send(fragments)
+            assert await ws.recv() == fragments[0][:0].join(fragments)
+        await asyncio.wait_for(await ws.ping(), 10)
+        await ws.send("taken")
+        receiving = asyncio.ensure_future(ws.recv())
+        await receiving
+        receiving = asyncio.ensure_future(ws.recv())
+        await asyncio.sleep(0)
+        try:
+            await ws.recv()
+        except RuntimeError as error:  # ConcurrencyError, since there is one
+            assert "recv" in str(error)
+        else:
+            raise AssertionError("two tasks receive")
+        await ws.send("for the first")
+        assert await receiving == "for the first"
+    assert ws.close_code == 1000
+
+
+async def iterates(connect: Any, peer: str) -> None:
+    async with connect(f"{peer}/close?count=3000") as ws:
+        received = [message async for message in ws]
+    assert received == [str(number) for number in range(3000)]
+
+
+async def learns_how_it_was_closed(connect: Any, peer: str) -> None:
+    for code in CODES:
+        async with connect(f"{peer}/close?code={code}&reason=weil+{code}&count=1&id={code}") as ws:
+            assert await ws.recv() == "0"
+            with closed(code, f"weil {code}"):
+                await ws.recv()
+    async with connect(f"{peer}/abort?count=2") as ws:
+        assert [await ws.recv(), await ws.recv()] == ["0", "1"]
+        with closed(None):
+            await ws.recv()
+        assert ws.close_code == 1006
+
+
+async def tells_how_it_closes(connect: Any, peer: str) -> None:
+    id = uuid.uuid4()
+    for code, reason in ((1000, ""), (3500, "grün"), (4001, "x")):
+        async with connect(f"{peer}/echo?id={id}-{code}") as ws:
+            await ws.close(code, reason)
+        assert (ws.close_code, ws.close_reason) == (code, reason)
+        assert await ended(connect, peer, f"{id}-{code}") == [[code, reason]]
+    # A browser does not let a page close with this code: it closes without one.
+    with contextlib.suppress(ZeroDivisionError):
+        async with connect(f"{peer}/echo?id={id}-error") as ws:
+            raise ZeroDivisionError
+    assert ws.close_code in (1000, 1011)  # By version; the library's own code in any case.
+    (end,) = await ended(connect, peer, f"{id}-error")
+    assert end == ([1005, ""] if ON_PYODIDE and ws.close_code == 1011 else [ws.close_code, ""])
+
+
+async def ended(connect: Any, peer: str, id: str) -> Any:
+    async with connect(f"{peer}/ended?id={id}") as ws:
+        return json.loads(await asyncio.wait_for(ws.recv(), 20))
+
+
+async def limits_the_size(connect: Any, peer: str) -> None:
+    async with connect(f"{peer}/send?count=1&size=2000", max_size=1999) as ws:
+        try:
+            await ws.recv()
+        except Exception as error:
+            assert type(error).__name__ == "ConnectionClosedError", repr(error)
+            assert error.sent.code == 1009, error  # type: ignore[attr-defined]
+        else:
+            raise AssertionError("there was no limit")
+    async with connect(f"{peer}/send?count=1&size=2000", max_size=2000) as ws:
+        assert len(await ws.recv()) == 2000
+
+
+async def fails(connect: Any, refusing: str) -> None:
+    try:
+        await connect(f"{refusing}/refuse?status=403")
+    except Exception as error:
+        if ON_PYODIDE:
+            assert type(error).__name__ == "InvalidMessage", repr(error)
+            told = [str(error.__cause__), *getattr(error, "__notes__", [])]
+            assert any("does not tell pages why" in text for text in told), told
+    else:
+        raise AssertionError("it was not refused")
+
+
+async def reconnects(connect: Any, refusing: str) -> None:
+    served = 0
+    async for ws in connect(f"{refusing}/close?code=1012&count=1"):
+        assert await ws.recv() == "0"
+        served += 1
+        if served == 3:
+            break
+        with closed(1012):
+            await ws.recv()
+    await ws.close()
