@@ -102,7 +102,7 @@ class Peer:
 
     async def _abort(self, ws: ServerConnection, query: dict[str, str]) -> None:
         await count(ws, query)
-        await ws.ping()  # What was sent has left when this has.
+        await (await ws.ping())  # The client has what was sent.
         ws.transport.close()
 
     async def _send(self, ws: ServerConnection, query: dict[str, str]) -> None:
