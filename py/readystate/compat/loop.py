@@ -27,7 +27,7 @@ class Installation:
         # Sockets that are connected as far as the library knows, and to where.
         self._connected: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         self._replaced: dict[str, Any] = {}
-        for name in ("create_connection", "sock_connect", "start_tls"):
+        for name in ("create_connection", "getaddrinfo", "sock_connect", "start_tls"):
             self._replace(name, getattr(self, f"_{name}"))
         self._accelerator.install()
 
@@ -94,6 +94,28 @@ class Installation:
             transport.secure(protocol, ssl)
         protocol.connection_made(transport)
         return transport, protocol
+
+    async def _getaddrinfo(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        host: Any,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> Any:
+        if not (host and isinstance(host, str) and isinstance(port, int)):
+            original = self._replaced["getaddrinfo"]
+            return await original(
+                loop, host, port, family=family, type=type, proto=proto, flags=flags
+            )
+        # The name is as good as an address: it is the browser that will look it up.
+        family = family or (socket.AF_INET6 if ":" in host else socket.AF_INET)
+        return [
+            (family, type or socket.SOCK_STREAM, proto or socket.IPPROTO_TCP, "", (host, port))
+        ]
 
     async def _sock_connect(
         self, _: asyncio.AbstractEventLoop, sock: socket.socket, address: Any
