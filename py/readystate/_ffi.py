@@ -27,6 +27,7 @@ __all__ = [
     "close",
     "describe",
     "frozen",
+    "has_sockets",
     "has_websocket_stream",
     "is_blob",
     "is_buffer",
@@ -93,6 +94,15 @@ def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
         native.binaryType = "blob"  # the standard's default, which Bun's is not
     _endings.watch(native)
     return native
+
+
+def has_sockets() -> bool:
+    """Whether Python has sockets here, as in Node.js after ``pyodide.useNodeSockFS()``."""
+    try:
+        from pyodide_js._api import _nodeSock  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def has_websocket_stream() -> bool:

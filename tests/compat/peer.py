@@ -62,7 +62,7 @@ class Peer:
             process_request=self._answer,
             select_subprotocol=lambda _, offered: offered[-1] if offered else None,
             max_size=None,
-            close_timeout=5,
+            close_timeout=2,
         ) as server:
             (listener,) = server.sockets
             self.url = f"ws://127.0.0.1:{listener.getsockname()[1]}"

@@ -8,10 +8,11 @@ import ssl
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from .._ffi import websocket_constructor
+from .._ffi import has_sockets, websocket_constructor
 from .accelerator import Accelerator
+from .choice import Choice
 from .transport import Options, Rewrite, Transport
 
 __all__ = ["Installation", "install", "uninstall"]
@@ -68,25 +69,30 @@ class Installation:
         ssl: Any = None,
         sock: socket.socket | None = None,
         local_addr: Any = None,
-        **_: Any,  # what says how, which is the browser's to decide
-    ) -> tuple[Transport, asyncio.BaseProtocol]:
-        if sock is not None:
-            address = self._connected.pop(sock, None)
-            if address is None:
-                raise NotImplementedError(
-                    "create_connection(sock=...) is not available in browser environments: it is "
-                    "the browser that connects. Give a host and a port"
-                )
-            sock.close()  # The library does not use it any more, nor does anybody else.
-        elif host is None or port is None:
-            raise ValueError("host and port must be specified if sock is not provided")
-        else:
-            address = (host, port)
+        **how: Any,  # Which is the browser's to decide.
+    ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
+        address = (host, port) if sock is None else self._connected.pop(sock, None)
+        if has_sockets() and not ssl:
+            protocol = protocol_factory()
+            choice = Choice(protocol, lambda p: Transport(loop, p, self.options, address))
+            original = self._replaced["create_connection"]
+            where = {"host": host, "port": port, "sock": sock, "local_addr": local_addr}
+            await original(loop, lambda: choice, **where, **how)
+            return cast(asyncio.BaseTransport, choice), protocol
+        if address is None:
+            raise NotImplementedError(
+                "create_connection(sock=...) is not available in browser environments: it is the "
+                "browser that connects. Give a host and a port"
+            )
         if local_addr is not None:
             raise NotImplementedError(
                 f"create_connection(local_addr={local_addr!r}) is not available in browser "
                 "environments: the browser chooses the local address"
             )
+        if sock is not None:
+            sock.close()  # Nobody uses it: it was a way to the address only.
+        elif host is None or port is None:
+            raise ValueError("host and port must be specified if sock is not provided")
         protocol = protocol_factory()
         transport = Transport(loop, protocol, self.options, address)
         if ssl:
@@ -106,20 +112,20 @@ class Installation:
         proto: int = 0,
         flags: int = 0,
     ) -> Any:
-        if not (host and isinstance(host, str) and isinstance(port, int)):
+        if has_sockets() or not (host and isinstance(host, str) and isinstance(port, int)):
             original = self._replaced["getaddrinfo"]
             return await original(
                 loop, host, port, family=family, type=type, proto=proto, flags=flags
             )
         # The name is as good as an address: it is the browser that will look it up.
         family = family or (socket.AF_INET6 if ":" in host else socket.AF_INET)
-        return [
-            (family, type or socket.SOCK_STREAM, proto or socket.IPPROTO_TCP, "", (host, port))
-        ]
+        return [(family, type or socket.SOCK_STREAM, proto or socket.IPPROTO_TCP, "", (host, port))]
 
     async def _sock_connect(
-        self, _: asyncio.AbstractEventLoop, sock: socket.socket, address: Any
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, address: Any
     ) -> None:
+        if has_sockets():
+            await self._replaced["sock_connect"](loop, sock, address)
         self._connected[sock] = address
 
     async def _start_tls(
