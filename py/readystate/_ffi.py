@@ -24,6 +24,7 @@ __all__ = [
     "ReadAhead",
     "Timer",
     "byte_length",
+    "can_run_sync",
     "close",
     "describe",
     "frozen",
@@ -38,6 +39,7 @@ __all__ = [
     "options",
     "python_error",
     "restore",
+    "run_sync",
     "save",
     "send",
     "tag",
@@ -51,9 +53,11 @@ try:
         JsBuffer,
         JsException,
         JsProxy,
+        can_run_sync,
         create_once_callable,
         create_proxy,
         jsnull,
+        run_sync,
         to_js,
     )
 except ImportError:
@@ -64,6 +68,14 @@ except ImportError:
 
     class JsProxy:  # type: ignore[no-redef]
         """Nothing is one where there is no JavaScript."""
+
+    def can_run_sync() -> bool:
+        """Where there is no JavaScript, Python is never suspended."""
+        return False
+
+    def run_sync(awaitable: Any) -> Any:
+        """Never called where :func:`can_run_sync` says no."""
+        raise NotImplementedError
 
 
 _LARGE = 2**16

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 from .._ffi import has_sockets, websocket_constructor
 from .accelerator import Accelerator
+from .blocking import BlockingSockets
 from .choice import Choice
 from .transport import Options, Rewrite, Transport
 
@@ -25,6 +26,7 @@ class Installation:
         self.options = options
         self._loop_class = loop_class
         self._accelerator = Accelerator()
+        self._blocking = BlockingSockets(lambda: self.options)
         # Sockets that are connected as far as the library knows, and to where.
         self._connected: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         self._replaced: dict[str, Any] = {}
@@ -48,6 +50,7 @@ class Installation:
         for name, original in self._replaced.items():
             setattr(self._loop_class, name, original)
         self._accelerator.uninstall()
+        self._blocking.uninstall()
 
     def _replace(self, name: str, method: Callable[..., Any]) -> None:
         async def replacement(
