@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from readystate.server import Server
 from readystate.testing import Console
 
 from ..browsers import ROOT
+from .test_lab import hold_python
 
 WAYS = ("nothing", "heartbeat", "session")
 FAULTS = ("drop", "refuse", "restart", "half-open", "offline")
@@ -348,8 +349,7 @@ def test_without_a_stream_nothing_is_broken(page: Page, server: Server) -> None:
 def test_nothing_moves(browser: Browser, server: Server, width: int) -> None:
     """From before Python is there until the longest sentence has been said."""
     page = browser.new_page(viewport={"width": width, "height": 900})
-    held: list[Route] = []
-    page.route("**/pyodide.asm.wasm", lambda route: held.append(route))
+    release = hold_python(page)
     lab = Lab(page, server.url)
     expect(page.get_by_role("status").first).to_contain_text("Loading Python", timeout=BOOT)
     expect(lab.section.get_by_role("heading", name="Break it")).to_be_visible()
@@ -363,7 +363,7 @@ def test_nothing_moves(browser: Browser, server: Server, width: int) -> None:
             return `${element.tagName} ${name} ${Math.round(height)}`;
         })"""
     before = page.evaluate(heights)
-    held[0].continue_()
+    release()
     lab.booted()
     lab.start("session")
     lab.fault("offline").click()

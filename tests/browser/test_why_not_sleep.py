@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from readystate.server import Server
 
 from .in_browser import ROOT
-from .test_lab import BOOT, complaints
+from .test_lab import BOOT, complaints, hold_python
 
 COUNT = 40
 # The longest of the runs takes half a minute, if nothing else runs.
@@ -228,8 +228,7 @@ def test_fits_and_stays_in_place(
     browser = launch_browser(**(dark if browser_name == "firefox" else {}))
     viewport: Any = {"width": width, "height": 800}
     page = browser.new_page(viewport=viewport, color_scheme=scheme)
-    held: list[Route] = []
-    page.route("**/pyodide.asm.wasm", lambda route: held.append(route))
+    release = hold_python(page)
     section = Section(page, server.url)
     expect(page.get_by_role("status").first).to_contain_text("Loading Python", timeout=BOOT)
     expect(section.place.get_by_role("heading")).to_be_visible()
@@ -243,7 +242,7 @@ def test_fits_and_stays_in_place(
             return `${element.tagName} ${name} ${Math.round(height)}`;
         })"""
     before = page.evaluate(heights)
-    held[0].continue_()
+    release()
     section.booted()
     section.start()
     section.failed()
