@@ -32,11 +32,11 @@ TICK = 0.1
 
 async def by_sleep(ws: WebSocket) -> None:
     await asyncio.sleep(1)
-    ws.send("hello, after a second")
+    ws.send("after a second")
 
 
 def by_queue(ws: WebSocket) -> Delivery:
-    return SendQueue(ws).send("hello, on open")
+    return SendQueue(ws).send("on open")
 
 
 async def try_both(handshake: Handshake, url: str, connected: asyncio.Event) -> None:
