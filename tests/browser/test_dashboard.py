@@ -14,7 +14,7 @@ from readystate.server import Server
 from readystate.server.endpoints import PERIOD, measurements
 
 from .frames import BUSY, a_second, frame_times, idle_rate, now, record_frames
-from .in_browser import ROOT
+from ..browsers import ROOT
 from .test_lab import BOOT, complaints
 
 ID = "dashboard"

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from readystate.server import Server
+from readystate.testing import Console
 
-from .in_browser import EXPECTED
+from .conftest import EXPECTED
 
 BOOT = 60_000
 PATIENCE = 75_000
@@ -52,9 +53,8 @@ class Exceptions:
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
-        self.complaints: list[str] = []
-        page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.console = Console(page, warnings=True)
+        self.console.expected += EXPECTED
         page.goto(url)
         self.section = page.locator("#exceptions")
         self.start = self.section.get_by_role("button", name="Run the calls")
@@ -77,10 +77,6 @@ class Exceptions:
         """The lines of what a row says by the standard (0) or of this browser (1)."""
         cell = self.row(call).get_by_role("cell").nth(number)
         return [part.inner_text() for part in cell.locator("b, code, p").all()]
-
-    def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not message.text.startswith(EXPECTED):
-            self.complaints.append(message.text)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +114,7 @@ def test_the_table_is_whole(ran: Exceptions, browser_name: str) -> None:
     expect(ran.section.locator(".mark")).to_have_count(0)
     header = ran.section.get_by_role("columnheader").last
     expect(header).to_have_text(re.compile(rf"^In {browser_name} \d+", re.IGNORECASE))
-    assert ran.complaints == []
+    ran.console.check()
 
 
 def test_it_is_copied_as_markdown(ran: Exceptions, browser_name: str) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
 from readystate.server import Server
 
-from .in_browser import ROOT
+from ..browsers import ROOT
 
 WAYS = {
     "send_at_once": "Send at once",

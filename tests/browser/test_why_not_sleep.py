@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from readystate.server import Server
 
-from .in_browser import ROOT
+from ..browsers import ROOT
 from .test_lab import BOOT, complaints, hold_python
 
 COUNT = 40
