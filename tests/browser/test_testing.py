@@ -53,6 +53,14 @@ async def use_the_users_package() -> str:
     return f"{PRICE} €"
 
 
+@pytest.fixture
+def open_wrong_page(open_page: OpenPage, context: BrowserContext) -> OpenPage:
+    """Opens a page without Python, and with an error."""
+    body = "<title>wrong</title><script>console.error('oh no')</script>"
+    context.route("**/wrong", lambda route: route.fulfill(body=body, content_type="text/html"))
+    return functools.partial(open_page, "/wrong")
+
+
 def test_a_function_has_arguments_and_a_result(runtime: Runtime) -> None:
     assert runtime.call(add, a=1, b=2) == 3
     wait = runtime.start(add, a=3, b=4)
@@ -102,11 +110,22 @@ def test_what_the_console_says_fails_the_test(runtime: Runtime) -> None:
     with pytest.raises(pytest.fail.Exception, match="something is wrong"):
         runtime.console.check()
     runtime.console.check()
-    expected = runtime.console.expected
-    runtime.console.expected += ("something",)
-    runtime.call(complain)
-    runtime.console.expected = expected
-    runtime.console.check()
+
+
+def test_what_is_expected_does_not(open_wrong_page: OpenPage) -> None:
+    app = open_wrong_page(ready=None)
+    with app.page.expect_event("console"):
+        app.page.reload()
+    app.console.expected += ("oh",)
+    app.console.check()
+
+
+@pytest.mark.parametrize("pyodide_place", ["page"], indirect=True)
+def test_pyodide_may_be_a_global_of_the_page(runtime: Runtime) -> None:
+    runtime.page.evaluate("() => { globalThis.own = callPython; delete globalThis.callPython }")
+    assert runtime.call(add, a=1, b=2) == 3
+    assert runtime.page.evaluate("() => callPython !== own")
+    runtime.page.evaluate("() => { globalThis.callPython = own }")
 
 
 def test_packages_of_the_user(runtime: Runtime, tmp_path: Path) -> None:
@@ -116,14 +135,6 @@ def test_packages_of_the_user(runtime: Runtime, tmp_path: Path) -> None:
     (package / "prices.py").write_text("PRICE = 5\n")
     runtime.install(package)
     assert runtime.call(use_the_users_package) == "5 €"
-
-
-@pytest.fixture
-def open_wrong_page(open_page: OpenPage, context: BrowserContext) -> OpenPage:
-    """Opens a page without Python, and with an error."""
-    body = "<title>wrong</title><script>console.error('oh no')</script>"
-    context.route("**/wrong", lambda route: route.fulfill(body=body, content_type="text/html"))
-    return functools.partial(open_page, "/wrong")
 
 
 def test_a_page_that_is_never_ready(open_wrong_page: OpenPage) -> None:
