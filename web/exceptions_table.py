@@ -51,7 +51,7 @@ def element(name: str, *children: Any, **attributes: str) -> Any:
 class Outcome:
     """What a call came to.
 
-    The class in Python; name, code and message as the browser has them; else the ``bufferedAmount``.
+    The class in Python; name, code and message as the browser has them, or ``bufferedAmount``.
     The package raises some of what a browser should and does not: that is not ``native``.
     """
 
@@ -72,7 +72,7 @@ class Outcome:
         """It in the table, with a sentence."""
         mark = [element("strong", "differs", class_="mark")] if differs else []
         if not self.is_native:
-            words = f"{words} (readystate’s words: the browser itself threw nothing)"
+            words = f"{words} (said by readystate: the browser itself threw nothing)"
         lines = [element("code", self.details or self.amount), element("p", words)]
         return element("td", element("b", self.kind), *mark, *lines)
 
@@ -125,11 +125,11 @@ class Case:
         return not seen.is_native or (seen.kind, seen.code) != (standard.kind, standard.code)
 
 
-def no_host(_: str, ws: WebSocket) -> None:
+def no_host(_: str, __: WebSocket) -> None:
     WebSocket("ws://")
 
 
-def other_scheme(_: str, ws: WebSocket) -> None:
+def other_scheme(_: str, __: WebSocket) -> None:
     WebSocket("ftp://127.0.0.1/")
 
 
@@ -178,7 +178,7 @@ def late(_: str, ws: WebSocket) -> None:
 CASES = (
     Case(no_host, DOMSyntaxError, "The URL has no host."),
     Case(other_scheme, DOMSyntaxError, "The scheme is none of ws, wss, http and https."),
-    Case(fragment, DOMSyntaxError, "A WebSocket’s URL has no fragment."),
+    Case(fragment, DOMSyntaxError, "The URL of a WebSocket has no fragment."),
     Case(space, DOMSyntaxError, "A subprotocol is one word."),
     Case(twice, DOMSyntaxError, "No subprotocol may be there twice."),
     Case(early, InvalidStateError, "The socket is CONNECTING."),

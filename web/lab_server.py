@@ -52,8 +52,8 @@ def read(text: str) -> str:
     is_mixed = js.location.protocol == "https:" and url.protocol == "ws:"
     if is_mixed and not LOOPBACK.fullmatch(url.hostname):
         raise AddressError(
-            f"{text!r} is not encrypted, and this page came over https: so that the browser forbids "
-            "it (mixed content). Give a wss: address, or open the page over http:."
+            f"{text!r} is not encrypted, and this page came over https:, where browsers forbid "
+            "that (mixed content). Give a wss: address, or open the page over http:."
         )
     return str(url.href)
 
@@ -62,7 +62,7 @@ class Address:
     """Where a server is."""
 
     def __init__(self, url: str, *, is_project: bool = True) -> None:
-        """``url`` is its folder (http: and ws: alike), or the WebSocket if it is not the project's."""
+        """``url`` is its folder, or if it is not the project's the one WebSocket that it has."""
         self.url = url
         self.is_project = is_project
 
@@ -159,7 +159,7 @@ async def main() -> bool:
             other.querySelector("p").textContent = str(error)
             other.querySelector("pre").textContent += f" --allow-origin {js.location.origin}"
             other.hidden = False
-            status.textContent = "Python is ready, but this is not the project\N{RIGHT SINGLE QUOTATION MARK}s server."
+            status.textContent = f"The journal of {text} cannot be used by this page."
             js.document.getElementById("lab").setAttribute("data-state", "failed")
             is_there = False
     talks_to.textContent = endpoint(".")

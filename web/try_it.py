@@ -13,8 +13,6 @@ from ways import WAYS
 from lab_server import endpoint
 from pyodide.ffi import create_proxy
 
-from readystate import WebSocket
-
 FRAME = """\
 from readystate import {names}
 
@@ -126,7 +124,7 @@ class Editor:
 
     def on_done(self, _: Any) -> None:
         self.section.dataset.state = "done"
-        self.said.textContent = "The program has ended; the socket’s handlers may still be called."
+        self.said.textContent = "The program has ended; its handlers may still be called."
 
 
 def label(element: Any, **attributes: str) -> None:

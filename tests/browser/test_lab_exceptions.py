@@ -90,13 +90,13 @@ def ran(browser: Browser, server: Server) -> Iterator[Exceptions]:
 def test_each_call_throws_what_the_browser_throws(ran: Exceptions) -> None:
     for call, (script, (kind, details)) in CALLS.items():
         thrown = ran.page.evaluate(
-            """() => {
+            """(script) => {
                 const url = `ws://${location.host}/ws/echo`;
                 const ws = new WebSocket(url);
                 ws.onopen = () => ws.close();
-                try { %s; } catch (error) { return error.message; }
-            }"""
-            % script
+                try { eval(script); } catch (error) { return error.message; }
+            }""",
+            script,
         )
         assert ran.cell(call, 0)[:2] == [kind, details]
         assert ran.cell(call, 1) == [kind, details, thrown]

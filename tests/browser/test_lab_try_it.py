@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Locator, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, expect
 
 from readystate.server import Server
 
@@ -38,7 +38,7 @@ class TryIt:
         self.requests: list[str] = []
         self.complaints: list[str] = []
         page.on("request", lambda request: self.requests.append(request.url))
-        page.on("console", lambda m: m.type == "warning" and self.complaints.append(m.text))
+        page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.goto(url)
         self.section = page.locator("#try_it")
@@ -74,6 +74,12 @@ class TryIt:
     def pythons(self) -> int:
         """How often Python has been loaded."""
         return sum(url.endswith("/pyodide.asm.wasm") for url in self.requests)
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        # What goes wrong in the program is written there too.
+        is_expected = "Traceback" in message.text or message.text.startswith(CONNECTION_FAILS)
+        if message.type in ("error", "warning") and not is_expected:
+            self.complaints.append(message.text)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server import Server
+from readystate.server import Server
 
 from . import packages
 from .engines import PROCESSES, Engine, Opened, in_cpython, in_node, in_page, serving

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from playwright.sync_api import Playwright
 
-from server import Server, vendor
+from readystate.server import Server, vendor
 from tests.browser.in_browser import ROOT, open_runtime
 from tests.browser.in_browser import _result as result_of
 from tests.browser.in_browser import _values as values_of

@@ -288,7 +288,7 @@ def test_how_many_ids_there_are() -> None:
         assert asyncio.run(fetch(server, "")) == (200, {"ids": 2})
 
 
-@pytest.mark.parametrize("method, path", [("GET", "journal/"), ("POST", "faults/one?drop=0")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "journal/"), ("POST", "faults/one?drop=0")])
 def test_who_may_read_from_another_origin(method: str, path: str) -> None:
     async def shared_with(server: Server, origin: str) -> str | None:
         async with (
