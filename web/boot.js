@@ -170,7 +170,10 @@ async function boot() {
 document.querySelector(".stalled")?.remove();
 addEventListener("py:progress", ({ detail }) => step(detail));
 addEventListener("py:ready", finish, { once: true });
-addEventListener("error", ({ error }) => error && reportUncaught(error));
+addEventListener("error", (event) => setTimeout(() => {
+  // Unless the page has dealt with it.
+  if (event.error && !event.defaultPrevented) reportUncaught(event.error);
+}));
 addEventListener("unhandledrejection", ({ reason }) => reportUncaught(reason));
 boot().catch((error) => {
   console.error(error);

@@ -1,5 +1,7 @@
 """What is sent comes back, over one connection after another."""
 
+import asyncio
+
 from js import document
 from pyodide.ffi.wrappers import add_event_listener
 
@@ -14,9 +16,13 @@ def show(text):
     messages.append(item)
 
 
-async def on_submit(event):
+def on_submit(_):
     text = form.message.value
     form.reset()
+    asyncio.create_task(send(text))
+
+
+async def send(text):
     await ws.send(text)
     show(f"sent {text}")
 
