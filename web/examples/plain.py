@@ -8,6 +8,7 @@ from pyodide.ffi.wrappers import add_event_listener
 from readystate import ConnectionClosed, connect
 
 status, form, messages = map(document.querySelector, ("#status", "form", "ul"))
+sending = set()
 
 
 def show(text):
@@ -19,7 +20,9 @@ def show(text):
 def on_submit(_):
     text = form.message.value
     form.reset()
-    asyncio.create_task(send(text))
+    task = asyncio.create_task(send(text))
+    sending.add(task)  # or it might be collected before it is done
+    task.add_done_callback(sending.discard)
 
 
 async def send(text):
