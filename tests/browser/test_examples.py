@@ -114,7 +114,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 def shoot(page: Page, name: str, browser_name: str, scheme: str = "light") -> None:
-    """Sees that the page fits, and how it looks."""
+    """Sees that the page fits, and how it looks; for which Playwright adds styles to it."""
     for width in (360, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         page.wait_for_function("width => innerWidth === width", arg=width)
@@ -192,8 +192,8 @@ def test_hello(context: BrowserContext, browser_name: str, server: Server) -> No
 
 def test_plain(context: BrowserContext, browser_name: str, server: Server) -> None:
     visit = open_plain(context.new_page(), server.url)
-    shoot(visit.page, "plain", browser_name)
     visit.assert_no_complaint()
+    shoot(visit.page, "plain", browser_name)
     # Not within evaluate(), which the policy does not bind.
     refused = visit.page.evaluate(
         """() => new Promise((resolve) => setTimeout(() => {
@@ -300,7 +300,7 @@ def test_dark(launch_browser: Callable[..., Browser], browser_name: str, server:
     for name, open_example in OPEN.items():
         visit = open_example(browser.new_page(color_scheme="dark"), server.url)
         assert visit.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
-        shoot(visit.page, name, browser_name, "dark")
         visit.assert_no_complaint()
+        shoot(visit.page, name, browser_name, "dark")
         visit.page.close()
     browser.close()
