@@ -46,7 +46,7 @@ def frame_times(page: Page) -> list[float]:
     return times
 
 
-def a_second(times: list[float], start: float, end: float) -> list[int]:
-    """How many of the times are in each whole second from `start` to `end`."""
-    begins = [start + 1000 * number for number in range(int((end - start) / 1000))]
-    return [sum(begin <= time < begin + 1000 for time in times) for begin in begins]
+def per(span: int, times: list[float], start: float, end: float) -> list[int]:
+    """How many of the times are in each whole span from `start` to `end`."""
+    begins = [start + span * number for number in range(int((end - start) / span))]
+    return [sum(begin <= time < begin + span for time in times) for begin in begins]

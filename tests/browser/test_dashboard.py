@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 from readystate.server import Server
 from readystate.server.endpoints import PERIOD, measurements
 
-from .frames import BUSY, a_second, frame_times, idle_rate, now, record_frames
 from ..browsers import ROOT
+from .frames import BUSY, frame_times, idle_rate, now, per, record_frames
 from .test_lab import BOOT, complaints
 
 ID = "dashboard"
@@ -103,8 +103,8 @@ def test_drops_no_frames(dashboard: tuple[Page, list[str]]) -> None:
         times = [time for time, _, _ in points(page)]
         seconds = list(
             zip(
-                a_second(frame_times(page), began, times[-1]),
-                a_second(times, began, times[-1]),
+                per(1000, frame_times(page), began, times[-1]),
+                per(1000, times, began, times[-1]),
                 strict=True,
             )
         )

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 import readystate
-from server import Server
+from readystate.server import Server
 
 from .in_browser import EXPECTED, ROOT
 

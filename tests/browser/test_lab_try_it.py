@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, expect
 
 from readystate.server import Server
+from readystate.testing.runtime import CONNECTION_FAILS
 
 from ..browsers import ROOT
 

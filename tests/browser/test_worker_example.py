@@ -1,0 +1,145 @@
+"""The example that takes a flood in a worker, or in the page."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from readystate.server import Server
+
+from .frames import BUSY, frame_times, idle_rate, now, per, record_frames
+from .in_browser import ROOT
+from .test_lab import BOOT, Site, complaints, static_host
+
+__all__ = ["static_host"]
+
+ID = "worker-example"
+COUNT = 200_000
+ALL = re.compile("^All ([0-9,]+) messages have been taken.$")
+
+
+def open_example(page: Page, url: str) -> None:
+    record_frames(page)
+    page.goto(url)
+    expect(page.get_by_role("button", name="worker")).to_be_enabled(timeout=BOOT)
+
+
+def take(page: Page, where: str) -> list[int]:
+    """Has the flood taken, and returns how many frames there were in each half second of that."""
+    page.evaluate("said.textContent = ''")
+    began = now(page)
+    page.get_by_role("button", name=f"Take it in {where}").click()
+    expect(page.locator("#said")).to_have_text(ALL, timeout=2 * BUSY)
+    return per(500, frame_times(page), began, now(page))
+
+
+def is_smooth(frames: list[int], idle: float) -> bool:
+    """Whether there are next to no fewer than `idle` a second, for one second and a half."""
+    best = max((min(frames[n : n + 3]) for n in range(max(1, len(frames) - 2))), default=0)
+    return best >= 0.8 * idle / 2
+
+
+def number(page: Page, row: str, column: int) -> float:
+    text = page.locator(f"#{row} td").nth(column).inner_text()
+    return float(text.replace(",", "").removesuffix(" ms"))
+
+
+@pytest.fixture(scope="module")
+def example(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
+    """The page, and what its console has said."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    said = complaints(page)
+    open_example(page, f"{server.url}/examples/worker.html?count={COUNT}&id={ID}")
+    yield page, said
+    page.close()
+
+
+def test_in_a_worker_the_page_drops_no_frames(
+    example: tuple[Page, list[str]], server: Server
+) -> None:
+    page, said = example
+    idle = idle_rate(page)
+    deadline = time.monotonic() + 90
+    frames = take(page, "a worker")
+    while not is_smooth(frames, idle) and time.monotonic() < deadline:
+        frames = take(page, "a worker")
+    assert is_smooth(frames, idle), f"idle {idle} a second, else in each half: {frames}"
+    assert server.journal(ID, closed=1)[-1]["sent"] == COUNT
+    expect(page.locator("#said")).to_contain_text(f"{COUNT:,}")
+    assert number(page, "worker", 0) > 0
+    assert said == []
+
+
+def test_in_the_page_it_does(example: tuple[Page, list[str]], server: Server) -> None:
+    page, said = example
+    before = len(server.journal(ID))
+    take(page, "a worker")
+    take(page, "the page")
+    assert [connection["sent"] for connection in server.journal(ID)[before:]] == [COUNT] * 2
+    expect(page.locator("#said")).to_contain_text(f"{COUNT:,}")
+    assert number(page, "page", 1) < number(page, "worker", 1)
+    assert said == []
+
+
+def test_the_dot_moves_while_the_flood_comes(example: tuple[Page, list[str]]) -> None:
+    page, _ = example
+    where = "getComputedStyle(document.querySelector('#track div')).left"
+    before = page.evaluate(f"said.textContent = '', {where}")
+    button = page.get_by_role("button", name="worker")
+    button.click()
+    page.wait_for_function(
+        f"before => {where} !== before && document.activeElement.ariaDisabled === 'true'",
+        arg=before,
+        timeout=BUSY,
+    )
+    expect(page.locator("#said")).to_have_text(ALL, timeout=2 * BUSY)
+
+
+def test_needs_no_headers(browser: Browser, static_host: Site) -> None:
+    with Server(allow_origins=[static_host.url]) as server:
+        page = browser.new_page()
+        said = complaints(page)
+        url = f"{static_host.url}/some/path/web/examples/worker.html"
+        open_example(page, f"{url}?server={server.ws_url('')}&count=1000")
+        assert not page.evaluate("crossOriginIsolated")
+        take(page, "a worker")
+        # PyScript's own, to whom it may concern: this worker touches neither.
+        assert [text for text in said if "`window` or `document` in worker" not in text] == []
+    for where in ("a worker", "the page"):
+        page.get_by_role("button", name=where).click()
+        expect(page.locator("#said")).to_contain_text(
+            f"{server.ws_url('/ws/points')} could not be connected to", timeout=BUSY
+        )
+    page.close()
+
+
+@pytest.mark.parametrize(("scheme", "motion"), [("light", "no-preference"), ("dark", "reduce")])
+def test_fits(
+    launch_browser: Callable[..., Browser],
+    browser_name: str,
+    server: Server,
+    scheme: Any,
+    motion: Any,
+) -> None:
+    # A stock Firefox takes them from its preferences only.
+    prefs = {
+        "ui.systemUsesDarkTheme": int(scheme == "dark"),
+        "ui.prefersReducedMotion": int(motion == "reduce"),
+    }
+    browser = launch_browser(**({"firefox_user_prefs": prefs} if browser_name == "firefox" else {}))
+    page = browser.new_page(color_scheme=scheme, reduced_motion=motion)
+    open_example(page, f"{server.url}/examples/worker.html?count=30000")
+    take(page, "the page")
+    take(page, "a worker")
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        path = ROOT / "artifacts" / "worker" / f"{browser_name}-{width}-{scheme}.png"
+        page.screenshot(path=path, full_page=True)
+    expect(page.locator("#track")).to_be_visible(visible=motion == "no-preference")
+    browser.close()
