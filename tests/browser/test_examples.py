@@ -13,8 +13,10 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator
 
 import readystate
 from readystate.server import Server
+from readystate.testing.runtime import CONNECTION_FAILS
 
-from .in_browser import EXPECTED, ROOT
+from ..browsers import ROOT
+from .conftest import EXPECTED
 
 WEB = ROOT / "web"
 EXAMPLES = WEB / "examples"
@@ -62,7 +64,7 @@ class Visit:
             self._complain(message.text)
 
     def _complain(self, text: str) -> None:
-        if not text.startswith(EXPECTED):
+        if not text.startswith((*CONNECTION_FAILS, *EXPECTED)):
             self.complaints.append(text)
 
     def _note(self, url: str) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from readystate.server import Server
 
 from .frames import BUSY, frame_times, idle_rate, now, per, record_frames
-from .in_browser import ROOT
+from ..browsers import ROOT
 from .test_lab import BOOT, Site, complaints, static_host
 
 __all__ = ["static_host"]
