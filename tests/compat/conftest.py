@@ -22,12 +22,19 @@ TIMEOUT = 90.0
 """Seconds that a test may take in an engine."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the mark of tests that do not run in CPython."""
+    config.addinivalue_line("markers", "in_pyodide: of what is so in Pyodide only")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrizes by the engines; ``--browser`` chooses among the browsers only."""
     if inspect.iscoroutinefunction(metafunc.function):
         metafunc.fixturenames.append("engine_name")
     if "engine_name" in metafunc.fixturenames:
         names = [*PROCESSES, *metafunc.config.option.browser]
+        if metafunc.definition.get_closest_marker("in_pyodide"):
+            names.remove("cpython")
         metafunc.parametrize("engine_name", names, scope="session")
 
 

@@ -27,6 +27,9 @@ class Peer:
     - ``/request``: sends the path, the query and the headers of the request as JSON.
     - ``/ended``: sends the code and the reason with which each connection with ``id`` has ended,
       as soon as there is one.
+    - ``/hang``: does not answer the request.
+    - ``/stall``: receives nothing until ``/resume`` is asked for with the same ``id``; then sends
+      how many bytes have come when the client has sent an empty message.
     - ``/refuse``: answers with ``status``; the first ``times`` times, if that is given.
     """
 
@@ -34,6 +37,7 @@ class Peer:
         self.url = ""
         self._ends: dict[str, list[tuple[int | None, str | None]]] = defaultdict(list)
         self._refused: dict[str, int] = defaultdict(int)
+        self._resumed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def __enter__(self) -> Peer:
         ready: Future[None] = Future()
@@ -69,8 +73,11 @@ class Peer:
             ready.set_result(None)
             await self._stop.wait()
 
-    def _answer(self, ws: ServerConnection, request: Request) -> Response | None:
+    async def _answer(self, ws: ServerConnection, request: Request) -> Response | None:
         path, query = parts(request.path)
+        if path == "/hang":
+            await ws.wait_closed()
+            await self._has_ended(query, (1006, ""))
         if path != "/refuse":
             return None
         self._refused[request.path] += 1
@@ -86,8 +93,11 @@ class Peer:
             await ws.wait_closed()
         except ConnectionClosed:
             pass
+        await self._has_ended(query, (ws.close_code, ws.close_reason))
+
+    async def _has_ended(self, query: dict[str, str], end: tuple[int | None, str | None]) -> None:
         async with self._news:
-            self._ends[query.get("id", "")].append((ws.close_code, ws.close_reason))
+            self._ends[query.get("id", "")].append(end)
             self._news.notify_all()
 
     async def _echo(self, ws: ServerConnection, _: dict[str, str]) -> None:
@@ -118,6 +128,16 @@ class Peer:
         async with self._news:
             await self._news.wait_for(lambda: self._ends[query["id"]])
         await ws.send(json.dumps(self._ends[query["id"]]))
+
+    async def _stall(self, ws: ServerConnection, query: dict[str, str]) -> None:
+        await self._resumed[query["id"]].wait()
+        size = 0
+        while data := await ws.recv():
+            size += len(data)
+        await ws.send(str(size))
+
+    async def _resume(self, ws: ServerConnection, query: dict[str, str]) -> None:
+        self._resumed[query["id"]].set()
 
 
 def parts(path: str) -> tuple[str, dict[str, str]]:
