@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import os
 import socket
 import ssl
 import uuid
@@ -190,9 +191,11 @@ async def test_reasons_are_cut_to_what_a_frame_holds(peer: str) -> None:
     import aiohttp
 
     id = uuid.uuid4()
-    async with aiohttp.ClientSession() as session:
-        async with session.ws_connect(f"{peer}/echo?id={id}") as ws:
-            await ws.close(code=3500, message="é".encode() * 62)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{peer}/echo?id={id}") as ws,
+    ):
+        await ws.close(code=3500, message="é".encode() * 62)
     assert await ended(peer, id) == [[3500, "é" * 61]]
 
 
@@ -209,7 +212,7 @@ async def test_writing_is_paused(peer: str) -> None:
     import websockets
 
     id = uuid.uuid4()
-    data = bytes(2**20)
+    data = os.urandom(2**20)  # which does not become shorter on its way
     async with websockets.connect(f"{peer}/stall?id={id}", ping_interval=None) as ws:
         transport = ws.transport
         assert transport.get_write_buffer_limits() == (8192, 32768)

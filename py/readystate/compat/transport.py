@@ -264,7 +264,7 @@ class Transport(asyncio.Transport):
         if not self._is_open:
             self._fail()
             return
-        if event.wasClean:
+        if event.wasClean or self._is_overflowing:
             self._is_close_given = True
             self._give(self._close_frame_of(event))
             if self._close_sent is None:
@@ -275,7 +275,10 @@ class Transport(asyncio.Transport):
 
     def _close_frame_of(self, event: CloseEvent) -> bytes:
         code, reason, sent = event.code, event.reason, self._close_sent
-        if code == 1005 and sent is not None and sent.code is not None:
+        if self._is_overflowing:
+            # Whatever the server has answered, this says what it was.
+            code, reason = OVERFLOW_CODE, OVERFLOW_REASON
+        elif code == 1005 and sent is not None and sent.code is not None:
             # The browser takes only some codes, so it closed without one. The library is given
             # back its own, as by any server.
             code, reason = sent.code, sent.reason
