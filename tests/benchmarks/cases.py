@@ -17,6 +17,7 @@ JAVASCRIPT = Peer("javascript", "JavaScript", "javascript")
 PYSCRIPT = Peer("pyscript", "PyScript WebSocket", "pyscript")
 DOM = Peer("dom", "readystate.WebSocket", "pyodide")
 CONNECT = Peer("connection", "readystate.connect()", "pyodide")
+COMPAT = Peer("compat", "websockets over readystate.compat", "pyodide")
 PACKAGE = Peer("package", "readystate", "pyodide")
 PEERS = (JAVASCRIPT, PYSCRIPT, DOM, CONNECT)
 
@@ -154,6 +155,14 @@ def round_trip(case: Case, page: PeerPage, server: Server, count: int) -> Sample
     """The time from a message to its echo, on a connection that was idle."""
     arguments = {"url": server.ws_url("/ws/echo"), "count": count, "pause": 5}
     trips = page.call("round_trips", arguments)
+    _check(len(trips), count)
+    return {"median": measure.percentile(trips, 50), "p99": measure.percentile(trips, 99)}
+
+
+def echo(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
+    """The time from a message to its echo, of one after the other."""
+    arguments = {"url": server.ws_url("/ws/echo"), "count": count, **case.message}
+    trips = page.call("echoes", arguments)
     _check(len(trips), count)
     return {"median": measure.percentile(trips, 50), "p99": measure.percentile(trips, 99)}
 
@@ -352,6 +361,25 @@ CASES = (
         quick=50,
         metrics=(measure.MEDIAN, measure.P99),
         targets=(plus(measure.MEDIAN, 0.3, JAVASCRIPT), plus(measure.P99, 0.3, JAVASCRIPT)),
+    ),
+    *(
+        Case(
+            f"compat-{name}",
+            f"{{count}} echoes of {label}, each when the last one is back",
+            echo,
+            count=count,
+            quick=20,
+            message={"size": size},
+            metrics=(measure.MEDIAN, measure.P99),
+            targets=(times(measure.MEDIAN, 1 / share, JAVASCRIPT),),
+            peers=(JAVASCRIPT, CONNECT, COMPAT),
+            subjects=(COMPAT,),
+        )
+        for name, label, size, count, share in (
+            ("small", "64 B", 64, 2_000, 0.6),
+            ("large", "64 KiB", 2**16, 500, 0.7),
+            ("huge", "1 MiB", 2**20, 100, 0.7),
+        )
     ),
     Case(
         "import",

@@ -38,3 +38,16 @@ async def round_trips(url: str, count: int, pause: float) -> list[float]:
             await ws.recv()
             times.append((perf_counter() - begin) * 1000)
     return times
+
+
+async def echoes(url: str, size: int, count: int) -> list[float]:
+    """Sends ``count`` binary messages, each when the last one is back; returns the times, in ms."""
+    times = []
+    message = bytes(size)
+    async with connect(url) as ws:
+        for _ in range(count):
+            begin = perf_counter()
+            await ws.send(message)
+            await ws.recv()
+            times.append((perf_counter() - begin) * 1000)
+    return times

@@ -49,6 +49,26 @@ export async function round_trips({ url, count, pause }) {
   return times;
 }
 
+export async function echoes({ url, size, count }) {
+  const times = [];
+  const message = new Uint8Array(size);
+  const ws = new WebSocket(url);
+  ws.binaryType = "arraybuffer";
+  await event(ws, "open");
+  let done;
+  ws.onmessage = () => done();
+  for (let number = 0; number < count; number++) {
+    const begin = performance.now();
+    await new Promise((resolve) => {
+      done = resolve;
+      ws.send(message);
+    });
+    times.push(performance.now() - begin);
+  }
+  ws.close();
+  return times;
+}
+
 let flushing;
 
 export async function backlog({ url, count, size }) {
