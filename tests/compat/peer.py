@@ -59,7 +59,7 @@ class Peer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._news = asyncio.Condition()
-        async with serve(
+        server = await serve(
             self._handle,
             "127.0.0.1",
             0,
@@ -67,11 +67,12 @@ class Peer:
             select_subprotocol=lambda _, offered: offered[-1] if offered else None,
             max_size=None,
             close_timeout=2,
-        ) as server:
-            (listener,) = server.sockets
-            self.url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
-            ready.set_result(None)
-            await self._stop.wait()
+        )
+        (listener,) = server.sockets
+        self.url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
+        ready.set_result(None)
+        # What goes on after that, asyncio.run() cancels.
+        await self._stop.wait()
 
     async def _answer(self, ws: ServerConnection, request: Request) -> Response | None:
         path, query = parts(request.path)
