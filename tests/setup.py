@@ -1,8 +1,9 @@
 """``python -m tests.setup``: all that the tests need beyond ``pip install``.
 
 The JavaScript runtimes, Bun and Deno among them, and for each kind of browser one that can be
-driven: one that is installed, else Playwright's download, else the system's package. And Redis, for
-the sessions of several server processes.
+driven: one that is installed, else Playwright's download, else the system's package. Redis, for the
+sessions of several server processes. And for ``readystate.compat`` the libraries of PyPI that it is
+tried with, and a NATS server.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from readystate.server import vendor
 from readystate.testing.browsers import installed
 
 from .browsers import FOUND, NAMES
+from .compat import packages
 from .engines import webkit
 
 _DOWNLOAD_HOST = "cdn.playwright.dev"
@@ -31,12 +33,17 @@ _PACKAGES = {
     "apt-get": {
         "chromium": ["chromium"],
         "firefox": ["firefox-esr"],
+        "nats": ["nats-server"],
         "redis": ["redis-server"],
         "webkitgtk": ["webkit2gtk-driver", "xvfb"],
     },
     "dnf": {"chromium": ["chromium"], "firefox": ["firefox"], "redis": ["valkey"]},
 }
-_BY_HAND = {"webkitgtk": "WebKitWebDriver with its MiniBrowser, and Xvfb,"}
+_BY_HAND = {
+    "nats": "nats-server (https://github.com/nats-io/nats-server/releases)",
+    "webkitgtk": "WebKitWebDriver with its MiniBrowser, and Xvfb,",
+}
+_SERVERS = {"redis": ("redis-server", "valkey-server"), "nats": ("nats-server",)}
 
 
 class NotPossible(Exception):  # noqa: N818
@@ -64,8 +71,15 @@ def main() -> int:
         print("node: not on the PATH: install Node.js, 20 or newer")
         missing.append("node")
     FOUND.write_text(json.dumps(found, indent=2) + "\n")
-    if not find_redis():
-        missing.append("redis")
+    try:
+        if packages.fetch():
+            print(f"libraries: fetched, {len(packages.wheels())} wheels")
+    except packages.PackagesError as error:
+        print(f"libraries: {error}")
+        missing.append("the libraries")
+    for name, commands in _SERVERS.items():
+        if not find_server(name, commands):
+            missing.append(name)
     if missing:
         print(f"Not set up: {', '.join(missing)}. The tests that need them will fail.")
     return 1 if missing else 0
@@ -129,15 +143,15 @@ def try_webkitgtk() -> str:
         raise NotPossible(str(error).splitlines()[0]) from error
 
 
-def find_redis() -> bool:
-    """Whether there is a Redis or Valkey server, which is installed if need be."""
-    if not any(map(shutil.which, ("redis-server", "valkey-server"))):
+def find_server(name: str, commands: tuple[str, ...]) -> bool:
+    """Whether there is one of the ``commands`` of a server, which is installed if need be."""
+    if not any(map(shutil.which, commands)):
         try:
-            install_package("redis")
+            install_package(name)
         except NotPossible as reason:
-            print(f"redis: not from the system's packages: {reason}", flush=True)
+            print(f"{name}: not from the system's packages: {reason}", flush=True)
             return False
-    print("redis: installed", flush=True)
+    print(f"{name}: installed", flush=True)
     return True
 
 

@@ -21,7 +21,7 @@ async def test_messages_and_requests(cluster_urls: list[str]) -> None:
         """Asks until the other node knows who answers."""
         while True:
             try:
-                return (await there.request("reverse", b"abc", timeout=20)).data
+                return bytes((await there.request("reverse", b"abc", timeout=20)).data)
             except nats.errors.NoRespondersError:
                 await asyncio.sleep(0.01)
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from server import Server
+
 from . import packages
-from .conftest import Server
 from .nats_cluster import Cluster
 
 PATIENCE = 60_000
@@ -21,43 +23,45 @@ PATIENCE = 60_000
 
 @pytest.fixture
 def tabs(browser: Browser) -> Iterator[BrowserContext]:
-    """A window, in which PyPI has what is pinned."""
+    """A window, in which PyPI has what is pinned, and nothing else is on the internet."""
     packages.require()
     with browser.new_context() as context:
-        context.route("https://pypi.org/simple/*/", answer_as_index)
-        context.route("https://files.pythonhosted.org/**", answer_with_wheel)
+        context.route(re.compile("^https:"), answer)
         yield context
 
 
-def answer_as_index(route: Route) -> None:
-    name = urlsplit(route.request.url).path.split("/")[-2]
-    found = [wheel for wheel in packages.wheels() if wheel.startswith(name.replace("-", "_") + "-")]
-    files = [
-        {
-            "filename": wheel,
-            "url": f"https://files.pythonhosted.org/{wheel}",
-            "hashes": {
-                "sha256": hashlib.sha256((packages.WHEELS / wheel).read_bytes()).hexdigest()
-            },
-        }
-        for wheel in found
+def answer(route: Route) -> None:
+    """Answers as PyPI does, with the wheels that are here."""
+    url = urlsplit(route.request.url)
+    name = url.path.rstrip("/").split("/")[-1]
+    anybody = {"Access-Control-Allow-Origin": "*"}
+    if url.hostname == "files.pythonhosted.org" and name in packages.wheels():
+        route.fulfill(headers=anybody, path=packages.WHEELS / name)
+    elif url.hostname == "pypi.org":
+        kind = "application/vnd.pypi.simple.v1+json"
+        route.fulfill(headers=anybody, content_type=kind, body=json.dumps(index(name)))
+    else:
+        route.abort()
+
+
+def index(name: str) -> dict[str, Any]:
+    """A project of the index, as PEP 691 has it."""
+    wheels = [
+        wheel for wheel in packages.wheels() if wheel.startswith(f"{name.replace('-', '_')}-")
     ]
-    versions = [wheel.split("-")[1] for wheel in found]
-    answer = {"meta": {"api-version": "1.1"}, "name": name, "files": files, "versions": versions}
-    route.fulfill(
-        status=200 if found else 404,
-        content_type="application/vnd.pypi.simple.v1+json",
-        headers={"Access-Control-Allow-Origin": "*"},
-        body=json.dumps(answer),
-    )
-
-
-def answer_with_wheel(route: Route) -> None:
-    name = urlsplit(route.request.url).path.split("/")[-1]
-    route.fulfill(
-        headers={"Access-Control-Allow-Origin": "*"},
-        path=packages.WHEELS / name,
-    )
+    return {
+        "meta": {"api-version": "1.1"},
+        "name": name,
+        "versions": [wheel.split("-")[1] for wheel in wheels],
+        "files": [
+            {
+                "filename": wheel,
+                "url": f"https://files.pythonhosted.org/{wheel}",
+                "hashes": {"sha256": sha256((packages.WHEELS / wheel).read_bytes()).hexdigest()},
+            }
+            for wheel in wheels
+        ],
+    }
 
 
 def join(tabs: BrowserContext, server: Server, name: str, servers: list[str]) -> Page:

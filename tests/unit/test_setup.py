@@ -117,6 +117,15 @@ def test_webkitgtk_is_to_be_installed_by_hand(
     assert "install WebKitWebDriver with its MiniBrowser, and Xvfb, by hand" in said
 
 
+def test_a_server_is_to_be_had_by_hand(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/dnf" if name == "dnf" else None)
+    assert not setup.find_server("nats", ("nats-server",))
+    said = capsys.readouterr().out
+    assert "install nats-server (https://github.com/nats-io/nats-server/releases) by hand" in said
+
+
 def test_what_webkitgtk_needs_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr(
