@@ -82,9 +82,8 @@ def say(page: Page, text: str) -> None:
 def test_two_tabs_go_on_when_a_node_is_killed(
     tabs: BrowserContext, server: Server, cluster: Cluster
 ) -> None:
-    first, *others = cluster.urls
-    ada = join(tabs, server, "Ada", [first, *others])
-    bob = join(tabs, server, "Bob", others)
+    ada = join(tabs, server, "Ada", cluster.urls)
+    bob = join(tabs, server, "Bob", cluster.urls)
     log = {page: page.get_by_role("log") for page in (ada, bob)}
     say(ada, "<b>hello</b>")
     for page in (ada, bob):
