@@ -102,9 +102,9 @@ class Runtime:
         """
         self._attach()
         answer = self.page.evaluate(
-            "values => callPython(...values)", _values(function, timeout, arguments)
+            "values => callPython(...values)", values_of(function, timeout, arguments)
         )
-        return _result(answer)
+        return result_of(answer)
 
     def start(
         self,
@@ -116,9 +116,9 @@ class Runtime:
         """Begin what `call` does; what is returned waits for it, and returns the result."""
         self._attach()
         started = self.page.evaluate_handle(
-            "values => ({ answer: callPython(...values) })", _values(function, timeout, arguments)
+            "values => ({ answer: callPython(...values) })", values_of(function, timeout, arguments)
         )
-        return lambda: _result(started.evaluate("started => started.answer"))
+        return lambda: result_of(started.evaluate("started => started.answer"))
 
     def install(self, *paths: Path) -> None:
         """Put packages (folders) and modules (files) of yours there, to be imported."""
@@ -166,14 +166,14 @@ def open_app(
     if ready is not None:
         name = json.dumps(ready)
         page.add_init_script(
-            f"addEventListener({name}, () => {{ document.documentElement.dataset.ready = {name}; }}"
+            f"addEventListener({name}, () => {{ document.documentElement.dataset.readystateEvent = {name}; }}"
             ", { capture: true })"
         )
     page.goto(url)
     if ready is not None:
         try:
             page.wait_for_selector(
-                f"html[data-ready={json.dumps(ready)}]", state="attached", timeout=timeout * 1000
+                f"html[data-readystate-event={name}]", state="attached", timeout=timeout * 1000
             )
         except PlaywrightTimeoutError:
             pytest.fail(
@@ -196,8 +196,9 @@ def open_pyodide(
     page = context.new_page()
     runtime = Runtime(page, Console(page, warnings=True))
     page.goto(server.url_for("/runtime/", place=place, pyodide=pyodide or pyodide_url()))
-    body = page.wait_for_selector("body[data-ready]", state="attached", timeout=BOOT * 1000)
-    why = body and body.get_attribute("data-ready")
+    either = "body[data-ready], body[data-failed]"
+    body = page.wait_for_selector(either, state="attached", timeout=BOOT * 1000)
+    why = body and body.get_attribute("data-failed")
     if why:
         raise RuntimeError(f"Python has not started in {page.url}: {why}")
     yield runtime
@@ -232,9 +233,10 @@ def in_browser(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[.
     return test
 
 
-def _values(
+def values_of(
     function: Callable[..., Coroutine[Any, Any, Any]], timeout: float, arguments: dict[str, Any]
 ) -> list[object]:
+    """Return what `call` in runner.py takes: strings, and a number."""
     path = Path(inspect.getfile(function))
     here = Path.cwd()
     name = str(path.relative_to(here) if path.is_relative_to(here) else path)
@@ -245,7 +247,8 @@ def _values(
     return [path.read_text(encoding="utf-8"), name, function.__name__, repr(arguments), timeout]
 
 
-def _result(answer: str) -> Any:
+def result_of(answer: str) -> Any:
+    """Return the result in what `call` in runner.py has returned, or fail the test."""
     ok, result = ast.literal_eval(answer)
     if not ok:
         pytest.fail(result, pytrace=False)

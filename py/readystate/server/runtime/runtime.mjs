@@ -28,10 +28,11 @@ async function inWorker(options) {
 }
 
 const query = new URLSearchParams(location.search);
+const place = query.get("place");
 const options = { pyodide: query.get("pyodide") };
 try {
-  globalThis.callPython = await (query.get("place") === "worker" ? inWorker : inPage)(options);
-  document.body.dataset.ready = "";
+  globalThis.callPython = await (place === "worker" ? inWorker : inPage)(options);
+  document.body.dataset.ready = place;
 } catch (error) {
-  document.body.dataset.ready = String(error?.stack ?? error);
+  document.body.dataset.failed = String(error?.stack ?? error);
 }
