@@ -9,9 +9,9 @@ from typing import Any
 
 import js
 from lab import source
-from ways import WAYS
 from lab_server import endpoint
 from pyodide.ffi import create_proxy
+from ways import WAYS
 
 FRAME = """\
 from readystate import {names}

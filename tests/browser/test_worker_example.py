@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from readystate.server import Server
 
-from .frames import BUSY, frame_times, idle_rate, now, per, record_frames
 from ..browsers import ROOT
+from .frames import BUSY, frame_times, idle_rate, now, per, record_frames
 from .test_lab import BOOT, Site, complaints, static_host
 
 __all__ = ["static_host"]

@@ -8,7 +8,7 @@ import asyncio
 import json
 import sys
 
-from tests.browser import runner
+from readystate.testing import runner
 
 
 def answer(value: str) -> None:

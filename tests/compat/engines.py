@@ -13,11 +13,13 @@ from typing import Any, Protocol
 
 from playwright.sync_api import Playwright
 
-from readystate.server import Server, vendor
-from tests.browser.in_browser import ROOT, open_runtime
-from tests.browser.in_browser import _result as result_of
-from tests.browser.in_browser import _values as values_of
-from tests.browsers import launch_options
+from readystate.server import Server
+from readystate.server.places import WEB
+from readystate.testing import open_pyodide
+
+
+from readystate.testing.runtime import pyodide_url, result_of, values_of
+from tests.browsers import ROOT, launch_options
 from tests.engines.runner import node
 
 from . import packages
@@ -28,7 +30,7 @@ Scenario = Callable[..., Coroutine[Any, Any, Any]]
 
 
 class Engine(Protocol):
-    """Runs functions of the tests, as :class:`tests.browser.in_browser.Runtime` does."""
+    """Runs functions of the tests, as :class:`readystate.testing.Runtime` does."""
 
     def call(self, function: Scenario, *, timeout: float = 30, **arguments: Any) -> Any:
         """Runs ``function`` and returns its result."""
@@ -105,8 +107,8 @@ def cpython_environment() -> dict[str, str]:
 def in_node(server: Server) -> AbstractContextManager[Opened]:
     """Node.js, with Pyodide and the wheels."""
     driver = str(Path(__file__).with_name("node.mjs"))
-    runtimes = str(vendor.WEB / "vendor")
-    return in_process([*node(), driver, server.url, runtimes, json.dumps(packages.wheels())])
+    pyodide = str(WEB / pyodide_url()[1:])
+    return in_process([*node(), driver, server.url, pyodide, json.dumps(packages.wheels())])
 
 
 @contextmanager
@@ -114,7 +116,7 @@ def in_page(playwright: Playwright, name: str, server: Server) -> Iterator[Opene
     """A page of the browser ``name``, with Pyodide and the wheels."""
     browser = getattr(playwright, name).launch(**launch_options(name))
     try:
-        with open_runtime(browser, server, "page") as (runtime, complaints):
+        with open_pyodide(browser, server) as runtime:
             runtime.page.evaluate(
                 """async (names) => {
                     const { install } = await import("/tests/compat/wheels.mjs");
@@ -122,7 +124,7 @@ def in_page(playwright: Playwright, name: str, server: Server) -> Iterator[Opene
                 }""",
                 packages.wheels(),
             )
-            yield runtime, complaints
+            yield runtime, runtime.console.complaints
     finally:
         browser.close()
 

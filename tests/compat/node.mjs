@@ -1,12 +1,14 @@
-// Runs what the tests ask for in Node.js: node.mjs <server> <folder of runtimes> <wheels as JSON>.
+// Runs what the tests ask for in Node.js: node.mjs <server> <folder of Pyodide> <wheels as JSON>.
 // A call is a line of JSON on standard input, its answer a line on standard output.
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { boot } from "../browser/boot.mjs";
+import { boot } from "../../py/readystate/server/runtime/boot.mjs";
+import { caller } from "../../py/readystate/server/runtime/caller.mjs";
 import { install } from "./wheels.mjs";
 
-const [server, vendor, wheels] = process.argv.slice(2);
-const { pyodide, call } = await boot({ server, vendor });
+const [server, folder, wheels] = process.argv.slice(2);
+const pyodide = await boot({ server, pyodide: folder });
+const call = caller(pyodide);
 await install(pyodide, server, JSON.parse(wheels));
 const answer = (value) => process.stdout.write(`answer: ${JSON.stringify(value)}\n`);
 answer("ready");

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.inpage import Logged, raises, until
+from readystate.testing.inpage import Logged, raises, until
 
 pytestmark = pytest.mark.in_pyodide
 

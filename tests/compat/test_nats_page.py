@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from server import Server
+from readystate.server import Server
 
 from . import packages
 from .nats_cluster import Cluster

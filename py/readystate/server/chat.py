@@ -8,6 +8,7 @@ from typing import Any
 
 from readystate import ConnectionClosed
 from readystate.session import ServerSession, Sessions
+
 from .endpoints import Behaviour, Faults
 from .peer import Peer
 from .query import Query

@@ -117,7 +117,7 @@ class Core:
     def has_unacknowledged(self) -> bool:
         """Whether something is done that was not acknowledged.
 
-        While this is so, :meth:`acknowledge_in_time` is to be called each :data:`ACK_DELAY` seconds.
+        While this is so, :meth:`acknowledge_in_time` is to be called each :data:`ACK_DELAY`.
         """
         return self.done > self._acknowledged
 
