@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections import defaultdict
+from collections.abc import Coroutine
 from concurrent.futures import Future
 from http import HTTPStatus
 from types import TracebackType
@@ -35,6 +36,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.url = ""
+        self._connections: list[ServerConnection] = []
         self._ends: dict[str, list[tuple[int | None, str | None]]] = defaultdict(list)
         self._refused: dict[str, int] = defaultdict(int)
         self._resumed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -59,7 +61,7 @@ class Peer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._news = asyncio.Condition()
-        server = await serve(
+        async with serve(
             self._handle,
             "127.0.0.1",
             0,
@@ -67,14 +69,17 @@ class Peer:
             select_subprotocol=lambda _, offered: offered[-1] if offered else None,
             max_size=None,
             close_timeout=2,
-        )
-        (listener,) = server.sockets
-        self.url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
-        ready.set_result(None)
-        # What goes on after that, asyncio.run() cancels.
-        await self._stop.wait()
+        ) as server:
+            (listener,) = server.sockets
+            self.url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
+            ready.set_result(None)
+            await self._stop.wait()
+            # Whatever state they are in; the server would wait for them.
+            for ws in self._connections:
+                ws.transport.abort()
 
     async def _answer(self, ws: ServerConnection, request: Request) -> Response | None:
+        self._connections.append(ws)
         path, query = parts(request.path)
         if path == "/hang":
             await ws.wait_closed()
@@ -126,12 +131,15 @@ class Peer:
         await ws.send(json.dumps({"path": ws.request.path, "query": query, "headers": headers}))
 
     async def _ended(self, ws: ServerConnection, query: dict[str, str]) -> None:
-        async with self._news:
-            await self._news.wait_for(lambda: self._ends[query["id"]])
+        await sooner(self._has_one(query["id"]), ws.wait_closed())
         await ws.send(json.dumps(self._ends[query["id"]]))
 
+    async def _has_one(self, id: str) -> None:
+        async with self._news:
+            await self._news.wait_for(lambda: self._ends[id])
+
     async def _stall(self, ws: ServerConnection, query: dict[str, str]) -> None:
-        await self._resumed[query["id"]].wait()
+        await sooner(self._resumed[query["id"]].wait(), ws.wait_closed())
         size = 0
         while data := await ws.recv():
             size += len(data)
@@ -139,6 +147,14 @@ class Peer:
 
     async def _resume(self, ws: ServerConnection, query: dict[str, str]) -> None:
         self._resumed[query["id"]].set()
+
+
+async def sooner(*what: Coroutine[Any, Any, Any]) -> None:
+    """Waits for one of these."""
+    tasks = [asyncio.ensure_future(one) for one in what]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
 
 
 def parts(path: str) -> tuple[str, dict[str, str]]:

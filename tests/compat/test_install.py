@@ -202,10 +202,16 @@ async def test_reasons_are_cut_to_what_a_frame_holds(peer: str) -> None:
 async def test_cancelling_a_connect_closes_the_socket(peer: str) -> None:
     import websockets
 
-    id = uuid.uuid4()
-    with raises(TimeoutError):
-        await websockets.connect(f"{peer}/hang?id={id}", open_timeout=1)
-    assert await ended(peer, id) == [[1006, ""]]
+    connecting = asyncio.ensure_future(
+        websockets.connect(f"{peer}/hang", open_timeout=None).__aenter__()
+    )
+    await until(natives)
+    (ws,) = natives()
+    assert ws.readyState == 0
+    connecting.cancel()
+    with raises(asyncio.CancelledError):
+        await connecting
+    await until(lambda: ws.readyState == 3)
 
 
 async def test_writing_is_paused(peer: str) -> None:
@@ -287,7 +293,7 @@ async def use(peer: str, refusing: str) -> None:
                     await ws.recv()
     with contextlib.suppress(websockets.InvalidMessage):
         await websockets.connect(f"{refusing}/refuse?status=403", **never)
-    connecting = asyncio.ensure_future(websockets.connect(f"{peer}/hang", **never).__aenter__())
+    connecting = asyncio.ensure_future(websockets.connect(f"{refusing}/hang", **never).__aenter__())
     await asyncio.sleep(0.1)
     connecting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
