@@ -37,9 +37,10 @@ class RecordedSocket(WebSocket):
     def __init__(self, url: str, record: Record, on_change: Callable[[], None]) -> None:
         self.record = record
         self.on_change = on_change
-        super().__init__(url)
         self.began = now()
-        self.note()
+        super().__init__(url)
+        record.states.append(("CONNECTING", 0.0))
+        on_change()
         for type in ("open", "close"):
             self.addEventListener(type, self.note)
 

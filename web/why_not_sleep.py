@@ -46,8 +46,8 @@ async def try_both(handshake: Handshake, url: str, connected: asyncio.Event) -> 
         ServerError: The server has not accepted the connection.
     """
     answers: asyncio.Queue[Any] = asyncio.Queue()
-    ws = WebSocket(url)
     began = handshake.began = now()
+    ws = WebSocket(url)
     delivery = by_queue(ws)
 
     def on_open(event: Event) -> None:
