@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -49,20 +49,9 @@ def number(page: Page, row: str, column: int) -> float:
     return float(text.replace(",", "").removesuffix(" ms"))
 
 
-@pytest.fixture(scope="module")
-def example(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
-    """The page, and what its console has said."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+def test_a_worker_leaves_the_page_its_frames(page: Page, server: Server) -> None:
     said = complaints(page)
     open_example(page, f"{server.url}/examples/worker.html?count={COUNT}&id={ID}")
-    yield page, said
-    page.close()
-
-
-def test_a_worker_leaves_the_page_its_frames(
-    example: tuple[Page, list[str]], server: Server
-) -> None:
-    page, said = example
     idle = idle_rate(page)
     frames = take(page, "a worker")
     deadline = time.monotonic() + 90
@@ -70,25 +59,20 @@ def test_a_worker_leaves_the_page_its_frames(
         frames = take(page, "a worker")
     assert is_smooth(frames, idle), f"idle {idle} a second, else in each half: {frames}"
     expect(page.locator("#said")).to_contain_text(f"{COUNT:,}")
-    take(page, "the page")
-    expect(page.locator("#said")).to_contain_text(f"{COUNT:,}")
-    assert {connection["sent"] for connection in server.journal(ID)} == {COUNT}
-    assert number(page, "page", 0) > 0
-    assert number(page, "page", 1) < number(page, "worker", 1)
-    assert said == []
-
-
-def test_the_dot_moves_while_the_flood_comes(example: tuple[Page, list[str]]) -> None:
-    page, _ = example
     where = "getComputedStyle(document.querySelector('#track div')).left"
     before = page.evaluate(f"said.textContent = '', {where}")
-    page.get_by_role("button", name="worker").click()
+    page.get_by_role("button", name="Take it in the page").click()
     page.wait_for_function(
         f"before => {where} !== before && document.activeElement.ariaDisabled === 'true'",
         arg=before,
         timeout=BUSY,
     )
     expect(page.locator("#said")).to_have_text(ALL, timeout=2 * BUSY)
+    expect(page.locator("#said")).to_contain_text(f"{COUNT:,}")
+    assert {connection["sent"] for connection in server.journal(ID)} == {COUNT}
+    assert number(page, "page", 0) > 0
+    assert number(page, "page", 1) < number(page, "worker", 1)
+    assert said == []
 
 
 def test_needs_no_headers(browser: Browser, static_host: Site) -> None:
