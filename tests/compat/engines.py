@@ -16,8 +16,6 @@ from playwright.sync_api import Playwright
 from readystate.server import Server
 from readystate.server.places import WEB
 from readystate.testing import open_pyodide
-
-
 from readystate.testing.runtime import pyodide_url, result_of, values_of
 from tests.browsers import ROOT, launch_options
 from tests.engines.runner import node

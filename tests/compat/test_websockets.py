@@ -100,9 +100,10 @@ async def echoes(connect: Any, peer: str) -> None:
         for message in ("", "grün 😀", b"", bytes(range(256)), "x" * 70_000, b"y" * 900_000):
             await ws.send(message)
             assert await ws.recv() == message
-        for fragments in (["gr", "ün", ""], [b"a", b"b"]):
-            await ws.send(fragments)
-            assert await ws.recv() == fragments[0][:0].join(fragments)
+        await ws.send(["gr", "ün", ""])
+        assert await ws.recv() == "grün"
+        await ws.send([b"a", b"b"])
+        assert await ws.recv() == b"ab"
         await asyncio.wait_for(await ws.ping(), 10)
         await ws.send("taken")
         receiving = asyncio.ensure_future(ws.recv())

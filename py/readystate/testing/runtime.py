@@ -165,10 +165,8 @@ def open_app(
     runtime = Runtime(page, Console(page))
     if ready is not None:
         name = json.dumps(ready)
-        page.add_init_script(
-            f"addEventListener({name}, () => {{ document.documentElement.dataset.readystateEvent = {name}; }}"
-            ", { capture: true })"
-        )
+        note = f"document.documentElement.dataset.readystateEvent = {name}"
+        page.add_init_script(f"addEventListener({name}, () => {{ {note} }}, {{ capture: true }})")
     page.goto(url)
     if ready is not None:
         try:
