@@ -22,7 +22,7 @@ pytestmark = pytest.mark.in_pyodide
 REPLACED = ("create_connection", "getaddrinfo", "sock_connect", "start_tls")
 
 
-class Warnings(warnings.catch_warnings[Any]):
+class Warnings(warnings.catch_warnings):
     """The texts of the warnings in the block; each is given, not only the first of a place."""
 
     def __init__(self) -> None:

@@ -32,12 +32,12 @@ def tabs(browser: Browser) -> Iterator[BrowserContext]:
 
 def answer(route: Route) -> None:
     """Answers as PyPI does, with the wheels that are here."""
-    url = urlsplit(route.request.url)
-    name = url.path.rstrip("/").split("/")[-1]
+    path = urlsplit(route.request.url).path
+    name = path.rstrip("/").split("/")[-1]
     anybody = {"Access-Control-Allow-Origin": "*"}
-    if url.hostname == "files.pythonhosted.org" and name in packages.wheels():
+    if name in packages.wheels():
         route.fulfill(headers=anybody, path=packages.WHEELS / name)
-    elif url.hostname == "pypi.org":
+    elif path.startswith("/simple/"):
         kind = "application/vnd.pypi.simple.v1+json"
         route.fulfill(headers=anybody, content_type=kind, body=json.dumps(index(name)))
     else:
@@ -56,7 +56,7 @@ def index(name: str) -> dict[str, Any]:
         "files": [
             {
                 "filename": wheel,
-                "url": f"https://files.pythonhosted.org/{wheel}",
+                "url": f"https://wheels.test/{wheel}",
                 "hashes": {"sha256": sha256((packages.WHEELS / wheel).read_bytes()).hexdigest()},
             }
             for wheel in wheels
