@@ -144,7 +144,7 @@ async def test_headers_are_moved(peer: str) -> None:
             async with websockets.connect(
                 f"{peer}/request",
                 additional_headers={"Authorization": "Bearer abc"},
-                subprotocols=["own"],
+                subprotocols=[websockets.Subprotocol("own")],
             ) as ws:
                 assert ws.subprotocol == "own"
                 request = json.loads(await ws.recv())
@@ -244,8 +244,9 @@ async def test_reading_is_paused_up_to_a_bound(peer: str) -> None:
     import readystate.compat
 
     async with websockets.connect(f"{peer}/send?count=300&size=10000", max_queue=4) as ws:
-        await until(lambda: ws.transport._held_bytes > 2_000_000)
-        assert not ws.transport.is_reading()
+        transport: Any = ws.transport
+        await until(lambda: transport._held_bytes > 2_000_000)
+        assert not transport.is_reading()
         for _ in range(300):
             assert await ws.recv() == b"x" * 10000
     readystate.compat.install(max_held=2**20)
