@@ -19,7 +19,8 @@ endpoints:
   /ws/echo         returns each message          /ws/sink    counts what it receives
   /ws/close        closes with any code          /ws/refuse  answers with an HTTP error
   /ws/drop         resets the TCP connection     /ws/stall   neither reads nor writes
-  /ws/flood        sends many messages           /ws/peer    acknowledges, and fails as told
+  /ws/flood        sends many messages           /ws/points  sends so many numbers a second
+  /ws/peer         acknowledges, and fails as told
   /journal/ID      what connections with id=ID received
 Their queries are in readystate/server/README.md.
 """
