@@ -245,8 +245,8 @@ async def test_reading_is_paused_up_to_a_bound(peer: str) -> None:
 
     async with websockets.connect(f"{peer}/send?count=300&size=10000", max_queue=4) as ws:
         transport: Any = ws.transport
-        await until(lambda: transport._held_bytes > 2_000_000)
-        assert not transport.is_reading()
+        await until(lambda: transport.held > 2_000_000)
+        assert not ws.transport.is_reading()
         for _ in range(300):
             assert await ws.recv() == b"x" * 10000
     readystate.compat.install(max_held=2**20)

@@ -40,6 +40,7 @@ _END_OF_HEAD: Final = b"\r\n\r\n"
 
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 
+_ALL: Final = int.from_bytes(bytes(range(256)), "big")
 _XOR: Final[dict[int, bytes]] = {}
 """For each byte of a mask, what each byte becomes under it."""
 
@@ -233,7 +234,8 @@ def mask(data: bytes | bytearray | memoryview, key: bytes | bytearray) -> bytes:
     for index, byte in enumerate(key):
         table = _XOR.get(byte)
         if table is None:
-            table = _XOR[byte] = bytes(byte ^ other for other in range(256))
+            flipped = _ALL ^ int.from_bytes(bytes((byte,)) * 256, "big")
+            table = _XOR[byte] = flipped.to_bytes(256, "big")
         masked[index::4] = masked[index::4].translate(table)
     return bytes(masked)
 

@@ -154,6 +154,11 @@ class Transport(asyncio.Transport):
         """The library is given nothing more; what the browser receives is held, up to a bound."""
         self._is_reading = False
 
+    @property
+    def held(self) -> int:
+        """How many bytes are held for a library that has paused reading."""
+        return self._held_bytes
+
     def resume_reading(self) -> None:
         if not self._is_reading:
             self._is_reading = True
