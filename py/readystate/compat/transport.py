@@ -49,6 +49,11 @@ _OF_THE_BROWSER: Final = frozenset(
 
 _AT_A_TIME: Final = 2**18
 """How much a protocol is given before it may pause, in bytes; as asyncio's sockets do."""
+_SOCKET_BUFFER: Final = 2**20
+"""How much may be unsent beside the library's own limit, in bytes: as a system's socket would hold.
+
+The browser's number falls in a later turn of the event loop only, so that each message above a
+library's limit would wait for one."""
 _ECHO_TIMEOUT: Final = 10.0
 """How long the library may take to agree when the server has closed, in seconds."""
 _MAX_REASON: Final = 123
@@ -430,9 +435,10 @@ class Transport(asyncio.Transport):
             raise python_error(error) from error
         # The browser's number can only have fallen since it was last asked for.
         self._unsent_at_most += size_at_most(message)
-        if self._unsent_at_most > self._high and not self._is_writing_paused:
+        limit = self._high + _SOCKET_BUFFER
+        if self._unsent_at_most > limit and not self._is_writing_paused:
             self._unsent_at_most = self._ws.bufferedAmount
-            if self._unsent_at_most > self._high:
+            if self._unsent_at_most > limit:
                 self._is_writing_paused = True
                 self._pauses = Pauses()
                 self._protocol.pause_writing()
@@ -443,7 +449,7 @@ class Transport(asyncio.Transport):
         if self._is_lost or self._ws is None:
             return
         amount = self._ws.bufferedAmount
-        if amount <= self._low or self._ws.readyState != WebSocket.OPEN:
+        if amount <= self._low + _SOCKET_BUFFER or self._ws.readyState != WebSocket.OPEN:
             self._unsent_at_most = amount
             self._is_writing_paused = False
             self._protocol.resume_writing()
