@@ -23,7 +23,8 @@ class Peer:
 
     - ``/echo``, also with ``id``: sends back what comes.
     - ``/close``: closes with ``code`` and ``reason``, after ``count`` numbers as text.
-    - ``/abort``: ends the connection without a close frame, after ``count`` numbers.
+    - ``/abort``: sends ``count`` numbers, and ends the connection without a close frame when a
+      message has come: a browser tells a page of its end only if it was told that it is open.
     - ``/send``: sends ``count`` messages of ``size`` bytes, and waits for the client to close.
     - ``/request``: sends the path, the query and the headers of the request as JSON.
     - ``/ended``: sends the code and the reason with which each connection with ``id`` has ended,
@@ -118,7 +119,7 @@ class Peer:
 
     async def _abort(self, ws: ServerConnection, query: dict[str, str]) -> None:
         await count(ws, query)
-        await (await ws.ping())  # The client has what was sent.
+        await ws.recv()
         ws.transport.close()
 
     async def _send(self, ws: ServerConnection, query: dict[str, str]) -> None:

@@ -58,6 +58,7 @@ async def learns_how_it_was_closed(session: Any, peer: str) -> None:
         assert ws.close_code == code
     async with session.ws_connect(f"{peer}/abort?count=1") as ws:
         assert await ws.receive_str() == "0"
+        await ws.send_str("abort")
         assert (await ws.receive()).type is WSMsgType.CLOSED
     assert ws.close_code == 1006
 

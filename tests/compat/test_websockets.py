@@ -140,6 +140,7 @@ async def learns_how_it_was_closed(connect: Any, peer: str) -> None:
                 await ws.recv()
     async with connect(f"{peer}/abort?count=2") as ws:
         assert [await ws.recv(), await ws.recv()] == ["0", "1"]
+        await ws.send("abort")
         with Closed(None):
             await ws.recv()
         assert end_of(ws)[0] == 1006
