@@ -280,7 +280,8 @@ async def test_a_connection_that_is_dead_is_replaced() -> None:
 async def test_what_is_received_is_acknowledged_without_being_asked() -> None:
     """Else the server would keep it for ever."""
     id = new_id()
-    async with in_session(id, query={"say": 3}) as ws:
+    # Enough for an acknowledgement to be little beside it.
+    async with in_session(id, query={"say": 3, "size": 1000}) as ws:
         for _ in range(3):
             await ws.recv()
         receiving = asyncio.create_task(ws.recv())
