@@ -18,6 +18,7 @@ from ..pauses import Pauses
 from ..receiver import OVERFLOW_CODE, OVERFLOW_REASON
 from ..websocket import WebSocket
 from . import server_end
+from .address import SOCKNAME, Addresses
 from .server_end import Close, NotAnUpgrade, Ping, ProtocolError, Request, ServerEnd
 
 __all__ = ["Options", "Rewrite", "Transport"]
@@ -98,7 +99,11 @@ class Transport(asyncio.Transport):
         options: Options,
         address: tuple[Any, ...],
     ) -> None:
-        self._info: dict[str, Any] = {"peername": address, "sockname": ("0.0.0.0", 0)}  # noqa: S104
+        self._info: dict[str, Any] = {
+            "peername": address,
+            "sockname": SOCKNAME,
+            "socket": Addresses(address),
+        }
         super().__init__(self._info)
         self._loop = loop
         self._protocol = protocol
