@@ -48,7 +48,12 @@ def test_it_passes_from_an_installed_wheel(tmp_path: Path, browser_name: str) ->
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--browser={browser_name}"],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": str(site), "XDG_CACHE_HOME": str(cache.parents[1])},
+        env={
+            **os.environ,
+            "PYTEST_ADDOPTS": "",  # which are for this run
+            "PYTHONPATH": str(site),
+            "XDG_CACHE_HOME": str(cache.parents[1]),
+        },
         capture_output=True,
         text=True,
         timeout=300,
