@@ -14,6 +14,7 @@ from websockets.sync.server import ServerConnection, serve
 from readystate.server import Server
 from readystate.testing.runtime import CONNECTION_FAILS
 
+from .conftest import EXPECTED
 from .test_lab import complaints
 from .test_lab_exceptions import CALLS, Exceptions
 from .test_lab_try_it import ECHO, TryIt
@@ -91,7 +92,7 @@ def test_the_projects_server_elsewhere(page: Page, server: Server) -> None:
         expect(bench.locator("[data-field=said]")).to_contain_text("Drop, after")
         bench.get_by_role("button", name="Stop", exact=True).click()
         expect(bench).to_have_attribute("data-state", "over", timeout=BOOT)
-    assert [text for text in said if not text.startswith(CONNECTION_FAILS)] == []
+    assert [text for text in said if not text.startswith((*CONNECTION_FAILS, *EXPECTED))] == []
     expect(page.locator(".trouble:visible")).to_have_count(0)
 
 

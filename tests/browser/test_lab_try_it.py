@@ -13,6 +13,7 @@ from readystate.server import Server
 from readystate.testing.runtime import CONNECTION_FAILS
 
 from ..browsers import ROOT
+from .conftest import EXPECTED
 
 WAYS = {
     "send_at_once": "Send at once",
@@ -78,7 +79,9 @@ class TryIt:
 
     def _on_console(self, message: ConsoleMessage) -> None:
         # What goes wrong in the program is written there too.
-        is_expected = "Traceback" in message.text or message.text.startswith(CONNECTION_FAILS)
+        is_expected = "Traceback" in message.text or message.text.startswith(
+            (*CONNECTION_FAILS, *EXPECTED)
+        )
         if message.type in ("error", "warning") and not is_expected:
             self.complaints.append(message.text)
 

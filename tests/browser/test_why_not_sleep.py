@@ -44,9 +44,15 @@ class Section:
 
     def start(self) -> str:
         """Begins a run; returns the id of its connections."""
-        before = self.id
+        before = self.place.get_attribute("data-id")
         self.button.click()
-        expect(self.place).not_to_have_attribute("data-id", before)
+        self.page.wait_for_function(
+            """(before) => {
+                const { id } = document.querySelector("#why_not_sleep").dataset;
+                return id && id !== before;
+            }""",
+            arg=before,
+        )
         return self.id
 
     def over(self, state: str = "done") -> None:
