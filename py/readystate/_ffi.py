@@ -673,8 +673,7 @@ class Inbox:
         self._listen("message", self._push)
         self._data_of: Any = None
         self._map = js.Function.prototype.call.bind(js.Array.prototype.map, self._events)
-        encoder = js.TextEncoder.new()
-        self._encode = encoder.encode.bind(encoder)
+        self._encode: Any = None
         self._is_long = False
         self._on_arrival = create_proxy(on_arrival)
         self._once = options(once=True)
@@ -702,6 +701,9 @@ class Inbox:
         # One long string crosses several times faster than many short ones, and if it is ASCII, as
         # UTF-8 five times faster than as a string.
         if self._is_long or count > _FEW:
+            if self._encode is None:
+                encoder = js.TextEncoder.new()
+                self._encode = encoder.encode.bind(encoder)
             messages.toString = js.Array.prototype.join.bind(messages, _SEPARATOR)
             joined = str(self._encode(messages).to_bytes(), "utf-8")
         else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from readystate.server import Server
 from readystate.testing import Runtime
@@ -43,3 +44,33 @@ def pyodide_session(pyodide_session: Runtime) -> Runtime:
 def runtime(pyodide_page: Runtime) -> Runtime:
     """Python in a page or in a worker."""
     return pyodide_page
+
+
+class PageAs(Protocol):
+    """The fixture ``page_as``."""
+
+    def __call__(self, scheme: Any, *, width: int = 1280, motion: Any = "no-preference") -> Page:
+        """A page of a browser of its own, for a visitor with these preferences."""
+
+
+@pytest.fixture
+def page_as(launch_browser: Callable[..., Browser], browser_name: str) -> Iterator[PageAs]:
+    """A function that opens a page in a colour scheme, so wide, and with or without motion."""
+
+    browsers: list[Browser] = []
+
+    def page_as(scheme: Any, *, width: int = 1280, motion: Any = "no-preference") -> Page:
+        # A stock Firefox takes the preferences from its own only.
+        own = {
+            "ui.systemUsesDarkTheme": int(scheme == "dark"),
+            "ui.prefersReducedMotion": int(motion == "reduce"),
+        }
+        options = {"firefox_user_prefs": own} if browser_name == "firefox" else {}
+        browsers.append(launch_browser(**options))
+        return browsers[-1].new_page(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion=motion
+        )
+
+    yield page_as
+    for browser in browsers:
+        browser.close()

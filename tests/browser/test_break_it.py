@@ -13,6 +13,7 @@ from readystate.server import Server
 from readystate.testing import Console
 
 from ..browsers import ROOT
+from .conftest import PageAs
 from .test_lab import hold_python
 
 WAYS = ("nothing", "heartbeat", "session")
@@ -418,17 +419,13 @@ def test_a_server_that_goes_away_is_missed(page: Page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_fits(
-    launch_browser: Callable[..., Browser],
+    page_as: PageAs,
     browser_name: str,
     server: Server,
     width: int,
     scheme: Any,
 ) -> None:
-    # A stock Firefox takes the scheme from its preferences only.
-    dark = {"firefox_user_prefs": {"ui.systemUsesDarkTheme": int(scheme == "dark")}}
-    browser = launch_browser(**(dark if browser_name == "firefox" else {}))
-    viewport: Any = {"width": width, "height": 800}
-    page = browser.new_page(viewport=viewport, color_scheme=scheme)
+    page = page_as(scheme, width=width)
     lab = Lab(page, server.url).booted()
     lab.start("heartbeat")
     lab.fault("drop").click()
@@ -437,4 +434,3 @@ def test_fits(
     path = ROOT / "artifacts" / "lab" / f"break-it-{browser_name}-{width}-{scheme}.png"
     lab.section.screenshot(path=path)
     lab.assert_no_complaint()
-    browser.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,7 @@ from readystate.server import Server
 from readystate.server.endpoints import PERIOD, measurements
 
 from ..browsers import ROOT
+from .conftest import PageAs
 from .frames import BUSY, frame_times, idle_rate, now, per, record_frames
 from .test_lab import BOOT, complaints
 
@@ -141,19 +142,13 @@ def test_stops(dashboard: tuple[Page, list[str]], server: Server) -> None:
 
 @pytest.mark.parametrize(("scheme", "motion"), [("light", "no-preference"), ("dark", "reduce")])
 def test_fits(
-    launch_browser: Callable[..., Browser],
+    page_as: PageAs,
     browser_name: str,
     server: Server,
     scheme: Any,
     motion: Any,
 ) -> None:
-    # A stock Firefox takes them from its preferences only.
-    prefs = {
-        "ui.systemUsesDarkTheme": int(scheme == "dark"),
-        "ui.prefersReducedMotion": int(motion == "reduce"),
-    }
-    browser = launch_browser(**({"firefox_user_prefs": prefs} if browser_name == "firefox" else {}))
-    page = browser.new_page(color_scheme=scheme, reduced_motion=motion)
+    page = page_as(scheme, motion=motion)
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 800})
         if width == 1280:
@@ -167,4 +162,3 @@ def test_fits(
     strokes: list[float] = page.evaluate("strokes")
     pauses = [after - before for before, after in pairwise(strokes)]
     assert (min(pauses) > 900) == (motion == "reduce")
-    browser.close()

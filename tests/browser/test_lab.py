@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, e
 from readystate.server import Server
 
 from ..browsers import ROOT
+from .conftest import PageAs
 
 WEB = ROOT / "web"
 WAYS = (
@@ -472,21 +473,16 @@ def test_a_page_without_its_script_says_so(page: Page, server: Server) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_fits(
-    launch_browser: Callable[..., Browser],
+    page_as: PageAs,
     browser_name: str,
     server: Server,
     width: int,
     scheme: Any,
 ) -> None:
-    # A stock Firefox takes the scheme from its preferences only.
-    dark = {"firefox_user_prefs": {"ui.systemUsesDarkTheme": int(scheme == "dark")}}
-    browser = launch_browser(**(dark if browser_name == "firefox" else {}))
-    viewport: Any = {"width": width, "height": 800}
-    page = browser.new_page(viewport=viewport, color_scheme=scheme)
+    page = page_as(scheme, width=width)
     page.goto(f"{server.url}/")
     expect_run(page)
     assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     path = ROOT / "artifacts" / "lab" / f"{browser_name}-{width}-{scheme}.png"
     page.screenshot(path=path, full_page=True)
-    browser.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from readystate.server import Server
 from readystate.testing.runtime import CONNECTION_FAILS
 
 from ..browsers import ROOT
-from .conftest import EXPECTED
+from .conftest import EXPECTED, PageAs
 
 WAYS = {
     "send_at_once": "Send at once",
@@ -182,18 +182,14 @@ def test_a_program_without_end_is_stopped(lab: TryIt) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_fits(
-    launch_browser: Callable[..., Browser],
+    page_as: PageAs,
     browser_name: str,
     server: Server,
     width: int,
     scheme: Any,
 ) -> None:
     """With the table of exceptions, and all that is below."""
-    # A stock Firefox takes the scheme from its preferences only.
-    dark = {"firefox_user_prefs": {"ui.systemUsesDarkTheme": int(scheme == "dark")}}
-    browser = launch_browser(**(dark if browser_name == "firefox" else {}))
-    viewport: Any = {"width": width, "height": 800}
-    page = browser.new_page(viewport=viewport, color_scheme=scheme)
+    page = page_as(scheme, width=width)
     lab = TryIt(page, f"{server.url}/")
     lab.choose("send_at_once")
     page.get_by_role("button", name="Run the calls").click()
@@ -206,4 +202,3 @@ def test_fits(
         path = ROOT / "artifacts" / "lab" / f"{part}-{browser_name}-{width}-{scheme}.png"
         page.locator(f"#{part}").screenshot(path=path)
     assert lab.complaints == []
-    browser.close()

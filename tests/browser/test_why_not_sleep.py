@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from readystate.server import Server
 
 from ..browsers import ROOT
+from .conftest import PageAs
 from .test_lab import BOOT, complaints, hold_python
 
 COUNT = 40
@@ -223,17 +224,13 @@ def test_a_server_that_is_not_there_is_missed(page: Page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_fits_and_stays_in_place(
-    launch_browser: Callable[..., Browser],
+    page_as: PageAs,
     browser_name: str,
     server: Server,
     width: int,
     scheme: Any,
 ) -> None:
-    # A stock Firefox takes the scheme from its preferences only.
-    dark = {"firefox_user_prefs": {"ui.systemUsesDarkTheme": int(scheme == "dark")}}
-    browser = launch_browser(**(dark if browser_name == "firefox" else {}))
-    viewport: Any = {"width": width, "height": 800}
-    page = browser.new_page(viewport=viewport, color_scheme=scheme)
+    page = page_as(scheme, width=width)
     release = hold_python(page)
     section = Section(page, server.url)
     expect(page.get_by_role("status").first).to_contain_text("Loading Python", timeout=BOOT)
@@ -260,4 +257,3 @@ def test_fits_and_stays_in_place(
     path = ROOT / "artifacts" / "lab" / f"why-not-sleep-{browser_name}-{width}-{scheme}.png"
     section.place.screenshot(path=path)
     section.assert_no_complaint()
-    browser.close()

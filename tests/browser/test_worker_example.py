@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from readystate.server import Server
 
 from ..browsers import ROOT
+from .conftest import PageAs
 from .frames import BUSY, frame_times, idle_rate, now, per, record_frames
 from .test_lab import BOOT, Site, complaints, static_host
 
@@ -95,19 +95,13 @@ def test_needs_no_headers(browser: Browser, static_host: Site) -> None:
 
 @pytest.mark.parametrize(("scheme", "motion"), [("light", "no-preference"), ("dark", "reduce")])
 def test_fits(
-    launch_browser: Callable[..., Browser],
+    page_as: PageAs,
     browser_name: str,
     server: Server,
     scheme: Any,
     motion: Any,
 ) -> None:
-    # A stock Firefox takes them from its preferences only.
-    prefs = {
-        "ui.systemUsesDarkTheme": int(scheme == "dark"),
-        "ui.prefersReducedMotion": int(motion == "reduce"),
-    }
-    browser = launch_browser(**({"firefox_user_prefs": prefs} if browser_name == "firefox" else {}))
-    page = browser.new_page(color_scheme=scheme, reduced_motion=motion)
+    page = page_as(scheme, motion=motion)
     open_example(page, f"{server.url}/examples/worker.html?count=10000")
     take(page, "the page")
     take(page, "a worker")
@@ -118,4 +112,3 @@ def test_fits(
         path = ROOT / "artifacts" / "worker" / f"{browser_name}-{width}-{scheme}.png"
         page.screenshot(path=path, full_page=True)
     expect(page.locator("#track")).to_be_visible(visible=motion == "no-preference")
-    browser.close()
