@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from readystate.testing import Console, OpenPage, Runtime, in_browser
+from readystate.testing import Console, OpenPage, Runtime, in_browser, inpage
 
 LIMIT = 3
 
@@ -103,6 +103,12 @@ async def test_on_cpython_only() -> None:
         assert "readystate.testing.open_pyodide is for tests on CPython" in str(error)
     else:
         raise AssertionError("it was imported")
+
+
+@in_browser
+async def test_what_a_page_has_is_there_beside_what_it_lacks() -> None:
+    # This file imports both of readystate.testing in one statement.
+    assert inpage.reported == []
 
 
 def test_what_the_console_says_fails_the_test(runtime: Runtime) -> None:

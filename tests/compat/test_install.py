@@ -290,7 +290,8 @@ async def use(peer: str, refusing: str) -> None:
     for path in ("close?count=9&code=4001", "abort?count=1"):
         async with websockets.connect(f"{peer}/{path}", **never) as ws:
             with contextlib.suppress(websockets.ConnectionClosed):
-                await ws.send("abort")
+                if path.startswith("abort"):
+                    await ws.send("abort")
                 while True:
                     await ws.recv()
     with contextlib.suppress(websockets.InvalidMessage):

@@ -82,22 +82,34 @@ def _load(source: str, path: str, name: str) -> Any:
             if not isinstance(node, (ast.Import, ast.ImportFrom)):
                 raise
             # It exists on CPython only, most likely, and the function does not use it.
-            for alias in node.names:
-                bound = alias.asname or alias.name.partition(".")[0]
-                namespace.setdefault(bound, _Missing(error))
+            (alias,) = node.names
+            namespace[alias.asname or alias.name.partition(".")[0]] = _Missing(error)
     return namespace[name]
 
 
 @functools.lru_cache(maxsize=4)
 def _compiled(source: str, path: str) -> list[tuple[ast.stmt, CodeType]]:
-    """The statements of a module; its coroutine functions without their decorators."""
+    """The statements of a module; its coroutine functions without their decorators.
+
+    An import of several names becomes one of each: what a page lacks does not take the rest along.
+    """
     compiled = []
     for node in ast.parse(source, path).body:
-        bare = copy.copy(node)
-        if isinstance(bare, ast.AsyncFunctionDef):
-            bare.decorator_list = []
-        compiled.append((node, compile(ast.Module([bare], []), path, "exec")))
+        for single in _singles(node):
+            bare = copy.copy(single)
+            if isinstance(bare, ast.AsyncFunctionDef):
+                bare.decorator_list = []
+            compiled.append((single, compile(ast.Module([bare], []), path, "exec")))
     return compiled
+
+
+def _singles(node: ast.stmt) -> list[ast.stmt]:
+    if not isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [node]
+    singles = [copy.copy(node) for _ in node.names]
+    for single, alias in zip(singles, node.names, strict=True):
+        single.names = [alias]
+    return list[ast.stmt](singles)
 
 
 class _Missing:
