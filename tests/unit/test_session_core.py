@@ -700,6 +700,17 @@ def test_what_comes_right_behind_the_first_control_is_none_of_the_answer() -> No
     assert core.failure.code == PROTOCOL_ERROR
 
 
+def test_who_goes_on_with_what_was_kept_has_to_wait() -> None:
+    """It has not heard yet how much the server takes."""
+    core = ClientCore(make_outbox(), WIDE, session=ID, connection=1)
+    core.hello()
+    assert not core.need_not_wait
+    core.receive([resumed(0, Window(1, 1))])
+    assert core.failure is None
+    assert core.need_not_wait
+    assert send(core, "a", "b") == ["a"]
+
+
 def test_a_new_client_has_to_wait() -> None:
     assert not ClientCore(make_outbox(), WIDE).need_not_wait
 

@@ -335,13 +335,16 @@ class ClientCore(Core):
         self.session = session
         # How many messages had been sent when this connection began.
         self._sent_before = outbox.sent
+        # Whether the server has said how much it takes: one that resumes a session that was kept
+        # for it does not know yet.
+        self._knows_window = False
         self.expires = 0.0
         self.again: list[Delivery] = []
 
     @property
     def need_not_wait(self) -> bool:
         """Whether new messages may go right behind :meth:`hello`: the server has all others."""
-        return self.session is not None and not self.outbox.unconfirmed
+        return self._knows_window and self.session is not None and not self.outbox.unconfirmed
 
     def hello(self) -> str:
         """The first message of a connection."""
@@ -375,4 +378,5 @@ class ClientCore(Core):
         else:
             received = control.number(said.get("received"))
         self.again = self._join(received, window, sent=self._sent_before)
+        self._knows_window = True
         self.expires = expires
