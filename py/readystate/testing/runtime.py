@@ -26,6 +26,9 @@ CONNECTION_FAILS = (
 """How browsers begin what they write when a connection fails, which tests here have them do."""
 CDN = "https://cdn.jsdelivr.net"
 BOOT = 60.0
+TIMEOUT = 90.0
+"""Seconds that a test may take: Firefox delays a connection to where others have failed by up to a
+minute."""
 """Seconds that Python may take to start."""
 
 # An app's page gives the tests what the empty page has: callPython, see runner.py.
@@ -218,7 +221,7 @@ def in_browser(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[.
     """
 
     def test(pyodide_page: Runtime, **arguments: Any) -> None:
-        pyodide_page.call(function, **arguments)
+        pyodide_page.call(function, timeout=TIMEOUT, **arguments)
 
     signature = inspect.signature(test)
     own = inspect.signature(function).parameters.values()
