@@ -26,10 +26,10 @@ CONNECTION_FAILS = (
 """How browsers begin what they write when a connection fails, which tests here have them do."""
 CDN = "https://cdn.jsdelivr.net"
 BOOT = 60.0
+"""Seconds that Python may take to start."""
 TIMEOUT = 90.0
 """Seconds that a test may take: Firefox delays a connection to where others have failed by up to a
 minute."""
-"""Seconds that Python may take to start."""
 
 # An app's page gives the tests what the empty page has: callPython, see runner.py.
 ATTACH = """\
