@@ -344,7 +344,7 @@ class ClientCore(Core):
     @property
     def need_not_wait(self) -> bool:
         """Whether new messages may go right behind :meth:`hello`: the server has all others."""
-        return self._knows_window and self.session is not None and not self.outbox.unconfirmed
+        return self._knows_window and not self.outbox.unconfirmed
 
     def hello(self) -> str:
         """The first message of a connection."""
