@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,24 @@ def test_progress_on_a_terminal_is_one_line() -> None:
     progress.update(1_500_000)
     progress.end("Fetched x.")
     assert stream.getvalue() == "Fetching x ...\rFetching x ... 1.5 MB\r\x1b[KFetched x.\n"
+
+
+def test_the_size_of_a_folder_that_changes(tmp_path: Path) -> None:
+    (tmp_path / "stays").write_bytes(bytes(7))
+
+    def change() -> None:
+        for _ in range(300):
+            inner = tmp_path / "a" / "b" / "c"
+            inner.mkdir(parents=True)
+            (inner / "file").write_bytes(bytes(3))
+            shutil.rmtree(tmp_path / "a")
+
+    with ThreadPoolExecutor() as pool:
+        changes = pool.submit(change)
+        while not changes.done():
+            assert vendor.size_of(tmp_path) in (7, 7 + 3)
+        changes.result()
+    assert vendor.size_of(tmp_path) == 7
 
 
 def test_two_processes_at_once(site: Path, tmp_path: Path) -> None:

@@ -281,9 +281,11 @@ def reason(output: str) -> str:
 def size_of(folder: Path) -> int:
     """Return the bytes of all files in `folder`, which may be changing."""
     size = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            size += path.lstat().st_size
+    # Not Path.rglob(), which fails where a folder goes away under it.
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(parent, name)).st_size
     return size
 
 
