@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from readystate.testing.browsers import with_shared_memory
+from readystate.testing.browsers import steadied
 
 NAMES = ("chromium", "firefox")
 ROOT = Path(__file__).parents[1]
@@ -30,4 +30,4 @@ def launch_options(name: str) -> dict[str, Any]:
     if name not in found:
         python = Path(sys.executable).name
         raise RuntimeError(f"no {name} is set up for the tests: run '{python} -m tests.setup'")
-    return with_shared_memory(name, found[name])
+    return steadied(name, found[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,12 @@ def test_uncaught_errors_are_complaints(page: Page) -> None:
         page.evaluate("() => { setTimeout(() => { throw new Error('nobody catches it') }) }")
     with pytest.raises(pytest.fail.Exception, match="nobody catches it"):
         console.check()
+
+
+@pytest.mark.only_browser("chromium")
+def test_chromium_has_the_features_of_playwright_and_no_heap_profiler(page: Page) -> None:
+    page.goto("chrome://version")
+    command = page.locator("#command_line").inner_text()
+    playwrights, ours = re.findall(r"--enable-features=(\S+)", command)
+    assert set(playwrights.split(",")) < set(ours.split(","))
+    assert "HeapProfilerReporting:stable-probability/0/" in ours

@@ -12,6 +12,14 @@ from playwright.sync_api import BrowserType
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
+# One Chromium in a hundred takes samples of its allocations, with the stack of each. Where Pyodide
+# runs on a stack of its own (JSPI), Chromium 156 looks for that beyond the stack's end: the page
+# crashes within seconds. Chromium takes the last list of features alone, so Playwright's is here.
+_NO_HEAP_PROFILER = (
+    "--enable-features=CDPScreenshotNewSurface,"
+    "HeapProfilerReporting:stable-probability/0/nonstable-probability/0"
+)
+
 _COMMANDS = {
     "chromium": (
         "google-chrome",
@@ -54,18 +62,19 @@ def installed(name: str) -> Iterator[dict[str, Any]]:
 
 
 def found(browser_type: BrowserType) -> dict[str, Any]:
-    """Launch options for a browser of the kind: none if Playwright has its own of it."""
-    if Path(browser_type.executable_path).is_file():
-        return {}
-    return with_shared_memory(browser_type.name, next(installed(browser_type.name), {}))
+    """Launch options for a browser of the kind: no path of one if Playwright has its own."""
+    own = Path(browser_type.executable_path).is_file()
+    options = {} if own else next(installed(browser_type.name), {})
+    return steadied(browser_type.name, options)
 
 
-def with_shared_memory(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The launch options, and that Chromium shares memory as it does, where there is enough."""
-    if name != "chromium" or not _SHARED_MEMORY.is_dir():
+def steadied(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The launch options, and those without which Chromium's pages crash now and then."""
+    if name != "chromium":
         return options
-    if shutil.disk_usage(_SHARED_MEMORY).free < 2**31:
-        return options
-    # Playwright has Chromium share memory through files in /tmp, for containers with next to none;
-    # where that disk is full, every page crashes.
-    return {**options, "ignore_default_args": ["--disable-dev-shm-usage"]}
+    steady = {**options, "args": [_NO_HEAP_PROFILER]}
+    if _SHARED_MEMORY.is_dir() and shutil.disk_usage(_SHARED_MEMORY).free >= 2**31:
+        # Playwright has Chromium share memory through files in /tmp, for containers with next to
+        # none; where that disk is full, every page crashes.
+        steady["ignore_default_args"] = ["--disable-dev-shm-usage"]
+    return steady
