@@ -655,6 +655,7 @@ class Inbox:
         "_data_of",
         "_encode",
         "_events",
+        "_is_binary",
         "_is_long",
         "_listen",
         "_map",
@@ -674,7 +675,8 @@ class Inbox:
         self._data_of: Any = None
         self._map = js.Function.prototype.call.bind(js.Array.prototype.map, self._events)
         self._encode: Any = None
-        self._is_long = False
+        # What the last messages were, as the next ones most likely are.
+        self._is_binary = self._is_long = False
         self._on_arrival = create_proxy(on_arrival)
         self._once = options(once=True)
         self.is_armed = False
@@ -692,30 +694,36 @@ class Inbox:
         count = self._events.length
         if not count:
             return []
+        if count == 1 and not self._is_long:
+            message = _as_python(self._events.pop().data)
+            self._is_binary = not isinstance(message, str)
+            self._is_long = not self._is_binary and len(message) > _LONG
+            return [message]
         if self._data_of is None:
             self._data_of = _data_getter(self._events[0])
         if self._data_of is None:
             return [_as_python(event.data) for event in self._events.splice(0)]
         messages = self._map(self._data_of)
         self._events.length = 0
-        # One long string crosses several times faster than many short ones, and if it is ASCII, as
-        # UTF-8 five times faster than as a string.
-        if self._is_long or count > _FEW:
-            if self._encode is None:
-                encoder = js.TextEncoder.new()
-                self._encode = encoder.encode.bind(encoder)
-            messages.toString = js.Array.prototype.join.bind(messages, _SEPARATOR)
-            joined = str(self._encode(messages).to_bytes(), "utf-8")
-        else:
-            joined = messages.join(_SEPARATOR)
-        self._is_long = len(joined) > _LONG
-        texts: list[Any] = joined.split(_SEPARATOR)
-        if len(texts) == count and _BUFFER_AS_TEXT not in joined:
-            return texts
+        if not self._is_binary:
+            # One long string crosses several times faster than many short ones, and if it is ASCII,
+            # as UTF-8 five times faster than as a string.
+            if self._is_long or count > _FEW:
+                if self._encode is None:
+                    encoder = js.TextEncoder.new()
+                    self._encode = encoder.encode.bind(encoder)
+                messages.toString = js.Array.prototype.join.bind(messages, _SEPARATOR)
+                joined = str(self._encode(messages).to_bytes(), "utf-8")
+            else:
+                joined = messages.join(_SEPARATOR)
+            self._is_long = len(joined) > _LONG
+            texts: list[Any] = joined.split(_SEPARATOR)
+            if len(texts) == count and _BUFFER_AS_TEXT not in joined:
+                return texts
         # There is binary data (or text like the marks above, for which this is as right).
-        if count > _FEW:
-            return [m if isinstance(m, str) else m.tobytes() for m in messages.to_py()]
-        return [_as_python(message) for message in messages]
+        mixed = messages.to_py()
+        self._is_binary = not isinstance(mixed[-1], str)
+        return [m if isinstance(m, str) else m.tobytes() for m in mixed]
 
     def destroy(self) -> None:
         """Ceases to collect, and lets go of the function."""

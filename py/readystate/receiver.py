@@ -175,7 +175,8 @@ class Incoming:
 
     async def wait(self) -> None:
         """Returns when something has arrived, or at :meth:`wake`."""
-        self._waiter = self._loop.create_future()
+        # Not one of the loop's: Pyodide has a callback on each, one more turn of the loop.
+        self._waiter = asyncio.Future(loop=self._loop)
         try:
             await self._waiter
         except asyncio.CancelledError:

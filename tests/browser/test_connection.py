@@ -158,6 +158,9 @@ async def test_messages_arrive_as_they_were_sent_however_many_come_at_once() -> 
             for message in messages:
                 await ws.send(message)
             assert [await ws.recv() for _ in messages] == messages
+        for message in (*odd, *binary, *long, *binary, *odd, *long):
+            await ws.send(message)
+            assert await ws.recv() == message
 
 
 @in_browser
