@@ -30,6 +30,8 @@ class Heartbeat:
         timeout: How long to wait for anything to arrive, in seconds.
         is_reply: Whether a message (``str`` or ``bytes``) that has arrived is the reply; such a
             message is kept from the application.
+        when_quiet: Whether it is sent only when nothing has arrived for ``interval``, as whatever
+            arrives tells that the connection lives. A reply then confirms the later.
 
     Raises:
         ValueError: A number makes no sense.
@@ -42,6 +44,7 @@ class Heartbeat:
         interval: float,
         timeout: float,
         is_reply: Callable[[str | bytes], object] | None = None,
+        when_quiet: bool = False,
     ) -> None:
         if not interval > 0:
             raise ValueError(f"interval={interval!r} must be more than 0 seconds")
@@ -51,6 +54,7 @@ class Heartbeat:
         self.interval = interval
         self.timeout = timeout
         self.is_reply = is_reply
+        self.when_quiet = when_quiet
 
 
 class Acks:
@@ -92,6 +96,7 @@ class Pulse:
         self._interval = heartbeat.interval
         self._timeout = heartbeat.timeout
         self._has_replies = heartbeat.is_reply is not None
+        self._is_for_quiet = heartbeat.when_quiet
         self._next_request = now + heartbeat.interval
         self._deadline = math.inf
         self._is_second_chance = False
@@ -129,8 +134,10 @@ class Pulse:
         if self._has_replies:
             self._marks.append(mark)
 
-    def heard(self) -> None:
+    def heard(self, now: float) -> None:
         """Something has arrived."""
+        if self._is_for_quiet:
+            self._next_request = now + self._interval
         self._deadline = math.inf
         self._is_second_chance = False
 

@@ -792,7 +792,7 @@ class QueuedWebSocket(Sender, Receiver):
         if link is None:
             return messages
         if link.pulse is not None:
-            link.pulse.heard()
+            link.pulse.heard(time.monotonic())
         return self._heed(link, messages)
 
     def _heed(self, link: _Link, messages: list[Any]) -> list[Any]:

@@ -11,13 +11,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from readystate import Acks, Heartbeat
+from readystate import Acks, Heartbeat, Session
 from readystate.heartbeat import Pulse
 
 
-def pulse_of(interval: float, timeout: float, *, replies: bool = False, now: float = 0) -> Pulse:
-    is_reply = (lambda message: message == "pong") if replies else None
-    return Pulse(Heartbeat("ping", interval=interval, timeout=timeout, is_reply=is_reply), now)
+def pulse_of(
+    interval: float, timeout: float, *, replies: bool = False, quiet: bool = False, now: float = 0
+) -> Pulse:
+    heartbeat = Heartbeat(
+        "ping",
+        interval=interval,
+        timeout=timeout,
+        is_reply=(lambda message: message == "pong") if replies else None,
+        when_quiet=quiet,
+    )
+    return Pulse(heartbeat, now)
 
 
 # The arguments
@@ -52,7 +60,9 @@ def test_a_heartbeat_keeps_what_it_is_given() -> None:
     heartbeat = Heartbeat(message, interval=20, timeout=10, is_reply=bool)
     assert (heartbeat.message, heartbeat.interval, heartbeat.timeout) == (message, 20, 10)
     assert heartbeat.is_reply is bool
-    assert Heartbeat("ping", interval=0.1, timeout=0.1).is_reply is None
+    plain = Heartbeat("ping", interval=0.1, timeout=0.1)
+    assert plain.is_reply is None
+    assert not plain.when_quiet
 
 
 def test_acknowledgements_keep_what_they_are_given() -> None:
@@ -94,21 +104,34 @@ def lost_at(log: list[tuple[str, int]], timeout: int) -> float:
     heard=moments,
     asked=moments,
     looks=moments,
+    quiet=st.booleans(),
 )
-@example(interval=5, timeout=12, start=0, heard=[], asked=[], looks=[])
-@example(interval=12, timeout=5, start=0, heard=[12, 17, 29], asked=[], looks=[])
+@example(interval=5, timeout=12, start=0, heard=[], asked=[], looks=[], quiet=False)
+@example(interval=12, timeout=5, start=0, heard=[12, 17, 29], asked=[], looks=[], quiet=False)
+@example(interval=12, timeout=5, start=0, heard=[12, 17, 29], asked=[], looks=[], quiet=True)
 def test_it_asks_each_interval_and_is_lost_when_nothing_answers(
-    interval: int, timeout: int, start: int, heard: list[int], asked: list[int], looks: list[int]
+    interval: int,
+    timeout: int,
+    start: int,
+    heard: list[int],
+    asked: list[int],
+    looks: list[int],
+    quiet: bool,
 ) -> None:
-    """Its timer is on time; and others may ask out of turn, or look before there is a need."""
-    pulse = pulse_of(interval, timeout, now=start)
+    """Its timer is on time; and others may ask out of turn, or look before there is a need.
+
+    If it is for quiet times, what arrives does as much as a request.
+    """
+    pulse = pulse_of(interval, timeout, quiet=quiet, now=start)
     log: list[tuple[str, int]] = []
     last_request = start
     end: float = math.inf
     for now in range(start, 81):
         for _ in range(heard.count(now)):
-            pulse.heard()
+            pulse.heard(now)
             log.append(("heard", now))
+            if quiet:
+                last_request = now
         for _ in range(asked.count(now)):
             pulse.requested(now, 0)
             log.append(("request", now))
@@ -131,18 +154,18 @@ def test_it_asks_each_interval_and_is_lost_when_nothing_answers(
 steps = st.lists(st.tuples(st.sampled_from(["request", "heard", "check"]), st.integers(0, 15)))
 
 
-@given(interval=seconds, timeout=seconds, steps=steps)
+@given(interval=seconds, timeout=seconds, steps=steps, quiet=st.booleans())
 def test_it_wakes_exactly_when_there_is_something_to_do(
-    interval: int, timeout: int, steps: list[tuple[str, int]]
+    interval: int, timeout: int, steps: list[tuple[str, int]], quiet: bool
 ) -> None:
     now = 0
-    pulse = pulse_of(interval, timeout)
+    pulse = pulse_of(interval, timeout, quiet=quiet)
     for step, passes in steps:
         now += passes
         if step == "request":
             pulse.requested(now, 0)
         elif step == "heard":
-            pulse.heard()
+            pulse.heard(now)
         else:
             what = pulse.check(now)
             if what == "lost":
@@ -178,10 +201,25 @@ def test_anything_that_arrives_is_a_sign_of_life() -> None:
     pulse = pulse_of(10, 3, replies=True)
     assert pulse.check(10) == "request"
     pulse.requested(10, 5)
-    pulse.heard()
+    pulse.heard(11)
     assert pulse.awaits_reply
     assert pulse.check(13) is None
     assert pulse.wake_at == 20
+
+
+def test_for_quiet_times_whatever_arrives_puts_off_the_next() -> None:
+    pulse = pulse_of(10, 3, quiet=True)
+    for now in (4, 8, 17):
+        pulse.heard(now)
+        assert pulse.check(now) is None
+        assert pulse.wake_at == now + 10
+    assert pulse.check(27) == "request"
+    pulse.requested(27, 0)
+    assert pulse.check(30) == "lost"
+
+
+def test_a_session_asks_when_it_is_quiet() -> None:
+    assert Session(interval=7).heartbeat.when_quiet
 
 
 def test_a_silence_that_nobody_has_asked_into_is_none() -> None:
@@ -225,7 +263,7 @@ def test_a_sign_of_life_gives_another_second_chance(late: float) -> None:
         now = pulse.wake_at + late
         assert pulse.check(now) == "request"
         pulse.requested(now, 0)
-        pulse.heard()
+        pulse.heard(now)
         now += 60
         assert pulse.check(now) == "request"
         pulse.requested(now, 0)
@@ -234,7 +272,7 @@ def test_a_sign_of_life_gives_another_second_chance(late: float) -> None:
 
 def test_what_has_arrived_while_it_was_frozen_counts() -> None:
     pulse = asked_at_10()
-    pulse.heard()
+    pulse.heard(1000)
     assert pulse.check(1000) == "request"
     pulse.requested(1000, 0)
     # That was no second chance: it is left.
@@ -282,5 +320,5 @@ def test_a_reply_to_the_second_chance_comes_after_that_to_the_first_request() ->
     pulse.requested(10, 3)
     assert pulse.check(100) == "request"
     pulse.requested(100, 8)
-    pulse.heard()
+    pulse.heard(101)
     assert [pulse.replied(), pulse.replied(), pulse.replied()] == [3, 8, None]

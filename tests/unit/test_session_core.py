@@ -365,7 +365,7 @@ def test_it_is_known_when_something_is_done_that_is_to_be_acknowledged_in_some_s
         assert said(core) == [("ack", 1)]
 
 
-@pytest.mark.parametrize(("size", "calls"), [(64, 4), (1023, 4), (1024, 1)])
+@pytest.mark.parametrize(("size", "calls"), [(64, 3), (1023, 3), (1024, 1)])
 def test_what_is_little_beside_its_acknowledgement_is_acknowledged_later(
     size: int, calls: int
 ) -> None:

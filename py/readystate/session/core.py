@@ -24,7 +24,7 @@ ACK_DELAY = 5.0
 """After how many seconds something is acknowledged that is done, if that is worth it: see
 :meth:`Core.acknowledge_in_time`."""
 _ACK_WORTH = 1024  # Bytes, of which a frame with an acknowledgement is 2 %.
-_ACK_PATIENCE = 4
+_ACK_PATIENCE = 3
 _ACK_MESSAGES = 512
 _ACK_BYTES = 2**20
 
@@ -165,7 +165,7 @@ class Core:
             self._is_ack_due = True
 
     def acknowledge_in_time(self) -> None:
-        """Says what is done, unless that would be much beside what was: then at the fourth call."""
+        """Says what is done, unless that would be much beside what was: then at the third call."""
         self._put_off += 1
         size = self._done_bytes - self._acknowledged_bytes
         if size >= _ACK_WORTH or self._put_off >= _ACK_PATIENCE:

@@ -16,7 +16,8 @@ class Session:
         QueuedWebSocket(url, session=Session(interval=5, timeout=5))
 
     Args:
-        interval: How often to see whether the connection lives, in seconds.
+        interval: For how long nothing may arrive until it is asked whether the connection lives, in
+            seconds.
         timeout: How long the server has to answer that, in seconds; then the connection is dropped,
             and the session goes on over the next one.
         persist: ``"sessionStorage"``: when the page is left or loaded again, what is not confirmed
@@ -41,4 +42,6 @@ class Session:
             raise ValueError(f"persist={persist!r} must be 'sessionStorage' or None")
         self.persist = persist
         self.name = name
-        self.heartbeat = Heartbeat(encode("ask", 1), interval=interval, timeout=timeout)
+        self.heartbeat = Heartbeat(
+            encode("ask", 1), interval=interval, timeout=timeout, when_quiet=True
+        )
