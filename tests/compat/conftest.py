@@ -7,9 +7,12 @@ Its arguments are fixtures, whose values have to be Python literals. Other tests
 from __future__ import annotations
 
 import inspect
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import trustme
 
 from readystate.server import Server
 
@@ -51,13 +54,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 @pytest.fixture(scope="session")
-def opened(engine_name: str, server: Server, request: pytest.FixtureRequest) -> Iterator[Opened]:
+def opened(
+    engine_name: str, server: Server, authority_file: Path, request: pytest.FixtureRequest
+) -> Iterator[Opened]:
     """An engine, started once, with the libraries and ``readystate.compat``."""
     packages.require()
     if engine_name == "cpython":
-        opening = in_cpython()
+        opening = in_cpython(authority_file)
     elif engine_name == "node":
-        opening = in_node(server)
+        opening = in_node(server, authority_file)
     else:
         opening = in_page(request.getfixturevalue("playwright"), engine_name, server)
     with opening as opened:
@@ -85,6 +90,29 @@ def servers(server: Server) -> Iterator[str]:
 def peer() -> Iterator[str]:
     """The URL, ``ws://...``, of a server of ``websockets``; see :mod:`tests.compat.peer`."""
     with Peer() as peer:
+        yield peer.url
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Who certifies the server that speaks TLS."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def authority_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its certificate, for the engines that are to trust it; the browsers trust everybody."""
+    path = tmp_path_factory.mktemp("tls") / "authority.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def secure_peer(authority: trustme.CA) -> Iterator[str]:
+    """The URL, ``wss://...``, of one that speaks TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with Peer(context) as peer:
         yield peer.url
 
 

@@ -91,9 +91,10 @@ def in_process(
             process.kill()
 
 
-def in_cpython() -> AbstractContextManager[Opened]:
-    """The CPython that runs the tests, with the libraries."""
-    return in_process([sys.executable, "-m", "tests.compat.cpython"], cpython_environment())
+def in_cpython(authority: Path) -> AbstractContextManager[Opened]:
+    """The CPython that runs the tests, with the libraries; it trusts an authority."""
+    environment = {**cpython_environment(), "SSL_CERT_FILE": str(authority)}
+    return in_process([sys.executable, "-m", "tests.compat.cpython"], environment)
 
 
 def cpython_environment() -> dict[str, str]:
@@ -102,19 +103,20 @@ def cpython_environment() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(map(str, folders))}
 
 
-def in_node(server: Server) -> AbstractContextManager[Opened]:
-    """Node.js, with Pyodide and the wheels."""
+def in_node(server: Server, authority: Path) -> AbstractContextManager[Opened]:
+    """Node.js, with Pyodide and the wheels; it trusts an authority."""
     driver = str(Path(__file__).with_name("node.mjs"))
     pyodide = str(WEB / pyodide_url()[1:])
-    return in_process([*node(), driver, server.url, pyodide, json.dumps(packages.wheels())])
+    command = [*node(), driver, server.url, pyodide, json.dumps(packages.wheels())]
+    return in_process(command, {"NODE_EXTRA_CA_CERTS": str(authority)})
 
 
 @contextmanager
 def in_page(playwright: Playwright, name: str, server: Server) -> Iterator[Opened]:
-    """A page of the browser ``name``, with Pyodide and the wheels."""
+    """A page of the browser ``name``, with Pyodide and the wheels; it trusts any certificate."""
     browser = getattr(playwright, name).launch(**launch_options(name))
     try:
-        with open_pyodide(browser, server) as runtime:
+        with open_pyodide(browser, server, ignore_https_errors=True) as runtime:
             runtime.page.evaluate(
                 """async (names) => {
                     const { install } = await import("/tests/compat/wheels.mjs");

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Coroutine
@@ -33,10 +34,13 @@ class Peer:
     - ``/stall``: receives nothing until ``/resume`` is asked for with the same ``id``; then sends
       how many bytes have come when the client has sent an empty message.
     - ``/refuse``: answers with ``status``; the first ``times`` times, if that is given.
+
+    With a ``context`` it speaks TLS.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.url = ""
+        self._context = context
         self._connections: list[ServerConnection] = []
         self._ends: dict[str, list[tuple[int | None, str | None]]] = defaultdict(list)
         self._refused: dict[str, int] = defaultdict(int)
@@ -66,13 +70,15 @@ class Peer:
             self._handle,
             "127.0.0.1",
             0,
+            ssl=self._context,
             process_request=self._answer,
             select_subprotocol=lambda _, offered: offered[-1] if offered else None,
             max_size=None,
             close_timeout=2,
         ) as server:
             (listener,) = server.sockets
-            self.url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
+            scheme = "ws" if self._context is None else "wss"
+            self.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
             ready.set_result(None)
             await self._stop.wait()
             # Whatever state they are in; the server would wait for them.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from readystate.server import Server
 
 from .engines import in_node
 
 
-def test_only_websocket_connections_are_intercepted(server: Server, peer: str) -> None:
-    with in_node(server) as (engine, _):
+def test_only_websocket_connections_are_intercepted(
+    server: Server, peer: str, authority_file: Path
+) -> None:
+    with in_node(server, authority_file) as (engine, _):
         engine.call(connect, peer=peer, port=server.port)
 
 

@@ -187,13 +187,19 @@ def open_app(
 
 @contextmanager
 def open_pyodide(
-    browser: Browser, server: Server, place: str = "page", *, pyodide: str | None = None
+    browser: Browser,
+    server: Server,
+    place: str = "page",
+    *,
+    pyodide: str | None = None,
+    **context_options: Any,
 ) -> Iterator[Runtime]:
     """Open an empty page in which Python runs, or with `place` "worker" a worker of it does.
 
     `pyodide` is the URL of Pyodide's folder; by default that which the server has, or the CDN's.
+    What else is given is Playwright's, for ``Browser.new_context()``.
     """
-    context = browser.new_context()
+    context = browser.new_context(**context_options)
     page = context.new_page()
     runtime = Runtime(page, Console(page, warnings=True))
     page.goto(server.url_for("/runtime/", place=place, pyodide=pyodide or pyodide_url()))
