@@ -6,7 +6,7 @@ import pytest
 
 from readystate import DOMSyntaxError, InvalidAccessError, MessageEvent, WebSocket
 from readystate.testing import in_browser
-from readystate.testing.inpage import closed, event, journal, new_id, opened, raises, url
+from readystate.testing.inpage import event, journal, new_id, opened, raises, url
 
 
 async def received_close(*arguments: object, **keywords: object) -> dict[str, object]:

@@ -20,6 +20,7 @@ def test_in_a_worker(browser: Browser, server: Server, peer: str) -> None:
 
 async def echo(*, peer: str) -> None:
     import js
+
     import readystate.compat
 
     readystate.compat.install()
