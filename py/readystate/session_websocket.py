@@ -174,7 +174,7 @@ class SessionWebSocket(QueuedWebSocket):
             self._ack_timer = None
 
     def _probe(self) -> None:
-        if self._core.has_unasked:
+        if self._core.has_unasked and (self._is_wanted or self._core.is_short_of_window):
             super()._probe()
 
     def _send_request(self, heartbeat: Heartbeat, outlet: Outlet) -> None:  # noqa: ARG002

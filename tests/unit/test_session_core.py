@@ -445,6 +445,48 @@ def test_to_see_that_the_connection_lives_it_asks_anyhow() -> None:
         assert core.has_unasked
 
 
+def test_for_the_window_it_asks_once_for_each_half_of_what_is_unconfirmed() -> None:
+    for core in either(other=Window(8, 10**6)):
+        send(core, *"abc")
+        assert not core.is_short_of_window
+        send(core, "d")
+        assert core.is_short_of_window
+        core.ask()
+        core.receive([encode("ack", 0)])
+        send(core, *"efg")
+        assert not core.is_short_of_window  # The answer about four of the seven is to come.
+        send(core, "h")
+        assert core.is_short_of_window
+        core.ask()
+        core.receive([encode("ack", 4)])
+        assert core.outbox.is_window_half_full
+        assert not core.is_short_of_window  # All four were asked about.
+
+
+@given(
+    window=st.integers(1, 9),
+    steps=st.lists(st.sampled_from(["send", "ask", "answer", "ack", "lose"]), max_size=60),
+)
+def test_who_may_not_send_has_asked_or_will(window: int, steps: list[str]) -> None:
+    """Else both ends would wait for ever."""
+    for core in either(other=Window(window, 10**6)):
+        for step in steps:
+            if step == "send":
+                send(core, "a")
+            elif step == "ask" and core.is_short_of_window and core.has_unasked:
+                core.ask()
+            elif step in ("answer", "ack"):
+                core.receive([encode("ack", core.confirmed + (step == "ack" and has_sent(core)))])
+            elif step == "lose":
+                resume(core, core.confirmed, Window(window, 10**6))
+            if core.outbox.unconfirmed >= window:
+                assert core.is_short_of_window or core._asked_about > core.confirmed
+
+
+def has_sent(core: Core) -> bool:
+    return core.outbox.unconfirmed > 0
+
+
 def test_over_another_connection_it_asks_again() -> None:
     for core in either():
         send(core, "a")

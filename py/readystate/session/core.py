@@ -176,6 +176,12 @@ class Core:
         """Whether to :meth:`ask` would tell more than the answers that are still to come."""
         return not self._is_asking and self.outbox.sent > max(self._asked_about, self.confirmed)
 
+    @property
+    def is_short_of_window(self) -> bool:
+        """Whether the window is half full, and of that half was not asked about yet."""
+        unasked = self.outbox.sent - max(self._asked_about, self.confirmed)
+        return self.outbox.is_window_half_full and 2 * unasked >= self.outbox.unconfirmed
+
     def ask(self) -> None:
         """Asks for an acknowledgement; of what is to be sent again, after that was.
 

@@ -672,7 +672,7 @@ class Link:
         else:
             batch = outbox.take(min(_BATCH, session._stored - outbox.sent))
             session._progress.set()
-        is_wanted = core.confirmed < session._wanted or outbox.is_window_half_full
+        is_wanted = core.confirmed < session._wanted or core.is_short_of_window
         if is_wanted and core.has_unasked and not self._again:
             core.ask()  # after all that it is about
         messages = control.escape([delivery.message for delivery in batch])
