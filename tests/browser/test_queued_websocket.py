@@ -1607,6 +1607,31 @@ async def test_a_heartbeat_is_sent_each_interval(is_function: bool) -> None:
     assert (ws.stats.accepted, ws.stats.sent) == (0, 0)
 
 
+@in_browser
+async def test_a_heartbeat_for_quiet_times_is_not_sent_while_messages_arrive() -> None:
+    interval = 0.25
+    # What came back before a heartbeat had been sent after this.
+    last_sent = began = time.monotonic()
+    quiet: list[float] = []
+
+    def message() -> str:
+        quiet.append(time.monotonic() - last_sent)
+        return "ping"
+
+    heartbeat = Heartbeat(message, interval=interval, timeout=30, when_quiet=True)
+    async with queued(url("/ws/echo"), heartbeat=heartbeat) as ws:
+        while last_sent < began + 3 * interval:
+            sent = time.monotonic()
+            ws.send("x")
+            while await ws.recv() != "x":
+                pass
+            last_sent = sent
+        while await ws.recv() != "ping":
+            pass
+    assert quiet
+    assert min(quiet) >= interval
+
+
 @pytest.mark.parametrize(
     "path",
     [

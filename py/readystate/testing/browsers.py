@@ -13,8 +13,8 @@ from playwright.sync_api import BrowserType
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 # One Chromium in a hundred takes samples of its allocations, with the stack of each. Where Pyodide
-# runs on a stack of its own (JSPI), Chromium 156 looks for that beyond the stack's end: the page
-# crashes within seconds. Chromium takes the last list of features alone, so Playwright's is here.
+# runs on a stack of its own (JSPI), Chromium 156 looks for that beyond the stack's end, and
+# the page may crash. Chromium takes the last list of features alone, so Playwright's is here.
 _NO_HEAP_PROFILER = (
     "--enable-features=CDPScreenshotNewSurface,"
     "HeapProfilerReporting:stable-probability/0/nonstable-probability/0"
