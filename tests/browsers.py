@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from readystate.testing.browsers import steadied
+from readystate_server.testing.browsers import steadied
 
 NAMES = ("chromium", "firefox")
 ROOT = Path(__file__).parents[1]

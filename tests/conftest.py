@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from readystate.server import Server
-from readystate.server.places import WEB
+from readystate_server.lab import Server
+from readystate_server.lab.places import WEB
 
 from .browsers import NAMES, launch_options
 
-pytest_plugins = ["readystate.testing"]
+pytest_plugins = ["readystate_server.testing"]
 collect_ignore = ["guide/project"]
 
 TESTS = Path(__file__).parent

@@ -21,8 +21,8 @@ from typing import Any
 from playwright.sync_api import Error, sync_playwright
 from selenium.common.exceptions import WebDriverException
 
-from readystate.server import vendor
-from readystate.testing.browsers import installed
+from readystate_server.lab import vendor
+from readystate_server.testing.browsers import installed
 
 from .browsers import FOUND, NAMES
 from .compat import packages

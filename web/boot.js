@@ -76,7 +76,7 @@ function reportUncaught(error) {
     report("Something went wrong in this page", error);
   } else {
     report("Python could not be started", error, `Its runtimes come from ${source}. If that is in `
-      + "reach, loading the page again may help; the project’s server (python -m readystate.server) brings "
+      + "reach, loading the page again may help; the project’s server (python -m readystate_server) brings "
       + "them along.");
   }
 }

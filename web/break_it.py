@@ -65,7 +65,7 @@ WAYS: dict[str, Callable[[str], QueuedWebSocket]] = {
 
 LOST = "Lost is what the client calls CONFIRMED and the server has not got."
 
-# What the server is told to do, by the buttons' names; see py/readystate/server/README.md.
+# What the server is told to do, by the buttons' names; see server/readystate_server/lab/README.md.
 FAULTS: dict[str, dict[str, float]] = {
     "drop": {"drop": 0.5},
     "refuse": {"drop": 0.5, "refuse": 5.5},

@@ -3,129 +3,72 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .backoff import Backoff
-    from .blob import Blob
-    from .client import connect
-    from .connection import Connection
-    from .delivery import Delivery, DeliveryState
-    from .events import CloseEvent, Event, MessageEvent
-    from .exceptions import (
-        ConcurrencyError,
-        ConnectionClosed,
-        ConnectionClosedError,
-        ConnectionClosedOK,
-        ConnectionFailed,
-        DOMException,
-        DOMSyntaxError,
-        InvalidAccessError,
-        InvalidStateError,
-        MessageDropped,
-        OpenTimeout,
-        QueueClosed,
-        QueueFull,
-        QuotaExceededError,
-        SecurityError,
-        SessionExpired,
-    )
-    from .heartbeat import Acks, Heartbeat
-    from .outbox import QueueStats
-    from .queued_websocket import QueuedWebSocket
-    from .send_queue import SendQueue
-    from .session.options import Session
-    from .states import State, StateChange, Stats
-    from .websocket import WebSocket
-
-__all__ = [
-    "Acks",
-    "Backoff",
-    "Blob",
-    "CloseEvent",
-    "ConcurrencyError",
-    "Connection",
-    "ConnectionClosed",
-    "ConnectionClosedError",
-    "ConnectionClosedOK",
-    "ConnectionFailed",
-    "DOMException",
-    "DOMSyntaxError",
-    "Delivery",
-    "DeliveryState",
-    "Event",
-    "Heartbeat",
-    "InvalidAccessError",
-    "InvalidStateError",
-    "MessageDropped",
-    "MessageEvent",
-    "OpenTimeout",
-    "QueueClosed",
-    "QueueFull",
-    "QueueStats",
-    "QueuedWebSocket",
-    "QuotaExceededError",
-    "SecurityError",
-    "SendQueue",
-    "Session",
-    "SessionExpired",
-    "State",
-    "StateChange",
-    "Stats",
-    "WebSocket",
-    "connect",
-]
+    # What is public in each module, its __all__, is public here.
+    from .connection.client import *
+    from .connection.connection import *
+    from .core.backoff import *
+    from .core.delivery import *
+    from .core.heartbeat import *
+    from .core.outbox import *
+    from .core.states import *
+    from .dom.blob import *
+    from .dom.events import *
+    from .dom.websocket import *
+    from .exceptions import *
+    from .queue.queued_websocket import *
+    from .queue.send_queue import *
+    from .session.options import *
 
 __version__ = "0.1.0"
 
-_MODULES = {
-    "Acks": "heartbeat",
-    "Backoff": "backoff",
-    "Blob": "blob",
-    "CloseEvent": "events",
-    "ConcurrencyError": "exceptions",
-    "Connection": "connection",
-    "ConnectionClosed": "exceptions",
-    "ConnectionClosedError": "exceptions",
-    "ConnectionClosedOK": "exceptions",
-    "ConnectionFailed": "exceptions",
-    "DOMException": "exceptions",
-    "DOMSyntaxError": "exceptions",
-    "Delivery": "delivery",
-    "DeliveryState": "delivery",
-    "Event": "events",
-    "Heartbeat": "heartbeat",
-    "InvalidAccessError": "exceptions",
-    "InvalidStateError": "exceptions",
-    "MessageDropped": "exceptions",
-    "MessageEvent": "events",
-    "OpenTimeout": "exceptions",
-    "QueueClosed": "exceptions",
-    "QueueFull": "exceptions",
-    "QueueStats": "outbox",
-    "QueuedWebSocket": "queued_websocket",
-    "QuotaExceededError": "exceptions",
-    "SecurityError": "exceptions",
-    "SendQueue": "send_queue",
-    "Session": "session.options",
-    "SessionExpired": "exceptions",
-    "State": "states",
-    "StateChange": "states",
-    "Stats": "states",
-    "WebSocket": "websocket",
-    "connect": "client",
+_PUBLIC = {
+    "connection.client": ("connect",),
+    "connection.connection": ("Connection",),
+    "core.backoff": ("Backoff",),
+    "core.delivery": ("Delivery", "DeliveryState"),
+    "core.heartbeat": ("Acks", "Heartbeat"),
+    "core.outbox": ("QueueStats",),
+    "core.states": ("State", "StateChange", "Stats"),
+    "dom.blob": ("Blob",),
+    "dom.events": ("CloseEvent", "Event", "MessageEvent"),
+    "dom.websocket": ("WebSocket",),
+    "exceptions": (
+        "ConcurrencyError",
+        "ConnectionClosed",
+        "ConnectionClosedError",
+        "ConnectionClosedOK",
+        "ConnectionFailed",
+        "DOMException",
+        "DOMSyntaxError",
+        "InvalidAccessError",
+        "InvalidStateError",
+        "MessageDropped",
+        "OpenTimeout",
+        "QueueClosed",
+        "QueueFull",
+        "QuotaExceededError",
+        "SecurityError",
+        "SessionExpired",
+    ),
+    "queue.queued_websocket": ("QueuedWebSocket",),
+    "queue.send_queue": ("SendQueue",),
+    "session.options": ("Session",),
 }
+_MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 
 
 if not TYPE_CHECKING:
+    __all__ = sorted(_MODULE_OF)
 
     def __getattr__(name: str) -> Any:
         # Each module when a name of it is first asked for: a page waits while it is compiled.
-        if name not in _MODULES:
+        if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-        globals()[name] = value
+        globals()[name] = value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
         return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_MODULE_OF})

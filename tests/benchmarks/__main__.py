@@ -15,7 +15,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from readystate.server import Server, vendor, wheel
+from readystate_server.lab import Server, vendor, wheel
 from tests.browsers import launch_options
 
 from . import bench, plot, report

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from playwright.sync_api import Error
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 from .cases import Case, Target
 from .measure import Metric, Sample

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 from . import measure
 from .measure import Metric, Sample

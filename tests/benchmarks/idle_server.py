@@ -12,8 +12,8 @@ import sys
 
 from aiohttp import web
 
-from readystate.session import SUBPROTOCOL, MemoryStore, ServerSession, Sessions
-from readystate.session.aiohttp import serve
+from readystate_server.sessions import SUBPROTOCOL, MemoryStore, ServerSession, Sessions
+from readystate_server.sessions.aiohttp import serve
 
 
 async def handle(session: ServerSession) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 from .measure import DevTools
 

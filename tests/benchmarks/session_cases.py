@@ -17,9 +17,9 @@ from typing import Any
 
 import aiohttp
 
-from readystate.server import Server
-from readystate.server.address import Address
-from readystate.session import SUBPROTOCOL, control
+from readystate_server.lab import Server
+from readystate_server.lab.address import Address
+from readystate_server.sessions import SUBPROTOCOL, control
 
 from . import cases, measure
 from .cases import (

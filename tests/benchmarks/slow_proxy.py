@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from readystate.server.address import Address
+from readystate_server.lab.address import Address
 
 T = TypeVar("T")
 

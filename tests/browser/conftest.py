@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import pytest
 from playwright.sync_api import Browser, Page
 
-from readystate.server import Server
-from readystate.testing import Runtime
+from readystate_server.lab import Server
+from readystate_server.testing import Runtime
 
 # What browsers write to the console of what some tests do on purpose.
 EXPECTED = (

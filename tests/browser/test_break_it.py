@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from readystate.server import Server
-from readystate.testing import Console
+from readystate_server.lab import Server
+from readystate_server.testing import Console
 
 from ..browsers import ROOT
 from .conftest import PageAs

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from readystate import DOMSyntaxError, InvalidAccessError, MessageEvent, WebSocket
-from readystate.testing import in_browser
-from readystate.testing.inpage import event, journal, new_id, opened, raises, url
+from readystate_server.testing import in_browser
+from readystate_server.testing.inpage import event, journal, new_id, opened, raises, url
 
 
 async def received_close(*arguments: object, **keywords: object) -> dict[str, object]:

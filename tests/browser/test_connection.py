@@ -25,8 +25,8 @@ from readystate import (
     WebSocket,
     connect,
 )
-from readystate.testing import in_browser
-from readystate.testing.inpage import all_gone, journal, new_id, raises, reported, until, url
+from readystate_server.testing import in_browser
+from readystate_server.testing.inpage import all_gone, journal, new_id, raises, reported, until, url
 
 
 @in_browser

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from readystate import DOMSyntaxError, Event, WebSocket
-from readystate.testing import in_browser
-from readystate.testing.inpage import all_delivered, closed, event, opened, raises, url
+from readystate_server.testing import in_browser
+from readystate_server.testing.inpage import all_delivered, closed, event, opened, raises, url
 
 
 @in_browser
@@ -118,7 +118,7 @@ async def test_a_url_is_needed() -> None:
 )
 @in_browser
 async def test_protocols_are_offered_in_order(given: object, offered: list[str]) -> None:
-    from readystate.testing.inpage import journal, new_id
+    from readystate_server.testing.inpage import journal, new_id
 
     id = new_id()
     ws = await opened("/ws/echo", given, id=id)

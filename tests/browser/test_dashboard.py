@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from readystate.server import Server
-from readystate.server.endpoints import PERIOD, measurements
+from readystate_server.lab import Server
+from readystate_server.lab.endpoints import PERIOD, measurements
 
 from ..browsers import ROOT
 from .conftest import PageAs

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from readystate import Blob, CloseEvent, Event, MessageEvent, WebSocket
-from readystate.testing import in_browser
-from readystate.testing.inpage import closed, event, opened, raises, reported, until, url
+from readystate_server.testing import in_browser
+from readystate_server.testing.inpage import closed, event, opened, raises, reported, until, url
 
 
 @in_browser

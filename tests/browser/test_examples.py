@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 import readystate
-from readystate.server import Server
-from readystate.testing.runtime import CONNECTION_FAILS
+from readystate_server.lab import Server
+from readystate_server.testing.runtime import CONNECTION_FAILS
 
 from ..browsers import ROOT
 from .conftest import EXPECTED

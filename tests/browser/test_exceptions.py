@@ -13,8 +13,8 @@ from readystate import (
     InvalidStateError,
     WebSocket,
 )
-from readystate.testing import in_browser
-from readystate.testing.inpage import closed, event, opened, raises, url
+from readystate_server.testing import in_browser
+from readystate_server.testing.inpage import closed, event, opened, raises, url
 
 CLASSES = {11: InvalidStateError, 12: DOMSyntaxError, 15: InvalidAccessError}
 

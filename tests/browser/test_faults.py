@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from readystate.server import Server
-from readystate.server.process import ServerProcess
-from readystate.testing import Runtime, open_pyodide
+from readystate_server.lab import Server
+from readystate_server.lab.process import ServerProcess
+from readystate_server.testing import Runtime, open_pyodide
 
 from .faults import arrivals, problems, problems_of_tail, send_through
 

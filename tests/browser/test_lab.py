@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 from ..browsers import ROOT
 from .conftest import PageAs
@@ -392,7 +392,7 @@ def test_runs_under_a_strict_policy(page: Page, server: Server, tmp_path: Path) 
 
 def test_a_static_host_is_told_from_the_server(page: Page, static_host: Site) -> None:
     page.goto(f"{static_host.url}/some/path/web/")
-    expect(page.get_by_role("alert")).to_contain_text("python -m readystate.server", timeout=BOOT)
+    expect(page.get_by_role("alert")).to_contain_text("python -m readystate_server", timeout=BOOT)
     host = static_host.url.removeprefix("http://")
     expect(page.get_by_role("alert")).to_contain_text(f"ws://{host}/some/path/web/ws/sink")
     expect(page.locator("#lab")).to_have_attribute("data-state", "failed")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from readystate.server import Server
-from readystate.testing import Console
+from readystate_server.lab import Server
+from readystate_server.testing import Console
 
 from .conftest import EXPECTED
 

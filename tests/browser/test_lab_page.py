@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 from .test_lab import WEB, complaints
 

@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
-from readystate.server import Server
-from readystate.testing.runtime import CONNECTION_FAILS
+from readystate_server.lab import Server
+from readystate_server.testing.runtime import CONNECTION_FAILS
 
 from .conftest import EXPECTED
 from .test_lab import complaints
@@ -100,7 +100,7 @@ def test_the_projects_server_that_does_not_let_the_page_in(page: Page, server: S
     with Server() as other:
         lab = Exceptions(page, address(server, other.ws_url("/")))
         expect_nothing_of_the_projects(page)
-        command = f"python -m readystate.server --allow-origin {server.url}"
+        command = f"python -m readystate_server --allow-origin {server.url}"
         expect(page.locator("#other-server pre")).to_have_text(command)
         lab.run()
         expect(lab.said).to_have_text(ALL_WELL)

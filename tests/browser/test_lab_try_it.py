@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, expect
 
-from readystate.server import Server
-from readystate.testing.runtime import CONNECTION_FAILS
+from readystate_server.lab import Server
+from readystate_server.testing.runtime import CONNECTION_FAILS
 
 from ..browsers import ROOT
 from .conftest import EXPECTED, PageAs

@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from readystate import WebSocket
-from readystate.server import Server
-from readystate.testing import in_browser, open_pyodide
-from readystate.testing.inpage import all_delivered, closed, event, opened, until, url
+from readystate_server.lab import Server
+from readystate_server.testing import in_browser, open_pyodide
+from readystate_server.testing.inpage import all_delivered, closed, event, opened, until, url
 
 # Chromium delays connections, the more the more of them are pending: 16 by seconds.
 AT_ONCE = 5

@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from readystate import Event, MessageEvent, WebSocket
-from readystate.testing import in_browser
-from readystate.testing.inpage import event, opened, raises
+from readystate_server.testing import in_browser
+from readystate_server.testing.inpage import event, opened, raises
 
 
 async def one_message(ws: WebSocket, text: str = "x") -> None:

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page
 
-from readystate.server import Server
-from readystate.testing import Console
+from readystate_server.lab import Server
+from readystate_server.testing import Console
 
 from ..browsers import ROOT
 

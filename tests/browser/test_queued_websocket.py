@@ -34,8 +34,8 @@ from readystate import (
     State,
     StateChange,
 )
-from readystate.testing import in_browser
-from readystate.testing.inpage import (
+from readystate_server.testing import in_browser
+from readystate_server.testing.inpage import (
     Logged,
     all_gone,
     journal,

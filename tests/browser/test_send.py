@@ -8,8 +8,17 @@ import ctypes
 import pytest
 
 from readystate import Blob, InvalidStateError, WebSocket
-from readystate.testing import in_browser
-from readystate.testing.inpage import closed, event, journal, new_id, opened, raises, until, url
+from readystate_server.testing import in_browser
+from readystate_server.testing.inpage import (
+    closed,
+    event,
+    journal,
+    new_id,
+    opened,
+    raises,
+    until,
+    url,
+)
 
 
 async def echoed(ws: WebSocket, data: object) -> object:

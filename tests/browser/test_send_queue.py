@@ -24,9 +24,9 @@ from readystate import (
     SendQueue,
     WebSocket,
 )
-from readystate.server import Server
-from readystate.testing import in_browser, open_pyodide
-from readystate.testing.inpage import (
+from readystate_server.lab import Server
+from readystate_server.testing import in_browser, open_pyodide
+from readystate_server.testing.inpage import (
     all_delivered,
     closed,
     event,

@@ -24,10 +24,10 @@ from readystate import (
     State,
     StateChange,
 )
-from readystate.server import Server
-from readystate.server.process import ServerProcess
-from readystate.testing import Runtime, in_browser, open_pyodide
-from readystate.testing.inpage import Logged, journal, new_id, raises, reported, until, url
+from readystate_server.lab import Server
+from readystate_server.lab.process import ServerProcess
+from readystate_server.testing import Runtime, in_browser, open_pyodide
+from readystate_server.testing.inpage import Logged, journal, new_id, raises, reported, until, url
 
 STRANGE = ["", "\x10", "\x10\x10", '\x10{"ack":1}', "\x10ask", "ß\u2028\U0001f600", "a\0b"]
 BINARY = [b"", b"\x10", b'\x10{"ask":1}', bytes(range(256))]

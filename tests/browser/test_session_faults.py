@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from readystate.server import Server
-from readystate.testing import Runtime, open_pyodide
+from readystate_server.lab import Server
+from readystate_server.testing import Runtime, open_pyodide
 
 from .faults import arrivals, exchange
 

@@ -22,9 +22,9 @@ from readystate import (
     WebSocket,
     connect,
 )
-from readystate.server import Server
-from readystate.testing import in_browser, inpage, open_pyodide
-from readystate.testing.inpage import all_gone, journal, new_id, raises, reported, until, url
+from readystate_server.lab import Server
+from readystate_server.testing import in_browser, inpage, open_pyodide
+from readystate_server.testing.inpage import all_gone, journal, new_id, raises, reported, until, url
 
 pytestmark = pytest.mark.only_browser("chromium")
 

@@ -1,4 +1,4 @@
-"""readystate.testing: what it does when a test should fail, and what the guide does not show."""
+"""readystate_server.testing: what it does when a test should fail, and what is in no guide."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from readystate.testing import Console, OpenPage, Runtime, in_browser, inpage
+from readystate_server.testing import Console, OpenPage, Runtime, in_browser, inpage
 
 LIMIT = 3
 
@@ -99,16 +99,16 @@ def test_what_else_fails(runtime: Runtime, function: object, text: str) -> None:
 @in_browser
 async def test_on_cpython_only() -> None:
     try:
-        from readystate.testing import open_pyodide  # noqa: F401
+        from readystate_server.testing import open_pyodide  # noqa: F401
     except ImportError as error:
-        assert "readystate.testing.open_pyodide is for tests on CPython" in str(error)
+        assert "readystate_server.testing.open_pyodide is for tests on CPython" in str(error)
     else:
         raise AssertionError("it was imported")
 
 
 @in_browser
 async def test_what_a_page_has_is_there_beside_what_it_lacks() -> None:
-    # This file imports both of readystate.testing in one statement.
+    # This file imports both of readystate_server.testing in one statement.
     assert inpage.reported == []
 
 
@@ -150,7 +150,7 @@ def test_a_page_that_is_never_ready(open_wrong_page: OpenPage) -> None:
 
 
 def test_a_page_without_python(open_wrong_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("readystate.testing.runtime.BOOT", 1)
+    monkeypatch.setattr("readystate_server.testing.runtime.BOOT", 1)
     app = open_wrong_page(ready=None)
     app.console.complaints.clear()
     with pytest.raises(pytest.fail.Exception, match="runs no Python that can be called"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 from ..browsers import ROOT
 from .conftest import PageAs

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 from . import packages
 from .engines import PROCESSES, Engine, Opened, in_cpython, in_node, in_page, serving

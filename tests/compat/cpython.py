@@ -8,7 +8,7 @@ import asyncio
 import json
 import sys
 
-from readystate.testing import runner
+from readystate_server.testing import runner
 
 
 def answer(value: str) -> None:

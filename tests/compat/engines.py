@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from playwright.sync_api import Playwright
 
-from readystate.server import Server
-from readystate.server.places import WEB
-from readystate.testing import open_pyodide
-from readystate.testing.runtime import pyodide_url, result_of, values_of
+from readystate_server.lab import Server
+from readystate_server.lab.places import WEB
+from readystate_server.testing import open_pyodide
+from readystate_server.testing.runtime import pyodide_url, result_of, values_of
 from tests.browsers import ROOT, launch_options
 from tests.engines.runner import node
 
@@ -28,7 +28,7 @@ Scenario = Callable[..., Coroutine[Any, Any, Any]]
 
 
 class Engine(Protocol):
-    """Runs functions of the tests, as :class:`readystate.testing.Runtime` does."""
+    """Runs functions of the tests, as :class:`readystate_server.testing.Runtime` does."""
 
     def call(self, function: Scenario, *, timeout: float = 30, **arguments: Any) -> Any:
         """Runs ``function`` and returns its result."""

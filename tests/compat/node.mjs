@@ -2,8 +2,8 @@
 // A call is a line of JSON on standard input, its answer a line on standard output.
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { boot } from "../../py/readystate/server/runtime/boot.mjs";
-import { caller } from "../../py/readystate/server/runtime/caller.mjs";
+import { boot } from "../../server/readystate_server/lab/runtime/boot.mjs";
+import { caller } from "../../server/readystate_server/lab/runtime/caller.mjs";
 import { install } from "./wheels.mjs";
 
 const [server, folder, wheels] = process.argv.slice(2);

@@ -8,7 +8,7 @@ import sys
 import uuid
 from typing import Any
 
-from readystate.testing.inpage import raises
+from readystate_server.testing.inpage import raises
 
 CODES = (1000, 1001, 1008, 1011, 1012, 3500, 4001)
 ON_PYODIDE = sys.platform == "emscripten"

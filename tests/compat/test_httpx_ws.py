@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from readystate.testing.inpage import raises
+from readystate_server.testing.inpage import raises
 
 
 async def test_messages_and_the_end(peer: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from readystate.testing.inpage import Logged, raises, until
+from readystate_server.testing.inpage import Logged, raises, until
 
 pytestmark = pytest.mark.in_pyodide
 

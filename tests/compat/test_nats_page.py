@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 from . import packages
 from .nats_cluster import Cluster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 from .engines import in_node
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import sys
 
-from readystate.testing.inpage import raises
+from readystate_server.testing.inpage import raises
 
 ON_PYODIDE = sys.platform == "emscripten"
 

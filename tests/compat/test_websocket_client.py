@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from readystate.testing.inpage import raises
+from readystate_server.testing.inpage import raises
 
 
 async def test_create_connection(peer: str, refusing: str, engine_name: str) -> None:

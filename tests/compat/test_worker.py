@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser
 
-from readystate.server import Server
-from readystate.testing import open_pyodide
+from readystate_server.lab import Server
+from readystate_server.testing import open_pyodide
 
 from . import packages
 

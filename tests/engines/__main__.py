@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from readystate.server import vendor, wheel
+from readystate_server.lab import vendor, wheel
 
 from . import report
 from .runner import ENGINES, run_all

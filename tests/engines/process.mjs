@@ -1,7 +1,7 @@
 // Runs the cases in Node, Bun or Deno, and prints what became of each, a line each:
 // process.mjs <server> <folder of Pyodide> <request as JSON>
 import process from "node:process";
-import { boot } from "../../py/readystate/server/runtime/boot.mjs";
+import { boot } from "../../server/readystate_server/lab/runtime/boot.mjs";
 import { run } from "./run.mjs";
 
 const [server, pyodide, request] = process.argv.slice(2);

@@ -19,9 +19,9 @@ from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from readystate.server import Server, vendor
-from readystate.server.places import WEB
-from readystate.testing.runtime import pyodide_url
+from readystate_server.lab import Server, vendor
+from readystate_server.lab.places import WEB
+from readystate_server.testing.runtime import pyodide_url
 from tests.browsers import launch_options
 
 from . import webkit

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from readystate.server import wheel
+from readystate_server.lab import wheel
 
 from .cases import ALL
 from .runner import AT_A_TIME, ENGINES, Run, run

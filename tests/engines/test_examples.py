@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from readystate.server import Server, vendor
-from readystate.server.places import WEB
+from readystate_server.lab import Server, vendor
+from readystate_server.lab.places import WEB
 
 from .runner import bun, deno, node
 

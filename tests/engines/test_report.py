@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from readystate.server import vendor, wheel
+from readystate_server.lab import vendor, wheel
 
 from . import __main__, report
 from .cases import ALL, MODULES

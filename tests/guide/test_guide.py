@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from readystate import __version__
-from readystate.server import vendor, wheel
-from readystate.server.places import WEB
+from readystate_server.lab import vendor, wheel
+from readystate_server.lab.places import WEB
 
 from ..browsers import ROOT
 

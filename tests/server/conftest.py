@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

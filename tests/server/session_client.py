@@ -12,11 +12,11 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from readystate import Delivery
-from readystate.outbox import Outbox
-from readystate.session import SUBPROTOCOL, control
+from readystate.core.outbox import Outbox
 from readystate.session.control import Window
 from readystate.session.core import ClientCore
-from readystate.session.store import Message
+from readystate_server.sessions import SUBPROTOCOL, control
+from readystate_server.sessions.store import Message
 
 WINDOW = Window(1024, 2**20)
 TIMEOUT = 20.0

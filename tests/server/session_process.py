@@ -17,8 +17,8 @@ from pathlib import Path
 from aiohttp import web
 from redis.asyncio import Redis
 
-from readystate.session import RedisStore, ServerSession, Sessions
-from readystate.session.aiohttp import serve
+from readystate_server.sessions import RedisStore, ServerSession, Sessions
+from readystate_server.sessions.aiohttp import serve
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXPIRES = 30.0

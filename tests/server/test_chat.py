@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from readystate import DeliveryState
-from readystate.server import Server, chat
 from readystate.session.control import TOO_MUCH, Window
+from readystate_server.lab import Server, chat
 from tests.server.session_client import TIMEOUT, SessionClient, WebSocketWire, connect
 
 

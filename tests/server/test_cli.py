@@ -1,4 +1,4 @@
-"""`python -m readystate.server`, as a process of its own in a copy of the project."""
+"""`python -m readystate_server`, as a process of its own in a copy of the project."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -27,7 +27,7 @@ def project(tmp_path: Path, site: Path) -> Path:
 def start(project: Path, *options: str) -> subprocess.Popen[str]:
     """Run the server without npm, which would take a moment."""
     return subprocess.Popen(
-        [sys.executable, "-m", "readystate.server", *options],
+        [sys.executable, "-m", "readystate_server", *options],
         cwd=project,
         env={"PATH": "", "PYTHONPATH": "py"},
         stdout=subprocess.PIPE,
@@ -121,7 +121,7 @@ def test_a_host_that_is_not_ours(project: Path) -> None:
     ],
 )
 def test_wrong_options(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    from readystate.server.__main__ import parse
+    from readystate_server.__main__ import parse
 
     with pytest.raises(SystemExit) as error:
         parse(options)
@@ -130,7 +130,7 @@ def test_wrong_options(options: list[str], capsys: pytest.CaptureFixture[str]) -
 
 
 def test_options() -> None:
-    from readystate.server.__main__ import parse
+    from readystate_server.__main__ import parse
 
     options = parse(["--allow-origin", "https://example.org:8443", "--allow-origin", "*"])
     assert options.allow_origin == ["https://example.org:8443", "*"]
@@ -138,8 +138,8 @@ def test_options() -> None:
 
 
 def test_help_names_every_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
-    from readystate.server.__main__ import parse
-    from readystate.server.endpoints import ENDPOINTS
+    from readystate_server.__main__ import parse
+    from readystate_server.lab.endpoints import ENDPOINTS
 
     with pytest.raises(SystemExit):
         parse(["--help"])

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 LIMIT = 16 * 2**20
 

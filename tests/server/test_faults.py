@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
-from readystate.server import Server, faults
-from readystate.server.process import ServerProcess
 from readystate.session.control import NO_SUCH_SESSION, SUBPROTOCOL, encode
+from readystate_server.lab import Server, faults
+from readystate_server.lab.process import ServerProcess
 
 WINDOW = [1_000, 1_000_000]
 PATHS = ("/ws/peer", "/ws/session", "/ws/echo")

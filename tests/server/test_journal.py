@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import ClientWebSocketResponse
 
-from readystate.server import Server, journal
+from readystate_server.lab import Server, journal
 
 
 async def fetch(server: Server, id: str, **query: object) -> tuple[int, Any]:

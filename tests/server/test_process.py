@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
-from readystate.server import Server
-from readystate.server.process import ServerProcess
+from readystate_server.lab import Server
+from readystate_server.lab.process import ServerProcess
 
 ORIGIN = "https://example.org"
 
@@ -132,7 +132,7 @@ def test_a_port_in_use_is_an_oserror(server: Server, capfd: pytest.CaptureFixtur
 
 
 def test_a_process_that_does_not_get_to_listen_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("readystate.server.process.START_TIMEOUT", 0.0)
+    monkeypatch.setattr("readystate_server.lab.process.START_TIMEOUT", 0.0)
     process = ServerProcess()
     with pytest.raises(OSError, match="ended with status -9"):
         process.start()

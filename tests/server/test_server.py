@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 
 def test_addresses(server: Server) -> None:

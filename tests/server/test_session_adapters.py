@@ -23,11 +23,11 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.server import ServerConnection
 
 from readystate import ConnectionClosedError
-from readystate.session import SUBPROTOCOL, ServerSession, Sessions, control
-from readystate.session.aiohttp import serve as serve_aiohttp
-from readystate.session.starlette import serve as serve_starlette
-from readystate.session.store import Message
-from readystate.session.websockets import serve as serve_websockets
+from readystate_server.sessions import SUBPROTOCOL, ServerSession, Sessions, control
+from readystate_server.sessions.aiohttp import serve as serve_aiohttp
+from readystate_server.sessions.starlette import serve as serve_starlette
+from readystate_server.sessions.store import Message
+from readystate_server.sessions.websockets import serve as serve_websockets
 from tests.server.session_client import TIMEOUT, SessionClient, connect
 
 MANY = 10**6

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from readystate import ConnectionClosedError, Delivery, DeliveryState
 from readystate.exceptions import SessionExpired
-from readystate.session import MemoryStore, ServerSession, Sessions
 from readystate.session.control import DLE, MAX_NUMBER, decode, encode, ends_session
-from readystate.session.store import Message
+from readystate_server.sessions import MemoryStore, ServerSession, Sessions
+from readystate_server.sessions.store import Message
 from tests.server.session_client import TIMEOUT, MemoryEnd, memory_pair
 
 WINDOW = [1024, 2**20]

@@ -20,9 +20,9 @@ from readystate import (
     MessageDropped,
 )
 from readystate.exceptions import SessionExpired
-from readystate.session import MemoryStore, ServerSession, Sessions, control
 from readystate.session.control import Window
-from readystate.session.store import Message, Record
+from readystate_server.sessions import MemoryStore, ServerSession, Sessions, control
+from readystate_server.sessions.store import Message, Record
 from tests.server.session_client import TIMEOUT, MemoryEnd, SessionClient, memory_pair
 
 FAR = 3600.0
@@ -308,7 +308,7 @@ def test_drain_waits_until_all_is_confirmed() -> None:
 
 
 def test_a_message_is_done_when_the_handler_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("readystate.session.server_session.ACK_DELAY", 0.05)
+    monkeypatch.setattr("readystate_server.sessions.server_session.ACK_DELAY", 0.05)
 
     async def test() -> None:
         steps = [asyncio.Event() for _ in range(2)]
@@ -434,7 +434,7 @@ def test_receiving_can_be_cancelled() -> None:
 def test_something_done_is_acknowledged_without_being_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("readystate.session.server_session.ACK_DELAY", 0.05)
+    monkeypatch.setattr("readystate_server.sessions.server_session.ACK_DELAY", 0.05)
 
     async def test() -> None:
         async with serving(listen) as server:
@@ -1070,7 +1070,7 @@ def test_an_answer_is_saved_together_with_what_it_answers() -> None:
 def test_a_store_that_is_out_of_order_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("readystate.session.server_session._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("readystate_server.sessions.server_session._FIRST_PAUSE", 0.001)
 
     async def test() -> None:
         store = SlowStore()

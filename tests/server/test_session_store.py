@@ -19,8 +19,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from readystate.session import MemoryStore, RedisStore, Store
-from readystate.session.store import Fenced, Message, Record
+from readystate_server.sessions import MemoryStore, RedisStore, Store
+from readystate_server.sessions.store import Fenced, Message, Record
 from tests.server.session_process import redis_server
 
 Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[Store]]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from readystate.server import Server
+from readystate_server.lab import Server
 
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from readystate.server import vendor
-from readystate.server.vendor import VendorError
+from readystate_server.lab import vendor
+from readystate_server.lab.vendor import VendorError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -224,7 +224,7 @@ def test_two_processes_at_once(site: Path, tmp_path: Path) -> None:
     folder = project(tmp_path, site)
     both = [
         subprocess.Popen(
-            [sys.executable, "-m", "readystate.server.vendor"],
+            [sys.executable, "-m", "readystate_server.lab.vendor"],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": "py"},
             stderr=subprocess.PIPE,
@@ -240,7 +240,7 @@ def test_two_processes_at_once(site: Path, tmp_path: Path) -> None:
 
 def test_the_command_fails_with_one_line(site: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "readystate.server.vendor"],
+        [sys.executable, "-m", "readystate_server.lab.vendor"],
         cwd=project(tmp_path, site),
         env={"PATH": "", "PYTHONPATH": "py"},
         stderr=subprocess.PIPE,
@@ -257,7 +257,7 @@ def test_an_interrupt_leaves_nothing_behind(site: Path, tmp_path: Path) -> None:
     os.mkfifo(pipe)
     path = fake_npm(tmp_path / "bin", f"echo started > '{pipe}'; exec sleep 60")
     with subprocess.Popen(
-        [sys.executable, "-m", "readystate.server.vendor"],
+        [sys.executable, "-m", "readystate_server.lab.vendor"],
         cwd=project(tmp_path, site),
         env={"PATH": f"{path}:{os.environ['PATH']}", "PYTHONPATH": "py"},
         stderr=subprocess.PIPE,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from readystate.server import wheel
+from readystate_server.lab import wheel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession, sync_playwright
 
-from readystate.server import Server, vendor, wheel
-from readystate.testing import Runtime, open_pyodide
+from readystate_server.lab import Server, vendor, wheel
+from readystate_server.testing import Runtime, open_pyodide
 from tests.browsers import NAMES, launch_options
 
 from . import check, page

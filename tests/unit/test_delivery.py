@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from readystate import Delivery, DeliveryState, MessageDropped
-from readystate.outbox import Outbox
+from readystate.core.outbox import Outbox
 
 
 def one_message(message: Any = "message", size: int = 7) -> tuple[Outbox, Delivery]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from readystate.event_target import Listeners
+from readystate.core.listeners import Listeners
 
 
 @dataclass(eq=False)

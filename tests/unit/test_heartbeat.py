@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from readystate import Acks, Heartbeat, Session
-from readystate.heartbeat import Pulse
+from readystate.core.heartbeat import Pulse
 
 
 def pulse_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -16,8 +17,11 @@ def test_each_name_is_there(name: str) -> None:
     assert name in dir(readystate)
 
 
-def test_all_names_are_exported() -> None:
-    assert sorted(readystate._MODULES) == sorted(readystate.__all__)
+@pytest.mark.parametrize("module", readystate._PUBLIC)
+def test_what_is_public_in_a_module_is_public_in_the_package(module: str) -> None:
+    """Type checkers read the modules' ``__all__``, and Python the package's table."""
+    public = importlib.import_module(f"readystate.{module}").__all__
+    assert sorted(public) == sorted(readystate._PUBLIC[module])
 
 
 def test_another_name_is_not_there() -> None:
@@ -36,10 +40,11 @@ def test_a_star_import_has_them_all() -> None:
 def test_only_what_is_used_is_loaded() -> None:
     code = (
         "import sys; from readystate import WebSocket;"
-        "print([m for m in sys.modules if m in ('readystate.websocket', 'readystate.client', "
-        "'readystate.queued_websocket')])"
+        "print([m for m in sys.modules if m in ("
+        "'readystate.dom.websocket', 'readystate.connection.client', "
+        "'readystate.queue.queued_websocket')])"
     )
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert loaded.stdout.strip() == "['readystate.websocket']"
+    assert loaded.stdout.strip() == "['readystate.dom.websocket']"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from readystate import Delivery, DeliveryState, MessageDropped, QueueFull
-from readystate.outbox import Outbox
+from readystate.core.outbox import Outbox
 
 QUEUED, SENT, CONFIRMED, DROPPED = DeliveryState
 

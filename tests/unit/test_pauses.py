@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readystate.pauses import Pauses
+from readystate.core.pauses import Pauses
 
 
 def test_as_long_as_it_falls_it_is_looked_at_in_each_turn() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from readystate import Delivery, DeliveryState
+from readystate.core.outbox import Outbox
 from readystate.exceptions import QueueFull
-from readystate.outbox import Outbox
 from readystate.session.control import (
     DLE,
     PROTOCOL_ERROR,

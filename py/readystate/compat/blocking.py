@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from .._ffi import can_run_sync, run_sync
+from .._host import can_run_sync, run_sync
 from .server_end import NotAnUpgrade, ServerEnd
 from .transport import Options, Transport
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, cast
 
-from .._ffi import has_sockets, websocket_constructor
+from .._host import has_sockets, require_websocket
 from .accelerator import Accelerator
 from .blocking import BlockingSockets
 from .choice import Choice
@@ -185,7 +185,7 @@ def install(*, rewrite: Rewrite | None = None, max_held: int = 2**26) -> Install
     Raises:
         RuntimeError: There is no JavaScript here, or it has no ``WebSocket``.
     """
-    websocket_constructor()
+    require_websocket()
     options = Options(rewrite, max_held)
     if _installed:
         _installed[0].options = options

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
-from .._ffi import Inbox, JsException, Timer, python_error, send
-from ..connection import size_at_most
-from ..events import CloseEvent, Event
+from .._host import Inbox, NativeError, Timer, python_error, send
+from ..connection.connection import size_at_most
+from ..connection.receiver import OVERFLOW_CODE, OVERFLOW_REASON
+from ..core.pauses import Pauses
+from ..dom.events import CloseEvent, Event
+from ..dom.websocket import WebSocket
 from ..exceptions import ConnectionFailed, DOMException
-from ..pauses import Pauses
-from ..receiver import OVERFLOW_CODE, OVERFLOW_REASON
-from ..websocket import WebSocket
 from . import server_end
 from .address import SOCKNAME, Addresses
 from .server_end import Close, NotAnUpgrade, Ping, ProtocolError, Request, ServerEnd
@@ -436,7 +436,7 @@ class Transport(asyncio.Transport):
             return
         try:
             send(self._native_send, message)
-        except JsException as error:
+        except NativeError as error:
             raise python_error(error) from error
         # The browser's number can only have fallen since it was last asked for.
         self._unsent_at_most += size_at_most(message)

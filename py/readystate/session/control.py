@@ -11,31 +11,6 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple, NoReturn
 
-__all__ = [
-    "DLE",
-    "FAILED",
-    "MAX_NUMBER",
-    "NO_SUCH_SESSION",
-    "PROTOCOL_ERROR",
-    "SUBPROTOCOL",
-    "TAKEN_OVER",
-    "TIMED_OUT",
-    "TOO_MANY",
-    "TOO_MUCH",
-    "ProtocolError",
-    "Window",
-    "decode",
-    "encode",
-    "ends_session",
-    "escape",
-    "is_control",
-    "members",
-    "number",
-    "seconds",
-    "session_id",
-    "window",
-]
-
 SUBPROTOCOL = "readystate.v1"
 """The name of the protocol, and its version."""
 

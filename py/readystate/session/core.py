@@ -13,12 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..delivery import Delivery
-from ..outbox import Outbox
+from ..core.delivery import Delivery
+from ..core.outbox import Outbox
 from . import control
 from .control import ProtocolError, Window
-
-__all__ = ["ACK_DELAY", "ClientCore", "Core", "Hello", "ServerCore"]
 
 ACK_DELAY = 5.0
 """After how many seconds something is acknowledged that is done, if that is worth it: see

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..heartbeat import Heartbeat
+from ..core.heartbeat import Heartbeat
 from .control import encode
 
 __all__ = ["Session"]

@@ -6,8 +6,6 @@ import base64
 import json
 from typing import Any, NamedTuple
 
-__all__ = ["Snapshot"]
-
 
 class Snapshot(NamedTuple):
     """A client's end of a session: enough to resume it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from readystate import WebSocket
-from readystate.testing.inpage import event, journal, new_id, opened, until
+from readystate_server.testing.inpage import event, journal, new_id, opened, until
 
 from .case import Cases, Report
 

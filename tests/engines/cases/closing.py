@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from readystate import CloseEvent, WebSocket
-from readystate.testing.inpage import closed, event, journal, new_id, opened, url
+from readystate_server.testing.inpage import closed, event, journal, new_id, opened, url
 
 from .case import Cases, Report
 

@@ -15,7 +15,7 @@ from readystate import (
     WebSocket,
     connect,
 )
-from readystate.testing.inpage import journal, new_id, raises, url
+from readystate_server.testing.inpage import journal, new_id, raises, url
 
 from .case import Cases, Report
 

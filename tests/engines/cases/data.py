@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from readystate import Blob, MessageEvent, WebSocket
-from readystate.testing.inpage import event, journal, new_id, opened, url
+from readystate_server.testing.inpage import event, journal, new_id, opened, url
 
 from .case import Cases, Report
 

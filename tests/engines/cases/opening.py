@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from readystate import CloseEvent, Event, WebSocket
-from readystate.testing.inpage import event, journal, new_id, opened, reported, until, url
+from readystate_server.testing.inpage import event, journal, new_id, opened, reported, until, url
 
 from .case import Cases, Report
 

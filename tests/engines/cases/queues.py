@@ -14,7 +14,7 @@ from readystate import (
     State,
     WebSocket,
 )
-from readystate.testing.inpage import event, journal, new_id, opened, raises, url
+from readystate_server.testing.inpage import event, journal, new_id, opened, raises, url
 from tests.browser.faults import arrivals, exchange, problems, send_through
 
 from .case import Cases, Report

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from readystate import WebSocket
-from readystate.testing import inpage
+from readystate_server.testing import inpage
 
 from . import ALL
 from .case import Report

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from readystate import DOMSyntaxError, InvalidAccessError, InvalidStateError, WebSocket
-from readystate.testing.inpage import event, journal, new_id, opened, url
+from readystate_server.testing.inpage import event, journal, new_id, opened, url
 
 from .case import Cases, Report
 

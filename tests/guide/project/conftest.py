@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["readystate.testing"]
+pytest_plugins = ["readystate_server.testing"]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 from playwright.sync_api import expect
 
-from readystate.testing import in_browser
+from readystate_server.testing import in_browser
 
 
 def test_no_apple_is_lost(open_page, ws_server, ws_id):
@@ -36,7 +36,7 @@ async def unconfirmed():
 async def test_a_queue():
     """Runs in an empty page."""
     from readystate import SendQueue, WebSocket
-    from readystate.testing.inpage import url
+    from readystate_server.testing.inpage import url
 
     queue = SendQueue(WebSocket(url("/ws/echo")))
     queue.send("any time")

@@ -1,0 +1,79 @@
+"""The port to the platform: the one place that knows where Python runs.
+
+It has two adapters with the same modules and names, of which one is chosen at import: :mod:`.js`
+on Pyodide, over the browser's ``WebSocket``, and :mod:`.cpython`, over the ``websockets`` library.
+Everything above this package is the same on both.
+
+===============  ==================================================================================
+``errors``       ``NativeError``, what a native call may raise; ``python_error()`` converts it
+``values``       what can be sent, and what has arrived: text, binary, Blobs
+``sockets``      makes a native socket; sends one message; closes
+``listeners``    ``NativeListener``: one function, told of events
+``events``       events of our own making
+``inbox``        ``Inbox``: collects messages in batches
+``outlet``       ``Outlet``: sends messages in batches
+``timers``       ``Timer``: can be cancelled, and then holds nothing
+``page``         ``PageEvents``: online, visible, frozen, back; ``save()`` and ``restore()``
+``streams``      ``WebSocketStream``, where the browser has it
+``runtime``      whether Python can be suspended, and whether it has sockets
+===============  ==================================================================================
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cpython.errors import *
+    from .cpython.events import *
+    from .cpython.inbox import *
+    from .cpython.listeners import *
+    from .cpython.outlet import *
+    from .cpython.page import *
+    from .cpython.runtime import *
+    from .cpython.sockets import *
+    from .cpython.streams import *
+    from .cpython.timers import *
+    from .cpython.values import *
+
+ADAPTER = "js" if sys.platform == "emscripten" else "cpython"
+
+_MODULES = {
+    "errors": ("NativeError", "python_error"),
+    "events": ("new_close_event",),
+    "inbox": ("Inbox",),
+    "listeners": ("NativeListener",),
+    "outlet": ("Outlet",),
+    "page": ("PageEvents", "restore", "save"),
+    "runtime": ("can_run_sync", "has_sockets", "run_sync"),
+    "sockets": ("close", "new_websocket", "require_websocket", "send"),
+    "streams": ("ReadAhead", "has_websocket_stream", "new_stream"),
+    "timers": ("Timer",),
+    "values": (
+        "NativeObject",
+        "byte_length",
+        "describe",
+        "frozen",
+        "is_blob",
+        "is_buffer",
+        "is_null",
+        "options",
+        "tag",
+        "to_sendable",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        # Each module when a name of it is first asked for: a page waits while it is compiled.
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        module = import_module(f".{ADAPTER}.{_MODULE_OF[name]}", __name__)
+        globals()[name] = value = getattr(module, name)
+        return value

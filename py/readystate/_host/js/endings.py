@@ -1,0 +1,100 @@
+"""Sockets that never were open end as the standard has it, in every engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import js
+from pyodide.ffi import create_once_callable, create_proxy
+
+from .values import options, tag
+
+__all__ = ["endings"]
+
+
+class _Endings:
+    """Has a socket that never was open end as the standard has it, if it does not by itself.
+
+    By the standard it is CLOSED when ``error`` is fired, and ``close`` follows; ``close()`` fires
+    neither before it has returned. In Node.js 20 it stays as it is, and there is no ``close``; from
+    20 to 26 ``close()`` fires at once, and leaves the socket CLOSING.
+    """
+
+    def __init__(self) -> None:
+        # One for all sockets, for as long as the module lives.
+        self._proxy = create_proxy(self._on_event)
+        # The CONNECTING socket of which close() is being called, and whether that fired something.
+        self._closing: Any = None
+        self._is_early = False
+        # The socket to which events of our own are being dispatched.
+        self._ending: Any = None
+
+    def watch(self, native: Any) -> None:
+        """Listens to a new socket, before all others, until it is open.
+
+        Longer it would keep alive a socket that nobody refers to any more.
+        """
+        for type in ("open", "error", "close"):
+            native.addEventListener(type, self._proxy)
+
+    def _ignore(self, native: Any) -> None:
+        for type in ("open", "error", "close"):
+            native.removeEventListener(type, self._proxy)
+
+    def close(self, native: Any, *arguments: Any) -> None:
+        """Calls the native ``close()``."""
+        if native.readyState != 0:
+            native.close(*arguments)
+            return
+        self._closing, self._is_early = native, False
+        try:
+            native.close(*arguments)
+        finally:
+            self._closing = None
+        if self._is_early:
+            _set_state(native, 2)
+            self._end_soon(native, "error", "close")
+
+    def _on_event(self, event: Any) -> None:
+        native = event.target
+        if event.type == "open":
+            if native.readyState == 1:  # It is no event that a script made.
+                self._ignore(native)
+        elif self._closing is not None and native == self._closing:
+            self._is_early = True
+            event.stopImmediatePropagation()
+        elif js.Object.hasOwn(native, "readyState"):  # It is ended here.
+            if self._ending is None or native != self._ending:
+                event.stopImmediatePropagation()
+        # A script can dispatch events too, but no browser's own are of this class.
+        elif event.type == "error" and native.readyState == 0 and tag(event) == "ErrorEvent":
+            _set_state(native, 3)
+            self._end_soon(native, "close")
+
+    def _end_soon(self, native: Any, *types: str) -> None:
+        """Fires events of these types, once nothing is being done any more."""
+
+        def end() -> None:
+            _set_state(native, 3)
+            self._ending = native
+            try:
+                for type in types:
+                    native.dispatchEvent(_ending_event(type))
+            finally:
+                self._ending = None
+
+        js.setTimeout(create_once_callable(end), 0)
+
+
+def _set_state(native: Any, state: int) -> None:
+    js.Object.defineProperty(native, "readyState", options(value=state, configurable=True))
+
+
+def _ending_event(type: str) -> Any:
+    event = js.Event.new(type)
+    if type == "close":  # Not everywhere is there a CloseEvent.
+        js.Object.assign(event, options(code=1006, reason="", wasClean=False))
+    return event
+
+
+endings = _Endings()

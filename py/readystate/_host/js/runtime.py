@@ -1,0 +1,16 @@
+"""What the runtime can do: suspend Python, and open sockets."""
+
+from __future__ import annotations
+
+from pyodide.ffi import can_run_sync, run_sync
+
+__all__ = ["can_run_sync", "has_sockets", "run_sync"]
+
+
+def has_sockets() -> bool:
+    """Whether Python has sockets here, as in Node.js after ``pyodide.useNodeSockFS()``."""
+    try:
+        from pyodide_js._api import _nodeSock  # noqa: F401
+    except ImportError:
+        return False
+    return True

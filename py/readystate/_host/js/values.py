@@ -1,0 +1,117 @@
+"""What crosses between Python and JavaScript: text, buffers, Blobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import js
+import pyodide.ffi
+from pyodide.ffi import JsBuffer, to_js
+from pyodide.ffi import JsProxy as NativeObject
+
+from ...core.binary import utf8_length, view
+
+__all__ = [
+    "NativeObject",
+    "byte_length",
+    "copied",
+    "describe",
+    "frozen",
+    "is_blob",
+    "is_buffer",
+    "is_null",
+    "options",
+    "tag",
+    "to_sendable",
+]
+
+# Pyodide before 0.28 has none: JavaScript's null is None there.
+_NULL = getattr(pyodide.ffi, "jsnull", None)
+
+
+def options(**values: Any) -> Any:
+    """A JavaScript object with ``values``."""
+    return to_js(values, dict_converter=js.Object.fromEntries)
+
+
+def to_sendable(data: Any) -> Any:
+    """``data`` as JavaScript takes it: binary as a copy of its own.
+
+    Raises:
+        TypeError: ``data`` is neither text nor binary.
+    """
+    if isinstance(data, str):
+        return data
+    if isinstance(data, NativeObject):
+        if is_blob(data) or (is_buffer(data) and tag(data) != "SharedArrayBuffer"):
+            return data
+    elif (memory := view(data)) is not None:
+        return copied(memory)
+    raise TypeError(
+        "send() takes a str, a bytes-like object, or a JavaScript ArrayBuffer, typed array, "
+        f"DataView or Blob, not {describe(data)}"
+    )
+
+
+def copied(view: memoryview) -> Any:
+    """A new ``Uint8Array`` with the bytes of ``view``."""
+    array = js.Uint8Array.new(view.nbytes)
+    array.assign(view)
+    return array
+
+
+def frozen(data: Any) -> tuple[Any, int]:
+    """``data`` as a message that nobody can change any more, and its length in bytes.
+
+    Binary becomes ``bytes``, a JavaScript ``Blob`` stays as it is; text is counted in UTF-8.
+
+    Raises:
+        TypeError: ``data`` is neither text nor binary.
+    """
+    if isinstance(data, str):
+        return data, utf8_length(data)
+    if isinstance(data, bytes):
+        return data, len(data)
+    if (memory := view(data)) is not None:
+        return memory.tobytes(), memory.nbytes
+    message = to_sendable(data)
+    if not is_blob(message):
+        message = message.to_bytes()
+    return message, byte_length(message)
+
+
+def byte_length(data: Any) -> int:
+    """How long text (in characters), binary, or a JavaScript buffer or ``Blob`` is, in bytes."""
+    # isinstance() is slow for JavaScript's types: the frequent ones come first.
+    if isinstance(data, (str, bytes)):
+        return len(data)
+    if isinstance(data, NativeObject):
+        return int(data.size if is_blob(data) else data.byteLength)
+    return memoryview(data).nbytes
+
+
+def is_buffer(value: Any) -> bool:
+    """Whether ``value`` is a JavaScript ``ArrayBuffer`` or a view of one."""
+    return isinstance(value, NativeObject) and isinstance(value, JsBuffer)
+
+
+def is_blob(value: Any) -> bool:
+    """Whether ``value`` is a JavaScript ``Blob`` (a ``File`` is one)."""
+    return isinstance(value, NativeObject) and tag(value) in ("Blob", "File")
+
+
+def is_null(value: Any) -> bool:
+    """Whether ``value`` is JavaScript's ``null`` (which is not ``None``: that is ``undefined``)."""
+    return value is _NULL
+
+
+def tag(value: Any) -> str:
+    """The class of a JavaScript value, as ``Object.prototype.toString`` tells it."""
+    return str(js.Object.prototype.toString.call(value))[len("[object ") : -1]
+
+
+def describe(value: Any) -> str:
+    """The type of ``value``, for an error message."""
+    if isinstance(value, NativeObject):
+        return f"a JavaScript {tag(value)}"
+    return type(value).__name__

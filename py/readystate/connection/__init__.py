@@ -1,0 +1,1 @@
+"""``connect()`` and ``Connection``: asyncio, in the vocabulary of ``websockets``."""

@@ -1,0 +1,234 @@
+"""A connection for asyncio, in the vocabulary of the ``websockets`` library."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections import deque
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+from .._host import NativeError, NativeObject, byte_length, describe, python_error, to_sendable
+from ..dom.blob import Blob
+from ..exceptions import ConnectionClosed, connection_closed
+from .receiver import Receiver
+
+__all__ = ["Connection"]
+
+
+class Connection(Receiver):
+    """A WebSocket connection that is open, or was. :class:`connect` makes it.
+
+    What is common to the ways in which a browser provides one.
+    """
+
+    def __init__(self, *, close_timeout: float | None) -> None:
+        super().__init__(deque())
+        self._loop = asyncio.get_running_loop()
+        self._close_timeout = close_timeout
+        # Whether there may be messages after the end that have not been taken yet.
+        self._has_more = False
+        self._opened: asyncio.Future[bool] = self._loop.create_future()
+        self._closed: asyncio.Future[ConnectionClosed] = self._loop.create_future()
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """The URL of the connection, as the browser has resolved it."""
+
+    @property
+    @abstractmethod
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server has chosen, or ``None``."""
+
+    @property
+    @abstractmethod
+    def extensions(self) -> str:
+        """The extensions in use, such as ``"permessage-deflate"``."""
+
+    @property
+    @abstractmethod
+    def ready_state(self) -> int:
+        """The state of the connection: CONNECTING, OPEN, CLOSING or CLOSED (0 to 3)."""
+
+    @property
+    @abstractmethod
+    def buffered_amount(self) -> int:
+        """How many bytes were sent that have not left the page yet."""
+
+    @property
+    def close_code(self) -> int | None:
+        """The code with which the connection has ended (see :exc:`ConnectionClosed`)."""
+        return self._closed.result().code if self._closed.done() else None
+
+    @property
+    def close_reason(self) -> str | None:
+        """The reason with which the connection has ended."""
+        return self._closed.result().reason if self._closed.done() else None
+
+    @property
+    def dropped(self) -> int:
+        """How many messages were received and dropped, by ``on_overflow``."""
+        return 0
+
+    async def send(self, message: Any) -> None:
+        """Sends a message, and waits while the browser holds too much that has not left yet.
+
+        It returns at once while that is at most the high watermark of ``write_limit``; above, it
+        returns when it has fallen to the low one.
+
+        Args:
+            message: What :meth:`WebSocket.send` takes; or an iterable, or asynchronous iterable, of
+                fragments that are all text or all binary, which are joined into one message.
+
+        Raises:
+            ConnectionClosed: The connection is closing or has ended; unlike the native ``send()``,
+                which then discards the message and says nothing.
+            TypeError: ``message`` is neither text nor binary, nor made of either.
+        """
+        if not isinstance(message, (str, bytes, bytearray, memoryview)):
+            message = await _joined(message)
+            if message is None:
+                return
+        try:
+            waiting = self._transmit(message)
+        except NativeError as error:
+            raise python_error(error) from error
+        if waiting is not None:
+            await waiting
+
+    @abstractmethod
+    async def drain(self) -> None:
+        """Waits until all that was sent has left the page, which is no proof that it arrived.
+
+        Raises:
+            ConnectionClosed: The connection is closing or has ended before that.
+        """
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Closes the connection and waits until it has ended, at most ``close_timeout`` seconds.
+
+        What was sent before is sent first. A connection that has ended stays as it is. After the
+        timeout the connection counts as lost (1006). Cancelling it does not undo the closing.
+
+        Args:
+            code: 1000, or from 3000 to 4999.
+            reason: At most 123 bytes of UTF-8.
+
+        Raises:
+            InvalidAccessError: ``code`` is another number.
+            DOMSyntaxError: ``reason`` is too long.
+        """
+        self._start_close(code, reason)
+        await self._wait_for_end()
+
+    async def wait_closed(self) -> None:
+        """Waits until the connection has ended, by either side."""
+        await asyncio.shield(self._closed)
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        state = ("CONNECTING", "OPEN", "CLOSING", "CLOSED")[self.ready_state]
+        return f"<Connection {self._address} {state}>"
+
+    @property
+    def _address(self) -> str:
+        """The URL without the query, which is where tokens stand."""
+        return self.url.partition("?")[0]
+
+    @abstractmethod
+    def _transmit(self, data: Any) -> Awaitable[None] | None:
+        """Hands ``data`` to the browser; returns what is to be awaited then, if anything.
+
+        Raises:
+            TypeError: ``data`` is a JavaScript object that is neither a buffer nor a ``Blob``.
+            NativeError: What the browser throws.
+        """
+
+    @abstractmethod
+    def _start_close(self, code: int, reason: str) -> None:
+        """Begins to close, unless that has begun."""
+
+    def _end_of_messages(self) -> Exception | None:
+        if self._closed.done() and not self._has_more:
+            return _copy(self._closed.result())
+        return None
+
+    def _end(self, code: int, reason: str, was_clean: bool) -> None:
+        """The connection has ended; only the first call counts."""
+        if self._closed.done():
+            return
+        self._closed.set_result(connection_closed(code, reason, was_clean))
+        if not self._opened.done():
+            self._opened.set_result(False)
+
+    async def _wait_for_end(self) -> None:
+        await asyncio.wait([self._closed], timeout=self._close_timeout)
+        # No page can end a connection by force, and the browser may take its time to.
+        self._end(1006, "", was_clean=False)
+
+    async def _raise_closed(self) -> None:
+        """Raises the exception for a connection that is closing or has ended."""
+        await self._wait_for_end()
+        raise _copy(self._closed.result())
+
+
+def size_at_most(data: Any) -> int:
+    """How many bytes a message takes, or a little more if telling exactly would take long."""
+    size = byte_length(data)
+    return 3 * size if isinstance(data, str) and not data.isascii() else size
+
+
+def _copy(ended: ConnectionClosed) -> ConnectionClosed:
+    """A new exception each time: one that is raised again and again collects tracebacks."""
+    return type(ended)(ended.code, ended.reason, ended.was_clean)
+
+
+async def _joined(message: Any) -> Any:
+    """What is to be sent for a message in fragments, ``None`` if there are none.
+
+    Raises:
+        TypeError: There are others than only text or only binary ones.
+    """
+    if isinstance(message, Blob):
+        return message.js_blob
+    if isinstance(message, NativeObject) or _is_buffer(message):
+        return message
+    if isinstance(message, Mapping):
+        raise TypeError("send() takes no mapping: encode it first, as with json.dumps()")
+    if isinstance(message, AsyncIterable):
+        fragments = [fragment async for fragment in message]
+    elif isinstance(message, Iterable):
+        fragments = list(message)
+    else:
+        return to_sendable(message)
+    if not fragments:
+        return None
+    if all(isinstance(fragment, str) for fragment in fragments):
+        return "".join(fragments)
+    for fragment in fragments:
+        if not _is_buffer(fragment):
+            raise TypeError(
+                "the fragments of a message must be all str or all bytes-like, "
+                f"not {describe(fragment)} beside {describe(fragments[0])}"
+            )
+    return b"".join(fragments)
+
+
+def _is_buffer(value: Any) -> bool:
+    try:
+        memoryview(value)
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,118 @@
+"""A connection over the browser's ``WebSocket`` and its events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from typing import Any
+
+from .._host import send
+from ..core.pauses import Pauses
+from ..dom.events import CloseEvent, Event
+from ..dom.websocket import WebSocket
+from .connection import Connection, size_at_most
+from .receiver import OVERFLOW_CODE, OVERFLOW_REASON, Incoming, Overflow
+
+
+class EventConnection(Connection):
+    """Receives by itself from the moment that it is open: the server cannot be paused."""
+
+    def __init__(
+        self,
+        url: Any,
+        subprotocols: str | Iterable[str] | None,
+        *,
+        close_timeout: float | None,
+        max_queue: float,
+        max_queue_bytes: float,
+        on_overflow: Overflow,
+        write_limit: tuple[int, int],
+    ) -> None:
+        super().__init__(close_timeout=close_timeout)
+        self._high, self._low = write_limit
+        self._unsent_at_most = 0
+        self._ws = WebSocket(url, subprotocols, onopen=self._on_open, onclose=self._on_close)
+        self._ws.binaryType = "arraybuffer"
+        # Named once: each look-up of a JavaScript method makes a new proxy.
+        self._native = self._ws.js_websocket
+        self._native_send = self._native.send
+        self._incoming = Incoming(
+            self._queue,
+            max_queue=max_queue,
+            max_queue_bytes=max_queue_bytes,
+            on_overflow=on_overflow,
+            close=lambda: self._ws.close(OVERFLOW_CODE, OVERFLOW_REASON),
+        )
+        self._incoming.connect(self._native)
+
+    @property
+    def url(self) -> str:
+        return self._ws.url
+
+    @property
+    def subprotocol(self) -> str | None:
+        return self._ws.protocol or None
+
+    @property
+    def extensions(self) -> str:
+        return self._ws.extensions
+
+    @property
+    def ready_state(self) -> int:
+        return WebSocket.CLOSED if self._closed.done() else self._ws.readyState
+
+    @property
+    def buffered_amount(self) -> int:
+        return self._ws.bufferedAmount
+
+    @property
+    def dropped(self) -> int:
+        return self._incoming.dropped
+
+    async def drain(self) -> None:
+        await self._wait_for_buffer(0)
+
+    def _on_open(self, _: Event) -> None:
+        self._opened.set_result(True)
+
+    def _on_close(self, event: CloseEvent) -> None:
+        self._end(event.code, event.reason, event.wasClean)
+
+    def _end(self, code: int, reason: str, was_clean: bool) -> None:
+        if not self._closed.done():
+            self._incoming.disconnect()
+            super()._end(code, reason, was_clean)
+            self._incoming.wake()
+
+    def _start_close(self, code: int, reason: str) -> None:
+        self._ws.close(code, reason)
+
+    def _transmit(self, data: Any) -> Awaitable[None] | None:
+        if self._native.readyState != WebSocket.OPEN:
+            return self._raise_closed()
+        send(self._native_send, data)
+        # The browser's number can only have fallen since it was last asked for.
+        self._unsent_at_most += size_at_most(data)
+        if self._unsent_at_most > self._high:
+            self._unsent_at_most = self._ws.bufferedAmount
+            if self._unsent_at_most > self._high:
+                return self._wait_for_buffer(self._low)
+        return None
+
+    async def _wait_for_buffer(self, limit: int) -> None:
+        """Waits until ``bufferedAmount`` is at most ``limit`` bytes."""
+        pauses = Pauses()
+        while True:
+            amount = self._ws.bufferedAmount
+            if self._native.readyState != WebSocket.OPEN:
+                await self._raise_closed()
+            if amount <= limit:
+                self._unsent_at_most = amount
+                return
+            await asyncio.sleep(pauses.next(amount))
+
+    def _take(self) -> None:
+        self._incoming.take()
+
+    async def _receive(self) -> None:
+        await self._incoming.wait()

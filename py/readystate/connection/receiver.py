@@ -1,0 +1,232 @@
+"""Receiving: how tasks get the messages that arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Literal, TypeAlias
+
+from .._host import Inbox
+from ..exceptions import ConcurrencyError, ConnectionClosedOK
+
+OVERFLOW_CODE = 4008
+"""What 1008, "policy violation", is among the codes that a page may use."""
+OVERFLOW_REASON = "receive queue full"
+
+Overflow: TypeAlias = Literal["close", "drop-oldest", "drop-newest"]
+
+
+class Receiver(ABC):
+    """What messages are received from, by one task at a time."""
+
+    def __init__(self, queue: deque[str | bytes]) -> None:
+        self._queue = queue
+        self._is_receiving = False
+
+    async def recv(self, decode: bool | None = None) -> str | bytes:
+        """Waits for the next message and returns it.
+
+        Cancelling it loses no message. What arrived before the end is returned before the end is
+        raised.
+
+        Args:
+            decode: ``True`` returns binary messages as ``str`` (UTF-8), ``False`` text as
+                ``bytes``; by default each comes as it was sent.
+
+        Raises:
+            ConnectionClosed: There will be no more messages.
+            ConcurrencyError: Another task is waiting for one.
+            UnicodeDecodeError: A binary message, decoded, is not UTF-8.
+        """
+        if not self._queue:
+            await self._fill_queue()
+        message = self._queue.popleft()
+        if decode is True and isinstance(message, bytes):
+            return message.decode()
+        if decode is False and isinstance(message, str):
+            return message.encode()
+        return message
+
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Yields messages until the connection has ended as either side meant it to.
+
+        Raises:
+            ConnectionClosedError: It has ended in another way.
+            ConcurrencyError: Another task is waiting for a message.
+        """
+        queue = self._queue
+        try:
+            while True:
+                while queue:
+                    yield queue.popleft()
+                await self._fill_queue()
+        except ConnectionClosedOK:
+            return
+
+    async def _fill_queue(self) -> None:
+        """Waits until the queue holds a message."""
+        if self._is_receiving:
+            raise ConcurrencyError(
+                "another task is waiting for a message of this connection: let one task receive, "
+                "and hand on what the others need"
+            )
+        self._is_receiving = True
+        try:
+            while True:
+                self._take()
+                if self._queue:
+                    return
+                if (end := self._end_of_messages()) is not None:
+                    raise end
+                await self._receive()
+        finally:
+            self._is_receiving = False
+
+    @abstractmethod
+    def _take(self) -> None:
+        """Puts what has arrived into the queue."""
+
+    @abstractmethod
+    async def _receive(self) -> None:
+        """Waits until there may be messages in the queue, or the end has come."""
+
+    @abstractmethod
+    def _end_of_messages(self) -> Exception | None:
+        """What is to be raised if there will be no more messages, each time a new one."""
+
+
+class Incoming:
+    """What has arrived over native sockets, one after the other, and nobody has received yet.
+
+    A native socket receives by itself from the moment that it is open: the server cannot be paused.
+    Messages arrive in a JavaScript array, and come over a batch at a time: when a task asks for
+    one, or in the next turn of the event loop if none does. Only then the bounds are checked.
+
+    Args:
+        queue: Where to put the messages.
+        max_queue: How many of them are held.
+        max_queue_bytes: How much is held of them, in bytes (of text: in characters).
+        on_overflow: What happens beyond that.
+        close: Closes the connection, for ``on_overflow="close"``.
+        sort: Returns what of a batch is for the queue.
+        on_arrival: Called when the first message of a batch arrives.
+
+    Attributes:
+        dropped: How many messages were dropped.
+    """
+
+    def __init__(
+        self,
+        queue: deque[str | bytes],
+        *,
+        max_queue: float,
+        max_queue_bytes: float,
+        on_overflow: Overflow,
+        close: Callable[[], None],
+        sort: Callable[[list[Any]], list[Any]] | None = None,
+        on_arrival: Callable[[], None] | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._queue = queue
+        self._max_queue = max_queue
+        self._max_queue_bytes = max_queue_bytes
+        self._on_overflow = on_overflow
+        self._close = close
+        self._sort = sort
+        self._arrived = on_arrival
+        self._size_at_most: float = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._inbox: Inbox | None = None
+        self.dropped = 0
+
+    def connect(self, native: Any) -> None:
+        """Begins to collect the messages of a socket."""
+        self._inbox = Inbox(native, self._on_arrival)
+        self._inbox.arm()
+
+    def disconnect(self) -> None:
+        """Takes what the socket has received, and lets go of it."""
+        inbox, self._inbox = self._inbox, None
+        if inbox is not None:
+            self._put(inbox.take())
+            inbox.destroy()
+            self._loop.call_soon(self._hold)
+
+    def take(self) -> None:
+        """Puts what has arrived into the queue."""
+        inbox = self._inbox
+        if inbox is not None:
+            self._put(inbox.take())
+            if self._inbox is inbox:  # and nothing in the messages has ended it
+                inbox.arm()
+
+    def add(self, messages: list[str | bytes]) -> None:
+        """Puts messages into the queue that have arrived before."""
+        if messages:
+            self._queue.extend(messages)
+            self._size_at_most = math.inf
+            self._loop.call_soon(self._hold)
+        self.wake()
+
+    async def wait(self) -> None:
+        """Returns when something has arrived, or at :meth:`wake`."""
+        # Not one of the loop's: Pyodide has a callback on each, one more turn of the loop.
+        self._waiter = asyncio.Future(loop=self._loop)
+        try:
+            await self._waiter
+        except asyncio.CancelledError:
+            # It may have been told of an arrival already, and nobody else will be.
+            self._loop.call_soon(self._hold)
+            raise
+        finally:
+            self._waiter = None
+
+    def wake(self) -> None:
+        """Has the task that waits look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _put(self, messages: list[Any]) -> None:
+        if messages and self._sort is not None:
+            messages = self._sort(messages)
+        self._queue.extend(messages)
+        self._size_at_most = math.inf
+
+    def _on_arrival(self, _: Any) -> None:
+        if self._inbox is not None:
+            self._inbox.is_armed = False
+        if self._arrived is not None:
+            self._arrived()
+        if self._waiter is not None:
+            # It resumes in a later turn of the event loop, and finds what has come until then.
+            self.wake()
+        else:
+            self._loop.call_soon(self._hold)
+
+    def _hold(self) -> None:
+        """Takes what has arrived while nobody asked for it, up to the bounds."""
+        if self._waiter is not None:
+            return
+        queue = self._queue
+        before = len(queue)
+        size = self._size_at_most
+        self.take()
+        self._size_at_most = size + sum(len(queue[index]) for index in range(before, len(queue)))
+        if len(queue) > self._max_queue or self._size_at_most > self._max_queue_bytes:
+            self._bound_queue()
+
+    def _bound_queue(self) -> None:
+        queue = self._queue
+        size = sum(map(len, queue))
+        if len(queue) > self._max_queue or size > self._max_queue_bytes:
+            if self._on_overflow == "close":
+                self._close()
+            else:
+                drop = queue.popleft if self._on_overflow == "drop-oldest" else queue.pop
+                while len(queue) > self._max_queue or size > self._max_queue_bytes:
+                    size -= len(drop())
+                    self.dropped += 1
+        self._size_at_most = size

@@ -1,0 +1,177 @@
+"""A connection over ``WebSocketStream``, where the browser has it: backpressure both ways.
+
+https://developer.mozilla.org/docs/Web/API/WebSocketStream
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from typing import Any
+
+from .._host import (
+    NativeError,
+    ReadAhead,
+    describe,
+    is_blob,
+    new_stream,
+    options,
+    python_error,
+    to_sendable,
+)
+from ..dom.websocket import WebSocket
+from .connection import Connection, size_at_most
+
+
+class StreamConnection(Connection):
+    """Receives up to the bounds of the queue: beyond them, messages stay with the server.
+
+    Each message costs a promise or two each way, so it is slower than :class:`EventConnection`.
+    """
+
+    def __init__(
+        self,
+        url: Any,
+        subprotocols: str | Iterable[str] | None,
+        *,
+        close_timeout: float | None,
+        max_queue: float,
+        max_queue_bytes: float,
+    ) -> None:
+        super().__init__(close_timeout=close_timeout)
+        try:
+            self._stream = new_stream(url, subprotocols)
+        except NativeError as error:
+            raise python_error(error) from error
+        self._max_queue = max_queue
+        self._max_queue_bytes = max_queue_bytes
+        self._messages: ReadAhead | None = None
+        self._writer: Any = None
+        self._subprotocol = ""
+        self._extensions = ""
+        self._is_closing = False
+        self._reading: asyncio.Future[Any] | None = None
+        self._unsent = 0
+        self._writing = asyncio.Lock()
+        # The event loop refers to tasks only weakly.
+        self._tasks = [
+            asyncio.ensure_future(self._run()),
+            asyncio.ensure_future(self._watch_close()),
+        ]
+
+    @property
+    def url(self) -> str:
+        return str(self._stream.url)
+
+    @property
+    def subprotocol(self) -> str | None:
+        return self._subprotocol or None
+
+    @property
+    def extensions(self) -> str:
+        return self._extensions
+
+    @property
+    def ready_state(self) -> int:
+        if self._closed.done():
+            return WebSocket.CLOSED
+        if self._is_closing:
+            return WebSocket.CLOSING
+        return WebSocket.OPEN if self._opened.done() else WebSocket.CONNECTING
+
+    @property
+    def buffered_amount(self) -> int:
+        return self._unsent
+
+    async def drain(self) -> None:
+        if self._is_closing or self._closed.done():
+            await self._raise_closed()
+        try:
+            await self._writer.ready
+        except NativeError:
+            await self._raise_closed()
+
+    async def _run(self) -> None:
+        try:
+            opened = await self._stream.opened
+        except NativeError:
+            return  # _watch_close() ends it
+        self._messages = ReadAhead(
+            opened.readable, messages=self._max_queue, size=self._max_queue_bytes
+        )
+        self._writer = opened.writable.getWriter()
+        self._subprotocol = str(opened.protocol)
+        self._extensions = str(opened.extensions)
+        if not self._opened.done():
+            self._has_more = True
+            self._opened.set_result(True)
+        await self._messages.run()
+        self._messages.destroy()
+
+    async def _watch_close(self) -> None:
+        try:
+            closed = await self._stream.closed
+        except NativeError as error:
+            reason = getattr(error, "reason", "")
+            self._end(1006, reason if isinstance(reason, str) else "", was_clean=False)
+        else:
+            code = closed.closeCode
+            self._end(code if isinstance(code, int) else 1005, str(closed.reason), was_clean=True)
+
+    def _start_close(self, code: int, reason: str) -> None:
+        if self._is_closing or self._closed.done():
+            return
+        if not isinstance(reason, str):
+            raise TypeError(f"reason must be a str, not {describe(reason)}")
+        try:
+            self._stream.close(options(closeCode=code, reason=reason))
+        except NativeError as error:
+            raise python_error(error) from error
+        self._is_closing = True
+        self._has_more = False
+        if self._messages is not None and self._reading is None:
+            self._reading = asyncio.ensure_future(self._skip(self._messages))
+
+    async def _skip(self, messages: ReadAhead) -> None:
+        """Reads to the end: the server's close frame comes behind all that it has sent."""
+        while await messages.read() is not None:
+            pass
+
+    def _transmit(self, data: Any) -> Awaitable[None] | None:
+        if self._is_closing or self._closed.done():
+            return self._raise_closed()
+        return self._write(to_sendable(data), size_at_most(data))
+
+    async def _write(self, data: Any, size: int) -> None:
+        self._unsent += size
+        try:
+            async with self._writing:
+                # The stream would send the text "[object Blob]".
+                await self._writer.write(await data.arrayBuffer() if is_blob(data) else data)
+        except NativeError:
+            await self._raise_closed()
+        finally:
+            self._unsent -= size
+
+    async def _receive(self) -> None:
+        assert self._messages is not None  # noqa: S101 - it is open, or was
+        # Kept when this is cancelled: a message that is being read is not to be lost.
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read(self._messages))
+        # The end may be known before what came before it has been read.
+        ends = () if self._closed.done() else (self._closed,)
+        await asyncio.wait([self._reading, *ends], return_when=asyncio.FIRST_COMPLETED)
+
+    async def _read(self, messages: ReadAhead) -> None:
+        message = await messages.read()
+        if message is None:
+            self._has_more = False
+            await asyncio.wait([self._closed])
+        elif self._is_closing:
+            await self._skip(messages)
+        else:
+            self._queue.append(message)
+            self._reading = None
+
+    def _take(self) -> None:
+        """What has been read is in the queue already."""

@@ -1,0 +1,1 @@
+"""Pure logic, which does no I/O."""

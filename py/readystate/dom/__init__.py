@@ -1,0 +1,1 @@
+"""The WHATWG interface, one to one: ``WebSocket``, its events, ``Blob``."""

@@ -1,0 +1,31 @@
+"""Where things are: in a checkout of the project, or where the package is installed."""
+
+import os
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+ROOT = PACKAGE.parents[1]
+IS_CHECKOUT = (ROOT / "pyproject.toml").is_file() and (ROOT / "web" / "package.json").is_file()
+
+
+def cache() -> Path:
+    """Return the folder, of the user's, for what an installed package fetches and builds."""
+    try:
+        name = version("readystate-server")
+    except PackageNotFoundError:
+        name = "unknown"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "readystate" / name
+
+
+WEB = ROOT / "web" if IS_CHECKOUT else cache()
+"""Where vendor/ and wheel/ are; in a checkout also the pages."""
+PINS = WEB if IS_CHECKOUT else PACKAGE / "lab" / "pins"
+"""Where package.json and its like say which runtimes there are."""
+FOLDERS = {
+    "/vendor": WEB / "vendor",
+    "/wheel": WEB / "wheel",
+    "/runtime": PACKAGE / "lab" / "runtime",
+    "/runtime/readystate_server/testing": PACKAGE / "testing",
+}
+"""What every server serves besides its pages, by URL prefix."""

@@ -1,0 +1,25 @@
+"""Exactly once: the server's half of sessions, which survive lost connections."""
+
+from typing import TYPE_CHECKING, Any
+
+from readystate.session.control import SUBPROTOCOL
+
+from .server_session import ServerSession
+from .sessions import Sessions
+from .store import MemoryStore, Store
+
+if TYPE_CHECKING:
+    from .redis_store import RedisStore
+
+__all__ = ["SUBPROTOCOL", "MemoryStore", "RedisStore", "ServerSession", "Sessions", "Store"]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        # Only who uses it needs the redis library.
+        if name != "RedisStore":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .redis_store import RedisStore
+
+        return RedisStore

@@ -1,0 +1,723 @@
+"""One session at the server, and the connection that it has at the moment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Protocol
+
+from readystate.core.delivery import Delivery
+from readystate.core.outbox import Outbox
+from readystate.exceptions import (
+    ConcurrencyError,
+    ConnectionClosed,
+    ConnectionClosedOK,
+    SessionExpired,
+    connection_closed,
+)
+from readystate.session import control
+from readystate.session.control import ProtocolError, Window
+from readystate.session.core import ACK_DELAY, Hello, ServerCore
+
+from .store import Fenced, Message, Record, Store
+
+__all__ = [
+    "GOING_AWAY",
+    "Bucket",
+    "Link",
+    "ServerSession",
+    "Settings",
+    "Transport",
+    "close_transport",
+    "log_store_error",
+    "sized",
+]
+
+_LEASE = 1.5
+"""For how long a record is kept, in units of ``expires``; it is renewed after half a unit."""
+_BATCH = 64
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+"""Seconds between attempts to save."""
+_CLOSE_FRAME_TIMEOUT = 1.0
+"""Seconds that are given to a close frame to be read when nothing can be written any more."""
+_FIRST_COMPLETED = asyncio.FIRST_COMPLETED
+_LOST = (ConnectionError, TimeoutError)
+"""What says that a connection has ended."""
+_MESSAGE_TOO_BIG = 1009
+_NO_CLOSE_FRAME = 1006
+GOING_AWAY = 1001
+
+_logger = logging.getLogger("readystate")
+
+
+class Transport(Protocol):
+    """A WebSocket connection, as an adapter makes it of a framework's."""
+
+    @property
+    def origin(self) -> str | None:
+        """The header ``Origin`` of its handshake."""
+
+    @property
+    def close_code(self) -> int | None:
+        """Of the close frame, once :meth:`receive` has returned ``None``.
+
+        1005 if that had no code; 1006 or ``None`` if there was no frame.
+        """
+
+    @property
+    def close_reason(self) -> str:
+        """Of the close frame."""
+
+    async def receive(self) -> Message | None:
+        """The next message; ``None`` when the connection has ended. It may be cancelled."""
+
+    async def send(self, message: Message) -> None:
+        """Sends a message, and waits while too much is on its way. It may be cancelled.
+
+        Raises:
+            ConnectionError: The connection has ended.
+        """
+
+    async def close(self, code: int, reason: str) -> None:
+        """Closes with a close frame, and raises nothing. It may be cancelled."""
+
+    def abort(self) -> None:
+        """Lets go of the connection at once, without a close frame."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What all sessions have in common; :class:`Sessions` says what it means."""
+
+    store: Store
+    expires: float
+    window: Window
+    max_unconfirmed: int
+    max_unconfirmed_bytes: int
+    max_pending: int
+    max_pending_bytes: int
+    max_message: int
+    ack_timeout: float
+    close_timeout: float
+    resume_burst: int
+    resume_rate: float
+
+    @property
+    def lease(self) -> float:
+        """For how many seconds the store keeps what nobody renews."""
+        return self.expires * _LEASE
+
+
+class Bucket:
+    """A token bucket: ``burst`` at once, and ``rate`` a second."""
+
+    def __init__(self, burst: int, rate: float) -> None:
+        self._burst = burst
+        self._rate = rate
+        self._tokens = float(burst)
+        self._filled = time.monotonic()
+
+    def take(self) -> bool:
+        """Takes a token, if there is one."""
+        now = time.monotonic()
+        self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
+        self._filled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def put_back(self) -> None:
+        """Gives a token back."""
+        self._tokens += 1
+
+
+class ServerSession:
+    """A session, as its handler sees it: the same object over all its connections.
+
+    A message counts as done when the handler comes back for the next one, closes, or returns.
+
+    Attributes:
+        id: What the session may be called, in logs too; not the secret that resumes it.
+        user: Whom the application said that the session belongs to.
+        is_resumed: Whether another process has begun it, and this handler goes on. What that one
+            had not done comes again, with the same :attr:`message_id`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        key: str,
+        record: Record,
+        connection: int,
+        user: Any,
+        on_end: Callable[[ServerSession, bool], None],
+    ) -> None:
+        self.id = key
+        self.user = user
+        self.is_resumed = record.epoch > 1
+        self._settings = settings
+        self._owner = record.owner
+        self._epoch = record.epoch
+        self._on_end = on_end
+        outbox = Outbox(
+            max_pending=None,  # send() bounds it
+            max_pending_bytes=None,
+            on_full="raise",
+            in_doubt="resend",
+            max_unconfirmed=settings.max_unconfirmed,
+            max_unconfirmed_bytes=settings.max_unconfirmed_bytes,
+        )
+        self._core = ServerCore(
+            outbox, settings.window, done=record.done, connection=connection - 1
+        )
+        self._resumptions = Bucket(settings.resume_burst, settings.resume_rate)
+        self._link: Link | None = None
+        self._closed: ConnectionClosed | None = None
+        # What has arrived and was not handed out; what of it the handler is done with.
+        self._inbox: deque[Message] = deque()
+        self._in_hand: Message | None = None
+        self._is_receiving = False
+        self._arrived = asyncio.Event()
+        self._received_size = 0
+        self._done = record.done
+        self._done_size = 0
+        # How many outgoing messages the store has or had, and those that come after these.
+        self._stored = record.confirmed + len(record.outgoing)
+        self._unsaved: list[Message] = []
+        self._wanted = 0
+        self._sending = asyncio.Lock()
+        self._progress = asyncio.Event()
+        # Saving.
+        self._is_dirty = False
+        self._is_lease_due = False
+        self._saving: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._ack_timer: asyncio.TimerHandle | None = None
+        self._lease_timer = self._loop.call_later(settings.expires / 2, self._renew)
+        self._expiry_timer: asyncio.TimerHandle | None = None
+        self._expect_expiry()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._link is not None
+
+    @property
+    def message_id(self) -> str:
+        """Names the message in hand, the same however often that comes, over all processes.
+
+        Raises:
+            RuntimeError: There is none.
+        """
+        if self._in_hand is None:
+            raise RuntimeError(
+                "no message is in hand: message_id belongs to the one that recv() or the loop over "
+                "the session has given last"
+            )
+        return f"{self.id}-{self._done + 1}"
+
+    async def recv(self) -> Message:
+        """The next message: text or ``bytes``. The former one is done.
+
+        Raises:
+            ConnectionClosedOK: The client has closed the session, or :meth:`close` was called.
+            ConnectionClosedError: The session has ended in another way.
+            SessionExpired: The client has not come back in time.
+            ConcurrencyError: Another task is waiting for a message.
+        """
+        if self._is_receiving:
+            raise ConcurrencyError(
+                "another task is waiting for a message of this session: let one task receive, and "
+                "hand on what the others need"
+            )
+        self._finish()
+        self._is_receiving = True
+        try:
+            while not self._inbox:
+                self._raise_if_closed()
+                self._arrived.clear()
+                await self._arrived.wait()
+        finally:
+            self._is_receiving = False
+        message = self._in_hand = self._inbox.popleft()
+        return message
+
+    async def __aiter__(self) -> AsyncIterator[Message]:
+        """Yields messages until the session has ended as meant.
+
+        Raises:
+            ConnectionClosedError: It has ended in another way.
+            SessionExpired: The client has not come back in time.
+            ConcurrencyError: Another task is waiting for a message.
+        """
+        try:
+            while True:
+                yield await self.recv()
+        except ConnectionClosedOK:
+            return
+
+    async def send(self, data: Any) -> Delivery:
+        """Accepts a message, also without a connection; waits while as much waits as may.
+
+        Args:
+            data: Text, or anything with the buffer protocol.
+
+        Returns:
+            What can be awaited until the client is done with it.
+
+        Raises:
+            ConnectionClosed: The session has ended.
+            TypeError: It is neither text nor bytes.
+            UnicodeEncodeError: It is text that UTF-8 cannot express.
+        """
+        message, size = sized(data)
+        async with self._sending:
+            while self._closed is None and not self._has_room(size):
+                self._progress.clear()
+                await self._progress.wait()
+            self._raise_if_closed()
+            delivery = self._core.outbox.accept(message, size)
+            delivery._on_wanted = self._want
+            self._unsaved.append(message)
+            self._save_soon()
+        return delivery
+
+    async def drain(self) -> None:
+        """Waits until the client is done with all that was sent.
+
+        Raises:
+            ConnectionClosed: The session has ended before.
+        """
+        self._want()
+        while self._closed is None and self._has_unconfirmed:
+            self._progress.clear()
+            await self._progress.wait()
+        self._raise_if_closed()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Ends the session, after ``close_timeout`` seconds at most of waiting for :meth:`drain`.
+
+        The message in hand is done. Does nothing if the session has ended.
+
+        Args:
+            code: 1000, or from 3000 to 4999.
+            reason: At most 123 bytes of UTF-8.
+
+        Raises:
+            ValueError: The code or the reason is none.
+        """
+        if not control.ends_session(code):
+            raise ValueError(f"the close code {code!r} is neither 1000 nor 3000 to 4999")
+        if len(reason.encode()) > 123:
+            raise ValueError(f"the close reason {reason!r} is longer than 123 bytes of UTF-8")
+        self._finish()
+        self._want()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.close_timeout):
+                while self._closed is None and (self._has_unconfirmed or self._has_undone):
+                    self._progress.clear()
+                    await self._progress.wait()
+        self._core.acknowledge()
+        self._end(connection_closed(code, reason, was_clean=True))
+
+    def __repr__(self) -> str:
+        if self._closed is not None:
+            how = f"ended: {self._closed.code}"
+        else:
+            how = "connected" if self.is_connected else "not connected"
+        outbox = self._core.outbox
+        return (
+            f"<ServerSession {self.id[:8]}… {how}; {self._done:,} done, "
+            f"{outbox.pending + outbox.unconfirmed:,} unconfirmed>"
+        )
+
+    # What the handler has done, and what of it is to be saved.
+
+    @property
+    def _has_unconfirmed(self) -> bool:
+        return bool(self._core.outbox.pending or self._core.outbox.unconfirmed)
+
+    @property
+    def _has_undone(self) -> bool:
+        """Whether the handler is done with something that the store does not know of."""
+        return self._done > self._core.done
+
+    def _has_room(self, size: int) -> bool:
+        outbox = self._core.outbox
+        return not outbox.pending or (
+            outbox.pending < self._settings.max_pending
+            and outbox.pending_bytes + size <= self._settings.max_pending_bytes
+        )
+
+    def _raise_if_closed(self) -> None:
+        if self._closed is not None:
+            raise self._closed.with_traceback(None)
+
+    def _finish(self) -> None:
+        """The handler is done with the message in hand."""
+        if self._in_hand is None:
+            return
+        self._done += 1
+        self._done_size += len(self._in_hand)
+        self._in_hand = None
+        self._save_soon()
+
+    def _want(self) -> None:
+        """Somebody waits until all is confirmed that was accepted up to now."""
+        self._wanted = self._stored + len(self._unsaved)
+        self._wake_writer()
+
+    def _save_soon(self) -> None:
+        if self._closed is not None:
+            return
+        self._is_dirty = True
+        if self._saving is None:
+            self._saving = asyncio.create_task(self._save_all())
+
+    async def _save_all(self) -> None:
+        """Saves until nothing is to be saved; what comes in the meantime goes together."""
+        pause = _FIRST_PAUSE
+        try:
+            while self._is_dirty and self._closed is None:
+                self._is_dirty = False
+                try:
+                    await self._save()
+                    pause = _FIRST_PAUSE
+                except Fenced:
+                    self._lose_to_another()
+                except Exception as error:
+                    log_store_error(error)
+                    self._is_dirty = True
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+        finally:
+            self._saving = None
+
+    async def _save(self) -> None:
+        """Saves what is new, and lets go out what depends on it."""
+        if self._is_lease_due:
+            await self._keep(self._core.connection)
+        done, done_size = self._done, self._done_size
+        messages = self._unsaved.copy()
+        await self._settings.store.save(
+            self.id,
+            self._epoch,
+            done=done,
+            confirmed=self._core.confirmed,
+            first=self._stored + 1,
+            messages=messages,
+        )
+        if self._closed is not None:
+            return
+        del self._unsaved[: len(messages)]
+        self._stored += len(messages)
+        self._core.finish(done, self._received_size - done_size)
+        self._await_ack()
+        self._progress.set()
+        if messages or self._core.has_controls:
+            self._wake_writer()
+
+    async def _keep(self, connection: int) -> None:
+        """Renews the lease, and saves the number of the connection.
+
+        Raises:
+            Fenced: Another process has the session.
+        """
+        settings = self._settings
+        await settings.store.keep(self.id, self._epoch, connection, settings.lease)
+        self._is_lease_due = False
+        self._lease_timer.cancel()
+        if self._closed is None:
+            self._lease_timer = self._loop.call_later(self._settings.expires / 2, self._renew)
+
+    def _renew(self) -> None:
+        self._is_lease_due = True
+        self._save_soon()
+
+    def _await_ack(self) -> None:
+        if self._core.has_unacknowledged and self._ack_timer is None:
+            self._ack_timer = self._loop.call_later(ACK_DELAY, self._acknowledge_in_time)
+
+    def _acknowledge_in_time(self) -> None:
+        self._ack_timer = None
+        if self._core.has_unacknowledged:
+            self._core.acknowledge_in_time()
+            self._await_ack()
+            self._wake_writer()
+
+    # Connections.
+
+    def _open(self, transport: Transport, hello: Hello, secret: str) -> Link:
+        """Begins the session."""
+        self._core.open(hello, secret, self._settings.expires)
+        return self._join(transport, [])
+
+    def _resume(self, transport: Transport, hello: Hello) -> Link:
+        """Goes on over another connection; the former one is closed.
+
+        Raises:
+            ProtocolError: The client cannot have received what it says it has, or has come with a
+                later connection; nothing has changed.
+        """
+        again = self._core.resume(hello, self._settings.expires)
+        if self._link is not None:
+            self._link.stop(control.TAKEN_OVER, "the session was resumed over another connection")
+        return self._join(transport, again)
+
+    def _restore(self, record: Record, received: int) -> None:
+        """Goes on where another process was, of whose messages the client has ``received``."""
+        outbox = self._core.outbox
+        # The others may be more than the client's window.
+        count = received - record.confirmed
+        outbox.restore(record.confirmed, map(sized, record.outgoing[:count]))
+        for message in record.outgoing[count:]:
+            outbox.accept(*sized(message))
+
+    def _join(self, transport: Transport, again: Sequence[Delivery]) -> Link:
+        if self._expiry_timer is not None:
+            self._expiry_timer.cancel()
+            self._expiry_timer = None
+        self._link = Link(self, transport, again)
+        return self._link
+
+    def _receive(self, message: Message) -> bool:
+        """Heeds what has come over the connection; returns whether it was a control."""
+        core = self._core
+        if len(message) > self._settings.max_message:
+            self._fail(ProtocolError("a message is too long", control.TOO_MUCH))
+            return False
+        confirmed = core.confirmed
+        arrived = core.receive([message])
+        for application_message in arrived:
+            self._inbox.append(application_message)
+            self._received_size += len(application_message)
+            self._arrived.set()
+        if core.failure is not None:
+            self._fail(core.failure)
+        elif core.confirmed > confirmed:
+            self._progress.set()
+        return not arrived
+
+    def _fail(self, error: ProtocolError) -> None:
+        """The client has done what it must not, or not what it must."""
+        self._end(connection_closed(error.code, error.reason, was_clean=True))
+
+    def _disconnect(self, link: Link) -> None:
+        """``link`` has ended, by a close frame or without one."""
+        if self._link is not link:
+            return
+        self._link = None
+        self._core.disconnect()
+        code = link.transport.close_code
+        if code is not None and control.ends_session(code):
+            closed = connection_closed(code, link.transport.close_reason, was_clean=True)
+            self._end(closed, keep_inbox=True)
+        elif code == _MESSAGE_TOO_BIG:
+            # It would come again and again.
+            self._fail(ProtocolError("a message is too long", control.TOO_MUCH))
+        else:
+            self._expect_expiry()
+
+    def _expect_expiry(self) -> None:
+        if self._expiry_timer is None and self._closed is None:
+            self._expiry_timer = self._loop.call_later(self._settings.expires, self._expire)
+
+    def _expire(self) -> None:
+        reason = "the client has not come back in time"
+        self._end(SessionExpired(reason, self._core.outbox.unfinished()))
+
+    def _wake_writer(self) -> None:
+        if self._link is not None:
+            self._link.wake()
+
+    # The end.
+
+    def _lose_to_another(self) -> None:
+        reason = "another process has the session, or its record could not be kept in time"
+        self._end(
+            connection_closed(control.TAKEN_OVER, reason, was_clean=True), forget_record=False
+        )
+
+    def _end(
+        self, closed: ConnectionClosed, *, keep_inbox: bool = False, forget_record: bool = True
+    ) -> None:
+        """Ends the session, for the handler as ``closed`` and for the client with its code."""
+        if self._closed is not None:
+            return
+        self._closed = closed
+        if not keep_inbox:
+            self._inbox.clear()
+        for timer in (self._expiry_timer, self._ack_timer, self._lease_timer):
+            if timer is not None:
+                timer.cancel()
+        link, self._link = self._link, None
+        if link is not None:
+            link.stop(closed.code, closed.reason, self._core.controls())
+        self._core.disconnect()
+        self._core.outbox.connection_lost("session ended")
+        self._core.outbox.clear("session ended")
+        self._unsaved.clear()
+        self._arrived.set()
+        self._progress.set()
+        self._on_end(self, forget_record)
+
+    async def _leave(self) -> None:
+        """Saves what another process needs to go on, if it can in time; it ends here only."""
+        if self._saving is not None:
+            await asyncio.wait([self._saving], timeout=self._settings.close_timeout)
+        reason = "the server goes away"
+        self._end(connection_closed(GOING_AWAY, reason, was_clean=True), forget_record=False)
+
+
+class Link:
+    """A connection that a session goes on with: its reader, its writer and its end."""
+
+    def __init__(
+        self, session: ServerSession, transport: Transport, again: Sequence[Delivery]
+    ) -> None:
+        self.transport = transport
+        self._session = session
+        self._settings = session._settings
+        self._again = deque(again)
+        self._awake = asyncio.Event()
+        self._is_sending = False
+        # Since when the client's window is full, and how many messages it had confirmed then.
+        self._full_since: float | None = None
+        self._confirmed = 0
+        self._loop = asyncio.get_running_loop()
+        self._stopped: asyncio.Future[tuple[int, str, Sequence[str]]] = self._loop.create_future()
+
+    def wake(self) -> None:
+        """There may be something to be sent."""
+        self._awake.set()
+
+    def stop(self, code: int, reason: str, farewell: Sequence[str] = ()) -> None:
+        """Nothing is sent any more but ``farewell`` and a close frame."""
+        if not self._stopped.done():
+            self._stopped.set_result((code, reason, farewell))
+
+    async def run(self) -> None:
+        """Serves the connection to its end."""
+        reader = asyncio.create_task(self._read())
+        writer = asyncio.create_task(self._write())
+        was_sending = False
+        try:
+            await asyncio.wait((reader, writer, self._stopped), return_when=_FIRST_COMPLETED)
+            if writer.done() and not self._stopped.done():
+                await asyncio.wait((reader,), timeout=_CLOSE_FRAME_TIMEOUT)
+            was_sending = self._is_sending
+        except asyncio.CancelledError:
+            self.transport.abort()
+            raise
+        finally:
+            reader.cancel()
+            writer.cancel()
+            self._session._disconnect(self)
+            results = await asyncio.gather(reader, writer, return_exceptions=True)
+        if self._stopped.done():
+            code, reason, farewell = self._stopped.result()
+            await self._close(code, reason, () if was_sending else farewell)
+        elif self.transport.close_code in (None, _NO_CLOSE_FRAME):
+            self.transport.abort()
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, _LOST):
+                raise result
+
+    async def _close(self, code: int, reason: str, farewell: Sequence[str]) -> None:
+        with contextlib.suppress(*_LOST):
+            await self._send(farewell)
+        await close_transport(self.transport, code, reason, self._settings.close_timeout)
+
+    async def _read(self) -> None:
+        while (message := await self.transport.receive()) is not None:
+            if self._stopped.done():
+                return
+            if self._session._receive(message):
+                self._awake.set()
+
+    async def _write(self) -> None:
+        while not self._stopped.done():
+            batch = self._next_batch()
+            if batch:
+                await self._send(batch)
+                continue
+            self._awake.clear()
+            try:
+                async with asyncio.timeout_at(self._deadline()):
+                    await self._awake.wait()
+            except TimeoutError:
+                reason = "nothing was acknowledged for too long while the window was full"
+                self._session._fail(ProtocolError(reason, control.TIMED_OUT))
+
+    async def _send(self, batch: Sequence[Message]) -> None:
+        self._is_sending = True
+        async with asyncio.timeout(self._settings.ack_timeout):
+            for message in batch:
+                await self.transport.send(message)
+        self._is_sending = False
+
+    def _next_batch(self) -> list[Message]:
+        """What is to be sent now."""
+        session, core = self._session, self._session._core
+        outbox = core.outbox
+        controls = core.controls()
+        if self._again:
+            batch = [self._again.popleft() for _ in range(min(_BATCH, len(self._again)))]
+        else:
+            batch = outbox.take(min(_BATCH, session._stored - outbox.sent))
+            session._progress.set()
+        is_wanted = core.confirmed < session._wanted or core.is_short_of_window
+        if is_wanted and core.has_unasked and not self._again:
+            core.ask()  # after all that it is about
+        messages = control.escape([delivery.message for delivery in batch])
+        return [*controls, *messages, *core.controls()]
+
+    def _deadline(self) -> float | None:
+        """When the client must have acknowledged something."""
+        core = self._session._core
+        if not core.outbox.pending or core.outbox.sent == self._session._stored:
+            self._full_since = None
+            return None
+        if self._full_since is None or core.confirmed > self._confirmed:
+            self._full_since = self._loop.time()
+            self._confirmed = core.confirmed
+        return self._full_since + self._settings.ack_timeout
+
+
+def sized(data: Any) -> tuple[Message, int]:
+    """A message as it is kept, and how long it is, in bytes.
+
+    Raises:
+        TypeError: It is none.
+        UnicodeEncodeError: It is text that UTF-8 cannot express.
+    """
+    if isinstance(data, str):
+        return data, len(data) if data.isascii() else len(data.encode())
+    try:
+        message = data if type(data) is bytes else bytes(memoryview(data))
+    except TypeError:
+        raise TypeError(f"a message is text or bytes-like, not {type(data).__name__}") from None
+    return message, len(message)
+
+
+def log_store_error(error: Exception) -> None:
+    _logger.warning("the session store is out of order: %s: %s", type(error).__name__, error)
+
+
+async def close_transport(transport: Transport, code: int, reason: str, timeout: float) -> None:
+    """Closes a connection, within ``timeout`` seconds."""
+    try:
+        async with asyncio.timeout(timeout):
+            await transport.close(code, reason)
+    except TimeoutError:
+        transport.abort()
+    except asyncio.CancelledError:
+        transport.abort()
+        raise

@@ -1,0 +1,80 @@
+"""Sessions in a Starlette or FastAPI application."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from readystate.session.control import SUBPROTOCOL
+
+from .sessions import Sessions
+from .store import Message
+
+__all__ = ["serve"]
+
+_NO_CLOSE_FRAME = 1006
+
+
+async def serve(sessions: Sessions, websocket: WebSocket, user: Any = None) -> None:
+    """Serves one connection of a session, which is accepted here. ::
+
+        sessions = Sessions(handler)
+
+        @app.websocket("/session")
+        async def session(websocket: WebSocket) -> None:
+            await serve(sessions, websocket)
+
+    A handshake that does not offer the subprotocol is answered with 403, as ASGI servers do for a
+    connection that is closed before it is accepted. Messages that are longer than the server takes
+    (such as uvicorn's ``--ws-max-size``) end the session.
+
+    Args:
+        sessions: What it belongs to.
+        websocket: As the route has it, not accepted.
+        user: Whom the connection belongs to, if the application knows: anything that JSON can
+            express.
+    """
+    if SUBPROTOCOL not in websocket.scope.get("subprotocols", ()):
+        await websocket.close()
+        return
+    await websocket.accept(SUBPROTOCOL)
+    await sessions.serve(_Transport(websocket), user)
+
+
+class _Transport:
+    def __init__(self, websocket: WebSocket) -> None:
+        self.origin = websocket.headers.get("Origin")
+        self.close_code: int | None = None
+        self.close_reason = ""
+        self._websocket = websocket
+
+    async def receive(self) -> Message | None:
+        if self._websocket.client_state is WebSocketState.DISCONNECTED:
+            return None
+        event = await self._websocket.receive()
+        if event["type"] == "websocket.receive":
+            text: str | None = event.get("text")
+            data: bytes = event.get("bytes") or b""
+            return data if text is None else text
+        self.close_code = event.get("code", _NO_CLOSE_FRAME)
+        self.close_reason = event.get("reason") or ""
+        return None
+
+    async def send(self, message: Message) -> None:
+        try:
+            if isinstance(message, str):
+                await self._websocket.send_text(message)
+            else:
+                await self._websocket.send_bytes(message)
+        except (WebSocketDisconnect, RuntimeError) as error:
+            # RuntimeError: that it has ended is known already.
+            raise ConnectionResetError("the connection has ended") from error
+
+    async def close(self, code: int, reason: str) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await self._websocket.close(code, reason)
+
+    def abort(self) -> None:
+        """Nothing: ASGI cannot; servers end a connection whose application has returned."""

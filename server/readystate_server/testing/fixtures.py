@@ -1,0 +1,139 @@
+"""The fixtures. Those of the session can be overridden, to say what is served and which Pyodide."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Route
+
+from ..lab import Server, vendor, wheel
+from ..lab.places import PINS, WEB
+from ..lab.static import TYPES
+from .browsers import found
+from .runtime import BOOT, CDN, OpenPage, Runtime, open_app, open_pyodide, pyodide_url
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(
+    browser_type_launch_args: dict[str, Any], browser_type: BrowserType
+) -> dict[str, Any]:
+    """Where Playwright has not downloaded the browser: one that is installed on this machine."""
+    return {**found(browser_type), **browser_type_launch_args}
+
+
+@pytest.fixture(scope="session")
+def app_folder(pytestconfig: pytest.Config) -> Path:
+    """The folder that is served at /. Override it; by default it is pytest's root directory."""
+    return pytestconfig.rootpath
+
+
+@pytest.fixture(scope="session")
+def app_folders() -> Mapping[str, Path]:
+    """More folders to serve, by URL prefix ("/static"). Override it; by default there are none."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def pyodide_folder() -> Path | None:
+    """The folder of a Pyodide of your own, or $READYSTATE_PYODIDE; None: the pinned one."""
+    path = os.environ.get("READYSTATE_PYODIDE")
+    return Path(path).resolve() if path else None
+
+
+@pytest.fixture(scope="session")
+def pyodide_place() -> str:
+    """Where `pyodide_page` runs Python: in the "page", or in a "worker" of it."""
+    return "page"
+
+
+@pytest.fixture(scope="session")
+def ws_server(
+    app_folder: Path, app_folders: Mapping[str, Path], pyodide_folder: Path | None
+) -> Iterator[Server]:
+    """A server of your app, of the wheel, and of WebSocket endpoints that fail as they are told."""
+    wheel.build()
+    if pyodide_url().startswith(CDN):
+        try:
+            vendor.fetch()
+        except (vendor.VendorError, OSError) as error:
+            sys.stderr.write(f"{error} Until then Pyodide comes from {CDN}.\n")
+    own = {"/pyodide": pyodide_folder} if pyodide_folder else {}
+    with Server(web_folder=app_folder, folders={**app_folders, **own}) as server:
+        yield server
+
+
+@pytest.fixture
+def ws_id(request: pytest.FixtureRequest) -> str:
+    """An id of the test's own, for the server's journal and faults."""
+    return f"{request.node.name[:100]} {uuid.uuid4()}"
+
+
+@pytest.fixture
+def open_page(context: BrowserContext, ws_server: Server) -> Iterator[OpenPage]:
+    """A function that opens a page of your app and waits until Python is ready in it.
+
+    The test fails if there are errors on the console of one of them. What the pages load of the
+    pinned Pyodide and PyScript from the CDN comes from this machine, if it has been fetched.
+    """
+    context.route(f"{CDN}/**", serve_vendored)
+    opened: list[Runtime] = []
+
+    def open_page(
+        path: str = "/",
+        *,
+        ready: str | None = "py:ready",
+        timeout: float = BOOT,
+        **query: object,
+    ) -> Runtime:
+        url = ws_server.url_for(path, **query)
+        opened.append(open_app(context.new_page(), url, ready=ready, timeout=timeout))
+        return opened[-1]
+
+    yield open_page
+    for runtime in opened:
+        runtime.console.check()
+
+
+def serve_vendored(route: Route) -> None:
+    """Answer with the file of the CDN that has been fetched, or let the CDN answer."""
+    versions = vendor.pinned(PINS)
+    folders = {
+        f"{CDN}/pyodide/v{versions['pyodide']}/full/": "pyodide",
+        f"{CDN}/npm/pyodide@{versions['pyodide']}/": "pyodide",
+        f"{CDN}/npm/@pyscript/core@{versions['pyscript']}/dist/": "pyscript",
+    }
+    url = route.request.url
+    for start, name in folders.items():
+        file = WEB / "vendor" / f"{name}@{versions[name]}" / url.removeprefix(start)
+        if url.startswith(start) and file.is_file():
+            headers = {
+                "Access-Control-Allow-Origin": "*",
+                "Content-Type": TYPES.get(file.suffix, "application/octet-stream"),
+                "Cross-Origin-Resource-Policy": "cross-origin",
+            }
+            return route.fulfill(path=file, headers=headers)
+    return route.continue_()
+
+
+@pytest.fixture(scope="session")
+def pyodide_session(
+    browser: Browser, ws_server: Server, pyodide_folder: Path | None, pyodide_place: str
+) -> Iterator[Runtime]:
+    """The one runtime of all tests that use `pyodide_page`, in each browser and place."""
+    pyodide = "/pyodide" if pyodide_folder else None
+    with open_pyodide(browser, ws_server, pyodide_place, pyodide=pyodide) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def pyodide_page(pyodide_session: Runtime) -> Iterator[Runtime]:
+    """Python in an empty page; the test fails if anything complains on its console."""
+    pyodide_session.console.complaints.clear()
+    yield pyodide_session
+    pyodide_session.console.check()

@@ -1,0 +1,140 @@
+"""What functions of tests need again and again that run in Pyodide."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import itertools
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from readystate import Event, WebSocket
+
+# What went to the event loop's exception handler. A test that expects it takes it out.
+reported: list[dict[str, Any]] = []
+
+# The address of the tests' server, http://..., where there is no page that came from it.
+server = ""
+
+_ids = itertools.count()
+
+
+def url(path: str, **query: Any) -> str:
+    """The WebSocket URL of a path of the tests' server."""
+    import js
+
+    address = (server or str(js.location.origin)).replace("http", "ws", 1) + path
+    return f"{address}?{urlencode(query)}" if query else address
+
+
+def new_id() -> str:
+    """An id for the server's journal that no other test uses."""
+    import js
+
+    return f"{js.crypto.randomUUID()}-{next(_ids)}"
+
+
+async def journal(id: str, **wait: Any) -> list[dict[str, Any]]:
+    """What the server received on the connections with ``id``; waits as the journal does."""
+    import js
+
+    # Firefox takes its time to connect to a server that other tests have had refuse.
+    query = f"?{urlencode({'timeout': 20, **wait})}" if wait else ""
+    response = await js.fetch(f"{server}/journal/{id}{query}")
+    text = await response.text()
+    assert response.ok, text
+    connections: list[dict[str, Any]] = json.loads(text)
+    return connections
+
+
+async def all_gone(id: str) -> None:
+    """Waits until no connection with ``id`` is open; browsers may not even have begun them."""
+    await closed(await opened(id=id))
+    seen = len(await journal(id, closed=1))
+    await journal(id, closed=seen)
+
+
+def event(ws: WebSocket, type: str) -> asyncio.Future[Any]:
+    """The next event of ``type``; listening begins now, not when it is awaited."""
+    future: asyncio.Future[Event] = asyncio.get_event_loop().create_future()
+
+    def listener(event: Event) -> None:
+        if not future.done():
+            future.set_result(event)
+
+    ws.addEventListener(type, listener, once=True)
+    return future
+
+
+async def opened(path: str = "/ws/echo", protocols: Any = None, **query: Any) -> WebSocket:
+    """A socket that is open."""
+    ws = WebSocket(url(path, **query), protocols)
+    await event(ws, "open")
+    return ws
+
+
+async def closed(ws: WebSocket, *arguments: Any) -> Any:
+    """Closes the socket, and returns its ``close`` event."""
+    future = event(ws, "close")
+    ws.close(*arguments)
+    return await future
+
+
+async def write(files: dict[str, bytes]) -> None:
+    """Writes modules, by their paths, to where Python looks for them."""
+    for name, content in files.items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    importlib.invalidate_caches()
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Waits, a turn of the event loop at a time, until the condition holds."""
+    while not condition():
+        await asyncio.sleep(0)
+
+
+async def all_delivered(ws: WebSocket) -> None:
+    """Waits until what the socket's ``close`` event set off has been done."""
+    await until(lambda: ws._native_listener is None)
+
+
+class Logged(logging.Handler):
+    """What is logged in the block, of messages that are dropped; else it goes to the console."""
+
+    def __enter__(self) -> list[str]:
+        self.lines: list[str] = []
+        logging.getLogger("readystate").addHandler(self)
+        return self.lines
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("readystate").removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+class Caught:
+    """The exception that :func:`raises` has caught."""
+
+    value: Any = None
+
+
+@contextmanager
+def raises(*classes: type[BaseException], match: str = "") -> Iterator[Caught]:
+    """The block must raise one of ``classes``, with text in which ``match`` is found."""
+    caught = Caught()
+    try:
+        yield caught
+    except classes as error:
+        assert re.search(match, str(error)), f"{match!r} is not in {str(error)!r}"
+        caught.value = error
+    else:
+        raise AssertionError(f"did not raise {' or '.join(cls.__name__ for cls in classes)}")
