@@ -14,8 +14,7 @@ from playwright.sync_api import Browser
 from readystate_server.lab import Server
 from readystate_server.lab.process import ServerProcess
 from readystate_server.testing import Runtime, open_pyodide
-
-from .faults import arrivals, problems, problems_of_tail, send_through
+from tests.faults import arrivals, problems, problems_of_tail, send_through
 
 CONFIRMATIONS = ("heartbeat", "acks", "acks-drop", "heartbeat-drop", "none")
 KINDS = ("text", "binary")

@@ -12,8 +12,7 @@ from playwright.sync_api import Browser
 
 from readystate_server.lab import Server
 from readystate_server.testing import Runtime, open_pyodide
-
-from .faults import arrivals, exchange
+from tests.faults import arrivals, exchange
 
 MANY = 1_000
 NOT_FEW = 10_000
