@@ -1,0 +1,96 @@
+"""What events are dispatched to.
+
+https://dom.spec.whatwg.org/#interface-eventtarget
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...core.handlers import call_handler
+from ...core.listeners import Listeners
+from ...exceptions import InvalidStateError
+from .events import NativeEvent
+from .values import NativeObject, describe
+
+__all__ = ["NativeEventTarget"]
+
+Options = bool | Mapping[str, Any] | None
+
+
+class NativeEventTarget(NativeObject):
+    """An ``EventTarget``.
+
+    What a listener raises goes to the event loop's exception handler, and the others go on.
+    """
+
+    __slots__ = ("_listeners",)
+
+    tag = "EventTarget"
+
+    def __init__(self) -> None:
+        self._listeners = Listeners()
+
+    def addEventListener(  # noqa: N802
+        self, type: str, listener: Any, options: Options = None
+    ) -> None:
+        """Has ``listener`` called at each event of ``type``.
+
+        Args:
+            type: The type of the events.
+            listener: A function, a coroutine function or an object with a method ``handleEvent``.
+            options: ``capture``; or ``capture``, ``once`` and ``signal``.
+        """
+        if listener is None:
+            return
+        chosen = _options(options)
+        self._listeners.add(
+            type,
+            listener,
+            getattr(listener, "handleEvent", None),
+            capture=bool(chosen.get("capture")),
+            once=bool(chosen.get("once")),
+            signal=chosen.get("signal"),
+        )
+
+    def removeEventListener(  # noqa: N802
+        self, type: str, listener: Any, options: Options = None
+    ) -> None:
+        """Has ``listener`` called no more; one that is not there is no error."""
+        self._listeners.remove(type, listener, capture=bool(_options(options).get("capture")))
+
+    def dispatchEvent(self, event: Any) -> bool:  # noqa: N802
+        """Dispatches an event that somebody has made.
+
+        Returns:
+            Whether no listener has called its ``preventDefault()``.
+
+        Raises:
+            TypeError: ``event`` is no native event.
+            InvalidStateError: It is being dispatched already.
+        """
+        if not isinstance(event, NativeEvent):
+            raise TypeError(f"dispatchEvent() takes a native Event, not {describe(event)}")
+        if event.is_being_dispatched:
+            raise InvalidStateError("the event is being dispatched already")
+        event.isTrusted = False
+        self._fire(event)
+        return not event.defaultPrevented
+
+    def _fire(self, event: NativeEvent) -> None:
+        event.begin(self)
+        try:
+            for call in self._listeners.reached_by(event.type):
+                call_handler(call, event, self._describe_failure)
+                if event.is_stopped:
+                    break
+        finally:
+            event.end()
+
+    def _describe_failure(self, event: NativeEvent) -> str:
+        return f"Exception in a listener for {event.type!r} of {self!r}"
+
+
+def _options(options: Options) -> Mapping[str, Any]:
+    return options if isinstance(options, Mapping) else {"capture": options}

@@ -1,0 +1,42 @@
+"""Listening to the events of native objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .event_target import NativeEventTarget
+
+__all__ = ["NativeListener"]
+
+
+class NativeListener:
+    """One function that listens to events of one native object, until :meth:`destroy`."""
+
+    __slots__ = ("_function", "_target", "types")
+
+    def __init__(self, target: NativeEventTarget, function: Callable[[Any], None]) -> None:
+        self._target = target
+        self._function = function
+        self.types: set[str] = set()
+
+    def listen(self, type: str) -> None:
+        """Begins to listen to events of ``type``."""
+        if type not in self.types:
+            self.types.add(type)
+            self._target.addEventListener(type, self)
+
+    def ignore(self, type: str) -> None:
+        """Ceases to listen to events of ``type``."""
+        if type in self.types:
+            self.types.remove(type)
+            self._target.removeEventListener(type, self)
+
+    def destroy(self) -> None:
+        """Ceases to listen."""
+        for type in tuple(self.types):
+            self.ignore(type)
+
+    def handleEvent(self, event: Any) -> None:  # noqa: N802
+        """Hands an event to the function."""
+        self._function(event)

@@ -1,0 +1,258 @@
+"""The native socket: the interface of the browser's, and its four states.
+
+https://websockets.spec.whatwg.org/#the-websocket-interface
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from ...core.binary import view
+from ...exceptions import DOMSyntaxError, InvalidAccessError, InvalidStateError
+from .event_target import NativeEventTarget
+from .events import NativeCloseEvent, NativeEvent, NativeMessageEvent
+from .urls import Address
+from .values import NativeBlob, NativeBuffer, describe, utf8
+
+if TYPE_CHECKING:
+    from .wire import Wire
+
+__all__ = ["NativeWebSocket"]
+
+Collector = Callable[[str | bytes], None]
+
+_LONGEST_REASON = 123
+
+_logger = logging.getLogger("readystate")
+
+# The event loop refers to a task only weakly: this keeps those alive that connect.
+_connecting: Final[set[asyncio.Task[None]]] = set()
+
+
+class NativeWebSocket(NativeEventTarget):
+    """A ``WebSocket``, which begins to connect at once.
+
+    It offers the compression that browsers offer, and answers pings. Messages may be of any size,
+    and what arrives is delivered at once: as in a browser, the server cannot be paused.
+
+    Where the standard leaves a choice:
+
+    - A connection that does not end cleanly fires ``error`` and then ``close``, with 1006.
+    - If the server chooses none of the subprotocols that were offered, the connection fails.
+    - A connection has 60 seconds to open.
+    - After :meth:`close`, the server has 10 seconds to answer, from when nothing more is left to
+      send or nothing more can be sent; after both close frames, it has 2 seconds to end TCP.
+
+    ``bufferedAmount`` counts the bytes of messages, without framing, that the operating system has
+    not taken yet. A message of which it has taken a part counts by the part that is left. Over
+    TLS, up to 128 KiB that are on their way out do not count. When the connection has been lost,
+    the number stays.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_address",
+        "_binary_type",
+        "_collectors",
+        "_discarded",
+        "_loop",
+        "_protocols",
+        "_task",
+        "_wire",
+        "extensions",
+        "protocol",
+        "readyState",
+        "url",
+    )
+
+    CONNECTING: ClassVar[int] = 0
+    OPEN: ClassVar[int] = 1
+    CLOSING: ClassVar[int] = 2
+    CLOSED: ClassVar[int] = 3
+
+    tag = "WebSocket"
+
+    def __init__(self, address: Address, protocols: list[str]) -> None:
+        super().__init__()
+        self._address = address
+        self._protocols = protocols
+        self._loop = asyncio.get_running_loop()
+        self._collectors: tuple[Collector, ...] = ()
+        self._binary_type = "blob"
+        # What was "sent" when it could not be sent any more.
+        self._discarded = 0
+        self._wire: Wire | None = None
+        self.url = address.url
+        self.readyState = self.CONNECTING
+        self.protocol = ""
+        self.extensions = ""
+        self._task: asyncio.Task[None] | None = self._loop.create_task(self._connect())
+        _connecting.add(self._task)
+        self._task.add_done_callback(self._on_task_done)
+
+    @property
+    def bufferedAmount(self) -> int:  # noqa: N802
+        """How many bytes were sent that have not left yet, or never will."""
+        return self._discarded + (0 if self._wire is None else self._wire.unsent)
+
+    @property
+    def binaryType(self) -> str:  # noqa: N802
+        """How events carry binary messages: ``"blob"`` or ``"arraybuffer"``."""
+        return self._binary_type
+
+    @binaryType.setter
+    def binaryType(self, kind: str) -> None:  # noqa: N802
+        if kind in ("blob", "arraybuffer"):
+            self._binary_type = kind
+
+    def send(self, data: Any) -> None:
+        """Sends a message; when the socket is CLOSING or CLOSED, discards it.
+
+        Raises:
+            InvalidStateError: The socket is CONNECTING.
+            TypeError: ``data`` is neither text nor binary.
+        """
+        payload: bytes | memoryview | None
+        if isinstance(data, str):
+            payload = utf8(data)
+        elif isinstance(data, (NativeBlob, NativeBuffer)):
+            payload = data.to_bytes()
+        else:
+            payload = view(data)
+            if payload is None:
+                raise TypeError(
+                    f"send() takes a str, a bytes-like object or a Blob, not {describe(data)}"
+                )
+        if self.readyState == self.CONNECTING:
+            raise InvalidStateError("send() was called while the socket is CONNECTING")
+        if (
+            self.readyState != self.OPEN
+            or self._wire is None
+            or not self._wire.send(payload, is_text=isinstance(data, str))
+        ):
+            self._discarded += len(payload)
+
+    def close(self, code: Any = None, reason: Any = None) -> None:
+        """Begins to close the connection; while CONNECTING, has it fail.
+
+        Raises:
+            InvalidAccessError: ``code`` is neither 1000 nor from 3000 to 4999.
+            DOMSyntaxError: ``reason`` is longer than 123 bytes of UTF-8.
+            TypeError: ``reason`` is no text.
+        """
+        number = None if code is None else _checked_code(code)
+        text = "" if reason is None else _checked_reason(reason)
+        if self.readyState >= self.CLOSING:
+            return
+        is_open = self.readyState == self.OPEN
+        self.readyState = self.CLOSING
+        if self._loop.is_closed():
+            self._release()
+        elif self._wire is None:
+            if self._task is not None:
+                self._task.cancel()
+        elif is_open:
+            self._wire.close(number, text)
+        else:
+            self._wire.abort()
+
+    def add_collector(self, collect: Collector) -> None:
+        """Has ``collect`` called with each message, without an event."""
+        self._collectors = (*self._collectors, collect)
+
+    def remove_collector(self, collect: Collector) -> None:
+        """Has ``collect`` called no more."""
+        self._collectors = tuple(other for other in self._collectors if other != collect)
+
+    async def _connect(self) -> None:
+        # Not before it is needed: readystate can be imported without the library.
+        from .wire import connect
+
+        await connect(self._address, self._protocols, self)
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        _connecting.discard(task)
+        self._task = None
+        if task.cancelled():
+            if self.readyState == self.CLOSING:
+                self.on_end(1006, "", was_clean=False)
+            else:  # The event loop is about to end.
+                self._release()
+        elif (error := task.exception()) is not None:
+            _logger.debug("%s cannot be connected to: %r", self._address, error)
+            self.on_end(1006, "", was_clean=False)
+
+    def on_connection(self, wire: Wire) -> None:
+        """There is a connection, over which the handshake begins."""
+        self._wire = wire
+
+    def on_open(self, protocol: str, extensions: str) -> None:
+        """The server has accepted the connection."""
+        if self.readyState == self.CONNECTING:
+            self.readyState = self.OPEN
+            self.protocol = protocol
+            self.extensions = extensions
+            self._fire(NativeEvent("open", is_trusted=True))
+
+    def on_message(self, message: str | bytes) -> None:
+        """A message has arrived."""
+        if self.readyState != self.OPEN:
+            return
+        for collect in self._collectors:
+            collect(message)
+        if self._listeners.has("message"):
+            data: str | NativeBlob | NativeBuffer
+            if isinstance(message, str):
+                data = message
+            else:
+                data = (NativeBlob if self._binary_type == "blob" else NativeBuffer)(message)
+            origin = self._address.origin
+            self._fire(NativeMessageEvent("message", data, origin=origin, is_trusted=True))
+
+    def on_closing(self) -> None:
+        """The connection is about to end: nothing can be sent any more."""
+        if self.readyState < self.CLOSING:
+            self.readyState = self.CLOSING
+
+    def on_end(self, code: int, reason: str, *, was_clean: bool) -> None:
+        """The connection has ended, or has not come about; only the first call counts."""
+        if self.readyState == self.CLOSED:
+            return
+        self._release()
+        if not was_clean:
+            self._fire(NativeEvent("error", is_trusted=True))
+        self._fire(NativeCloseEvent("close", code, reason, was_clean, is_trusted=True))
+
+    def _release(self) -> None:
+        self.readyState = self.CLOSED
+        if self._wire is not None:
+            self._discarded += self._wire.unsent
+            self._wire = None
+
+    def __repr__(self) -> str:
+        state = ("CONNECTING", "OPEN", "CLOSING", "CLOSED")[self.readyState]
+        return f"<native WebSocket {self._address} {state}>"
+
+
+def _checked_code(code: Any) -> int:
+    """``code`` as Web IDL converts it to a number from 0 to 65535."""
+    number = code if isinstance(code, (int, float)) and not math.isnan(code) else 0
+    number = round(min(max(number, 0), 65535))
+    if number != 1000 and not 3000 <= number <= 4999:
+        raise InvalidAccessError(f"the close code {code!r} is neither 1000 nor from 3000 to 4999")
+    return number
+
+
+def _checked_reason(reason: Any) -> str:
+    if not isinstance(reason, str):
+        raise TypeError(f"reason must be a str, not {describe(reason)}")
+    encoded = utf8(reason)
+    if len(encoded) > _LONGEST_REASON:
+        raise DOMSyntaxError(
+            f"the close reason has {len(encoded)} bytes of UTF-8, more than {_LONGEST_REASON}"
+        )
+    return encoded.decode()

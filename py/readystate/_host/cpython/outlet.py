@@ -1,0 +1,33 @@
+"""Sending many messages: batches out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .native_websocket import NativeWebSocket
+
+__all__ = ["Outlet"]
+
+
+class Outlet:
+    """Sends messages to one native socket."""
+
+    __slots__ = ("native",)
+
+    def __init__(self, native: NativeWebSocket) -> None:
+        self.native = native
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the socket is OPEN: only then does it send."""
+        return self.native.readyState == NativeWebSocket.OPEN
+
+    def send(self, message: Any) -> None:
+        """Sends a message."""
+        self.native.send(message)
+
+    def send_all(self, messages: list[Any], size: int) -> None:  # noqa: ARG002 - the port's
+        """Sends messages, of ``size`` bytes in all, in this order."""
+        send = self.native.send
+        for message in messages:
+            send(message)

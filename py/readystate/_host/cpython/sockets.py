@@ -1,0 +1,98 @@
+"""Native sockets: making one, sending, and closing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ...exceptions import DOMSyntaxError
+from .native_websocket import NativeWebSocket
+from .urls import parse_url
+from .values import describe
+
+__all__ = ["NativeWebSocket", "close", "new_websocket", "require_websocket", "send"]
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> NativeWebSocket:
+    """Makes a socket, which begins to connect.
+
+    Raises:
+        DOMSyntaxError: ``url`` is not the URL of a WebSocket server, or is relative (there is no
+            page that it could be relative to); or one of ``protocols`` is no token, or repeated.
+        ImportError: The ``websockets`` library is not installed.
+        RuntimeError: No event loop is running.
+        TypeError: ``url`` or ``protocols`` is of a type that it cannot be.
+    """
+    require_websocket()
+    names = _checked_types(url, protocols)
+    address = parse_url(url)
+    for index, name in enumerate(names):
+        if not _TOKEN.fullmatch(name):
+            raise DOMSyntaxError(f"the subprotocol {name!r} is no token")
+        if name in names[:index]:
+            raise DOMSyntaxError(f"the subprotocol {name!r} is repeated")
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "a WebSocket needs a running event loop: make it in a coroutine, "
+            "such as one that asyncio.run() runs"
+        ) from None
+    return NativeWebSocket(address, names)
+
+
+def _checked_types(url: Any, protocols: str | Iterable[str] | None) -> list[str]:
+    """The subprotocols, as a list."""
+    if not isinstance(url, str):
+        raise TypeError(f"url must be a str, not {describe(url)}")
+    if protocols is None:
+        return []
+    if isinstance(protocols, str):
+        return [protocols]
+    if not isinstance(protocols, Iterable):
+        raise TypeError(f"protocols must be a str or an iterable of str, not {describe(protocols)}")
+    names = list(protocols)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"a subprotocol must be a str, not {describe(name)}: {name!r}")
+    return names
+
+
+def require_websocket() -> type[NativeWebSocket]:
+    """The class of native sockets.
+
+    Raises:
+        ImportError: The ``websockets`` library is not installed.
+    """
+    try:
+        import websockets.client  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "outside browsers, readystate connects through the websockets library, version 14 or "
+            "newer, which is not installed: pip install 'readystate[cpython]'"
+        ) from error
+    return NativeWebSocket
+
+
+def send(native_send: Callable[[Any], None], data: Any) -> None:
+    """Calls the native ``send()`` with ``data``: text, binary, or a native buffer or ``Blob``.
+
+    Raises:
+        TypeError: ``data`` is none of these. It is never sent as the text that ``str()`` makes.
+        InvalidStateError: The socket is CONNECTING.
+    """
+    native_send(data)
+
+
+def close(native: NativeWebSocket, code: int | None, reason: str | None) -> None:
+    """Calls the native ``close()``; a reason without a code goes with 1000.
+
+    Raises:
+        InvalidAccessError: ``code`` is neither 1000 nor from 3000 to 4999.
+        DOMSyntaxError: ``reason`` is longer than 123 bytes of UTF-8.
+    """
+    native.close(1000 if code is None and reason else code, reason)

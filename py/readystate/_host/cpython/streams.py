@@ -1,0 +1,47 @@
+"""``WebSocketStream``, which only some browsers have."""
+
+# ruff: noqa: ARG001, ARG002 - the parameters are the port's
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["ReadAhead", "has_websocket_stream", "new_stream"]
+
+
+def has_websocket_stream() -> bool:
+    """Whether there is a ``WebSocketStream``."""
+    return False
+
+
+def new_stream(url: Any, protocols: Any) -> Any:
+    """Would make one.
+
+    Raises:
+        RuntimeError: There is no ``WebSocketStream`` here.
+    """
+    raise _no_stream()
+
+
+class ReadAhead:
+    """Would read ahead the messages of one.
+
+    Raises:
+        RuntimeError: There is no ``WebSocketStream`` here.
+    """
+
+    def __init__(self, readable: Any, *, messages: float, size: float) -> None:
+        raise _no_stream()
+
+    async def read(self) -> str | bytes | None:
+        raise _no_stream()
+
+    async def run(self) -> None:
+        raise _no_stream()
+
+    def destroy(self) -> None:
+        raise _no_stream()
+
+
+def _no_stream() -> RuntimeError:
+    return RuntimeError("there is no WebSocketStream here: only some browsers have it")

@@ -1,0 +1,38 @@
+"""Timers that let go of all they hold when they are cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ...core.handlers import report
+
+__all__ = ["Timer"]
+
+
+class Timer:
+    """Calls a function once, after ``delay`` seconds, unless it is cancelled before.
+
+    What the function raises is reported.
+    """
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, delay: float, function: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = loop.call_later(
+            max(delay, 0.0), self._run, function
+        )
+
+    def _run(self, function: Callable[[], None]) -> None:
+        self._handle = None
+        try:
+            function()
+        except Exception as error:
+            report("Exception in a timer", error)
+
+    def cancel(self) -> None:
+        """Does nothing if the function has been called."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
