@@ -49,12 +49,14 @@ class Page:
     Attributes:
         listeners: Whom it tells of its events.
         storage: Its ``sessionStorage``.
+        names: Under which sessions of this page are kept.
         is_online: Whether there may be a network.
     """
 
     def __init__(self) -> None:
         self.listeners: dict[PageEvents, Callable[[str], None]] = {}
         self.storage: dict[str, str] = {}
+        self.names: set[str] = set()
         self.is_online = True
 
     def dispatch(self, type: str) -> None:
@@ -62,11 +64,18 @@ class Page:
         for tell in tuple(self.listeners.values()):
             tell(type)
 
+    def leave(self) -> None:
+        """Has the next page of this tab take its place: nobody listens, and no name is taken."""
+        self.dispatch("pagehide")
+        self.listeners.clear()
+        self.names.clear()
+
 
 @pytest.fixture
 def fake_page(monkeypatch: pytest.MonkeyPatch) -> Page:
     """The port has this page."""
     page = Page()
+    monkeypatch.setattr("readystate.session.confirmation.SessionConfirmation._keys", page.names)
 
     def save(key: str, text: str | None) -> None:
         page.storage.pop(key, None)
