@@ -23,8 +23,8 @@ class EventConnection(Connection):
         subprotocols: str | Iterable[str] | None,
         *,
         close_timeout: float | None,
-        max_queue: float,
-        max_queue_bytes: float,
+        max_queue: int | None,
+        max_queue_bytes: int | None,
         on_overflow: Overflow,
         write_limit: tuple[int, int],
     ) -> None:

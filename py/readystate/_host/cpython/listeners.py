@@ -17,7 +17,7 @@ class NativeListener:
 
     def __init__(self, target: NativeEventTarget, function: Callable[[Any], None]) -> None:
         self._target = target
-        self._function = function
+        self._function: Callable[[Any], None] | None = function
         self.types: set[str] = set()
 
     def listen(self, type: str) -> None:
@@ -33,10 +33,12 @@ class NativeListener:
             self._target.removeEventListener(type, self)
 
     def destroy(self) -> None:
-        """Ceases to listen."""
+        """Ceases to listen, and lets go of the function."""
         for type in tuple(self.types):
             self.ignore(type)
+        self._function = None
 
     def handleEvent(self, event: Any) -> None:  # noqa: N802
         """Hands an event to the function."""
-        self._function(event)
+        if self._function is not None:
+            self._function(event)

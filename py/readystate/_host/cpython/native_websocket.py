@@ -172,19 +172,26 @@ class NativeWebSocket(NativeEventTarget):
         # Not before it is needed: readystate can be imported without the library.
         from .wire import connect
 
-        await connect(self._address, self._protocols, self)
+        try:
+            await connect(self._address, self._protocols, self)
+        except asyncio.CancelledError:
+            self._on_cancelled()
+            raise
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         _connecting.discard(task)
         self._task = None
-        if task.cancelled():
-            if self.readyState == self.CLOSING:
-                self.on_end(1006, "", was_clean=False)
-            else:  # The event loop is about to end.
-                self._release()
+        if task.cancelled():  # perhaps before it began
+            self._on_cancelled()
         elif (error := task.exception()) is not None:
             _logger.debug("%s cannot be connected to: %r", self._address, error)
             self.on_end(1006, "", was_clean=False)
+
+    def _on_cancelled(self) -> None:
+        if self.readyState == self.CLOSING:
+            self.on_end(1006, "", was_clean=False)
+        else:  # The event loop is about to end.
+            self._release()
 
     def on_connection(self, wire: Wire) -> None:
         """There is a connection, over which the handshake begins."""
