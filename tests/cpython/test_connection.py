@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import gc
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -593,9 +593,10 @@ async def test_iterating_waits_between_failed_attempts() -> None:
     waits = []
 
     class Noted(Backoff):
-        def next_delay(self) -> float:
-            waits.append(super().next_delay())
-            return 0
+        def delays(self) -> Iterator[float]:
+            for delay in super().delays():
+                waits.append(delay)
+                yield 0
 
     async def attempt() -> None:
         async for _ in connect(url("/ws/refuse"), backoff=Noted(1, 8, jitter=0)):

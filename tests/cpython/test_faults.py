@@ -206,6 +206,8 @@ async def test_the_server_is_killed(
             kind=kind,
             steps=[("put", 1), *rest, ("until lost", 1)],
             is_small=True,
+            # So that it cannot do all that before the server is killed.
+            options={"max_pending": 200, "max_unconfirmed": 200},
         )
     )
     many = max(1, count // 3)
