@@ -8,8 +8,7 @@ from typing import Any
 
 from .._host import send
 from ..core.pauses import Pauses
-from ..dom.events import CloseEvent, Event
-from ..dom.websocket import WebSocket
+from ..dom.websocket import CloseEvent, Event, WebSocket
 from .connection import Connection, size_at_most
 from .receiver import OVERFLOW_CODE, OVERFLOW_REASON, Incoming, Overflow
 

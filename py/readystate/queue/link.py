@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from .._host import new_close_event
 from ..connection.receiver import Receiver
-from ..dom.events import CloseEvent
-from ..dom.websocket import WebSocket
+from ..dom.websocket import CloseEvent, WebSocket
 from ..exceptions import ConnectionFailed, connection_closed
 
 

@@ -17,7 +17,7 @@ from ..core.heartbeat import Acks, Heartbeat
 from ..core.outbox import InDoubt, OnFull, Outbox
 from ..core.reconnector import Reconnector
 from ..core.states import State, StateChange, Stats
-from ..dom.events import CloseEvent
+from ..dom.websocket import CloseEvent
 from ..exceptions import DOMSyntaxError, InvalidAccessError, connection_closed
 from ..session.options import Session
 from .confirmations import Acknowledgements, HeartbeatReplies, LeftThePage

@@ -18,8 +18,7 @@ from ..core.delivery import Delivery, DropReason
 from ..core.handlers import call_handler, report
 from ..core.reconnector import Reconnector
 from ..core.states import State, StateChange, StateLog
-from ..dom.events import CloseEvent, Event
-from ..dom.websocket import WebSocket
+from ..dom.websocket import CloseEvent, Event, WebSocket
 from ..exceptions import (
     ConnectionClosed,
     ConnectionFailed,

@@ -116,17 +116,7 @@ class NativeWebSocket(NativeEventTarget):
             InvalidStateError: The socket is CONNECTING.
             TypeError: ``data`` is neither text nor binary.
         """
-        payload: bytes | memoryview | None
-        if isinstance(data, str):
-            payload = utf8(data)
-        elif isinstance(data, (NativeBlob, NativeBuffer)):
-            payload = data.to_bytes()
-        else:
-            payload = view(data)
-            if payload is None:
-                raise TypeError(
-                    f"send() takes a str, a bytes-like object or a Blob, not {describe(data)}"
-                )
+        payload = _payload(data)
         if self.readyState == self.CONNECTING:
             raise InvalidStateError("send() was called while the socket is CONNECTING")
         if (
@@ -243,6 +233,17 @@ class NativeWebSocket(NativeEventTarget):
     def __repr__(self) -> str:
         state = ("CONNECTING", "OPEN", "CLOSING", "CLOSED")[self.readyState]
         return f"<native WebSocket {self._address} {state}>"
+
+
+def _payload(data: Any) -> bytes | memoryview:
+    if isinstance(data, str):
+        return utf8(data)
+    if isinstance(data, (NativeBlob, NativeBuffer)):
+        return data.to_bytes()
+    memory = view(data)
+    if memory is None:
+        raise TypeError(f"send() takes a str, a bytes-like object or a Blob, not {describe(data)}")
+    return memory if memory.ndim == 1 else memory.tobytes()
 
 
 def _checked_code(code: Any) -> int:
