@@ -13,9 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from readystate.core.outbox import Outbox
+from readystate.session import control
 from readystate.session.control import DLE, MAX_NUMBER, ProtocolError, Window
 from readystate.session.core import ClientCore, Core, Hello, ServerCore
-from readystate_server.sessions import control
 
 ID = "an-id_of_16_to_256"
 HUGE = 10**400  # More than a float can be.
