@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_timeout
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
@@ -23,6 +24,11 @@ pytest_plugins = ["readystate_server.testing"]
 collect_ignore = ["guide/project"]
 
 TESTS = Path(__file__).parent
+
+# How much is tried: enough for a run at every save, or with --hypothesis-profile=long all night.
+settings.register_profile("default", max_examples=50, deadline=None)
+settings.register_profile("long", max_examples=1000, deadline=None)
+settings.load_profile("default")
 
 GROUPS = ("python", "server", "engines", *NAMES)
 """What runs side by side, each group in a process of its own.
