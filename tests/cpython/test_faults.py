@@ -18,7 +18,7 @@ from tests.faults import arrivals, check, problems_of_tail, send_through
 CONFIRMATIONS = ("heartbeat", "acks", "acks-drop", "heartbeat-drop", "none")
 KINDS = ("text", "binary")
 MANY = 1_000
-NOT_FEW = 5_000
+NOT_FEW = 3_000
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ async def test_more_messages_than_may_be_in_doubt(
         kind=kind,
         steps=[("put until lost",), ("put to", 3 * MANY)],
         is_small=True,
-        options={"max_unconfirmed": MANY // 2},
+        options={"max_unconfirmed": MANY // 2, "max_pending": 200},
     )
     journal, _ = await asyncio.to_thread(
         check, server, id, result, confirmation, kind, is_small=True
@@ -185,11 +185,8 @@ async def test_no_connection_lasts(
     ("confirmation", "kind", "count"),
     [
         ("heartbeat", "text", MANY),
-        ("acks", "binary", MANY),
-        ("heartbeat", "binary", 1),
-        ("acks-drop", "text", MANY),
-        ("heartbeat-drop", "binary", MANY),
-        ("none", "text", MANY),
+        ("acks-drop", "binary", MANY),
+        ("none", "text", 1),
     ],
 )
 async def test_the_server_is_killed(
