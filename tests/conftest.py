@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_timeout
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
@@ -18,6 +19,8 @@ from readystate_server.lab.places import WEB
 
 from . import processes
 from .browsers import NAMES, launch_options
+
+settings.register_profile("long", max_examples=1000)
 
 pytest_plugins = ["readystate_server.testing"]
 collect_ignore = ["guide/project"]
@@ -30,7 +33,7 @@ GROUPS = ("python", "server", "engines", *NAMES)
 Where there are fewer processes, they come in this order: asyncio.run() does not work any more in a
 process in which Playwright has been started.
 """
-FOLDERS = {"unit": "python", "cpython": "python", "engines": "engines"}
+FOLDERS = {"unit": "python", "cpython": "python", "pages": "python", "engines": "engines"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,7 +50,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if is_part else len(GROUPS)
 
 
-class Scheduling(LoadScopeScheduling):
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Gives a group to a process, and goes on when processes are lost."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -422,7 +422,6 @@ class AgainstALedger(RuleBasedStateMachine):
 
 
 AgainstALedger.TestCase.settings = settings(
-    max_examples=300,
     stateful_step_count=60,
     deadline=None,
     phases=set(Phase) - {Phase.explain},  # It would take minutes.
