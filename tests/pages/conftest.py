@@ -31,12 +31,12 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def open_page(
+def open_fake(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], FakePage]]:
     """A function that opens the first page with a query, or at a URL."""
 
-    def open_page(query: str = "") -> FakePage:
+    def open_fake(query: str = "") -> FakePage:
         url = query if "://" in query[:8] else f"{server.url}/{query}"
         page = FakePage((WEB / "index.html").read_text(encoding="utf-8"), url)
         monkeypatch.syspath_prepend(str(WEB))
@@ -46,7 +46,7 @@ def open_page(
         return page
 
     opened: list[FakePage] = []
-    yield open_page
+    yield open_fake
     for name in NAMES & set(sys.modules):
         del sys.modules[name]
     for page in opened:
@@ -54,9 +54,9 @@ def open_page(
 
 
 @pytest.fixture
-def page(open_page: Callable[..., FakePage]) -> FakePage:
+def fake(open_fake: Callable[..., FakePage]) -> FakePage:
     """The first page, as the server has it."""
-    return open_page()
+    return open_fake()
 
 
 def load(name: str) -> Any:
@@ -65,11 +65,13 @@ def load(name: str) -> Any:
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
-    """Runs a test, for as long as a visitor is patient."""
+    """Runs a test, for as long as a visitor is patient, and until what it has begun is over."""
 
     async def main() -> None:
         async with asyncio.timeout(PATIENCE):
             await test
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others)
 
     asyncio.run(main())
 

@@ -73,8 +73,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(page: FakePage) -> Iterator[Bench]:
-    bench = Bench(page)
+def bench(fake: FakePage) -> Iterator[Bench]:
+    bench = Bench(fake)
     yield bench
     assert all(accepted == sum(parts) for accepted, *parts in bench.accounts)
     assert bench.section.getAttribute("data-off") in (None, "0")
@@ -225,10 +225,10 @@ def test_without_a_stream_nothing_is_broken(bench: Bench, server: Server) -> Non
     run(test())
 
 
-def test_a_server_that_goes_away_is_missed(open_page: Any) -> None:
+def test_a_server_that_goes_away_is_missed(open_fake: Any) -> None:
     server = Server()
     server.start()
-    bench = Bench(open_page(f"{server.url}/"))
+    bench = Bench(open_fake(f"{server.url}/"))
 
     async def test() -> None:
         async with working():

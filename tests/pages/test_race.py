@@ -56,11 +56,11 @@ class Lab:
 
 @pytest.mark.parametrize(("delay", "count"), [(300, 3), (0, 1), (1500, 2)])
 def test_what_is_shown_is_what_the_server_has_got(
-    page: FakePage, server: Server, delay: int, count: int
+    fake: FakePage, server: Server, delay: int, count: int
 ) -> None:
-    page.one("#delay").value, page.one("#count").value = delay, count
+    fake.one("#delay").value, fake.one("#count").value = delay, count
     sleeps_too_short = delay > 1000
-    lab = Lab(page)
+    lab = Lab(fake)
 
     async def test() -> None:
         async with alive(load("lab").main()):
@@ -91,12 +91,12 @@ def test_what_is_shown_is_what_the_server_has_got(
                 wasted = float(lab.data(way, "wasted"))
                 after_open = float(lab.row(way)[1].removesuffix(" ms"))
                 assert after_open >= wasted - 1
-            title = page.one(f"#{way} h3").textContent
-            assert f"{title}: {lab.text(way, 'verdict')}" in page.one("#summary").textContent
-            label = page.one(f"#{way} svg.timeline").getAttribute("aria-label")
+            title = fake.one(f"#{way} h3").textContent
+            assert f"{title}: {lab.text(way, 'verdict')}" in fake.one("#summary").textContent
+            label = fake.one(f"#{way} svg.timeline").getAttribute("aria-label")
             assert label.startswith("Timeline: CONNECTING from 0 to ")
             assert label.count("message sent") == len(arrived)
-            uses = page.document.querySelectorAll(f"#{way} svg use")
+            uses = fake.document.querySelectorAll(f"#{way} svg use")
             assert len(uses) == (1 if fails else 2 * count)
         if sleeps_too_short:
             assert f"A second was too short: sleep(1) lost {count} message" in lab.said()
@@ -107,22 +107,22 @@ def test_what_is_shown_is_what_the_server_has_got(
     run(test())
 
 
-def test_a_visitor_runs_it_again(page: FakePage) -> None:
-    page.one("#delay").value = 0
-    lab = Lab(page)
+def test_a_visitor_runs_it_again(fake: FakePage) -> None:
+    fake.one("#delay").value = 0
+    lab = Lab(fake)
     told: list[str] = []
 
     async def test() -> None:
         lab_module = load("lab")
         async with alive(lab_module.main()):
-            button = page.one("#again")
+            button = fake.one("#again")
             assert button.getAttribute("aria-disabled") == "true"
             await lab.over()
             assert button.getAttribute("aria-disabled") is None
             first = [lab.data(way, "id") for way in WAYS]
             lab.set(50, 1)
-            assert page.one("output[for=delay]").textContent == "50 ms"
-            assert page.one("#count").getAttribute("aria-valuetext") == "1 message"
+            assert fake.one("output[for=delay]").textContent == "50 ms"
+            assert fake.one("#count").getAttribute("aria-valuetext") == "1 message"
             await lab.again()
             assert not set(first) & {lab.data(way, "id") for way in WAYS}
         cards = [lab_module.Card(way) for way in load("ways").WAYS]
@@ -135,11 +135,11 @@ def test_a_visitor_runs_it_again(page: FakePage) -> None:
     ]
 
 
-def test_the_code_shown_is_the_code_that_runs(page: FakePage) -> None:
+def test_the_code_shown_is_the_code_that_runs(fake: FakePage) -> None:
     lab, ways = load("lab"), load("ways")
     for way in ways.WAYS:
         lab.Card(way)
-        code = page.one(f"#{way.__name__} pre code").textContent
+        code = fake.one(f"#{way.__name__} pre code").textContent
         assert "ws.send(" in code
         body = inspect.getsource(way).partition("\n")[2]
         assert [line.strip() for line in code.splitlines()] == [
@@ -147,16 +147,16 @@ def test_the_code_shown_is_the_code_that_runs(page: FakePage) -> None:
         ]
 
 
-def test_without_a_server_the_page_says_so(open_page: Callable[[str], FakePage]) -> None:
-    page = open_page("http://127.0.0.1:9/")
-    lab = Lab(page)
+def test_without_a_server_the_page_says_so(open_fake: Callable[[str], FakePage]) -> None:
+    fake = open_fake("http://127.0.0.1:9/")
+    lab = Lab(fake)
 
     async def test() -> None:
         async with alive(load("lab").main()):
             await lab.over("failed")
         reason = "did not accept a connection"
-        assert reason in page.one("#no-server p[data-field=reason]").textContent
-        assert not page.one("#no-server").hidden
+        assert reason in fake.one("#no-server p[data-field=reason]").textContent
+        assert not fake.one("#no-server").hidden
         assert lab.said() == "The five ways could not be run."
 
     run(test())

@@ -47,8 +47,8 @@ class Section:
 
 
 @pytest.fixture
-def section(page: FakePage) -> Section:
-    return Section(page)
+def section(fake: FakePage) -> Section:
+    return Section(fake)
 
 
 def test_the_numbers_are_those_of_real_handshakes(section: Section, server: Server) -> None:
@@ -162,8 +162,8 @@ def test_it_stops_and_begins_anew(section: Section, server: Server) -> None:
     run(test())
 
 
-def test_a_server_that_is_not_there_is_missed(open_page: Any) -> None:
-    section = Section(open_page("http://127.0.0.1:9/"))
+def test_a_server_that_is_not_there_is_missed(open_fake: Any) -> None:
+    section = Section(open_fake("http://127.0.0.1:9/"))
 
     async def test() -> None:
         async with alive(load("why_not_sleep").main()):
