@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from .core.outbox import *
     from .core.states import *
     from .dom.blob import *
-    from .dom.events import *
     from .dom.websocket import *
     from .exceptions import *
     from .queue.queued_websocket import *
@@ -30,8 +29,7 @@ _PUBLIC = {
     "core.outbox": ("QueueStats",),
     "core.states": ("State", "StateChange", "Stats"),
     "dom.blob": ("Blob",),
-    "dom.events": ("CloseEvent", "Event", "MessageEvent"),
-    "dom.websocket": ("WebSocket",),
+    "dom.websocket": ("CloseEvent", "Event", "MessageEvent", "WebSocket"),
     "exceptions": (
         "ConcurrencyError",
         "ConnectionClosed",

@@ -34,7 +34,7 @@ AT_A_TIME = 2
 TIMEOUT = 240.0
 """Seconds that an engine may take."""
 MODULES = (
-    *("tests/__init__.py", "tests/browser/__init__.py", "tests/browser/faults.py"),
+    *("tests/__init__.py", "tests/faults.py"),
     "tests/engines/__init__.py",
 )
 SETUP = "run 'python -m tests.setup'"

@@ -40,8 +40,9 @@ class Section:
         await until(lambda: self.button.textContent == f"Start {COUNT} handshakes")
 
     async def run(self) -> str:
+        before = self.place.getAttribute("data-id")
         self.button.click()
-        await until(lambda: self.place.getAttribute("data-state") == "running")
+        await until(lambda: self.place.getAttribute("data-id") != before)
         await self.over()
         return str(self.place.getAttribute("data-id"))
 

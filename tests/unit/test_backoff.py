@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -24,37 +25,27 @@ def test_each_wait_is_within_its_limits(
     initial: float, more: float, factor: float, jitter: float, chances: list[float]
 ) -> None:
     chance = iter(chances)
-    backoff = Backoff(initial, initial + more, factor, jitter, random=lambda: next(chance))
+    delays = Backoff(initial, initial + more, factor, jitter, random=lambda: next(chance)).delays()
     for failures in range(len(chances)):
         longest = min(initial * factor**failures, initial + more)
-        delay = backoff.next_delay()
+        delay = next(delays)
         assert longest * (1 - jitter) * 0.999 <= delay <= longest * 1.001
 
 
 def test_without_jitter_it_doubles_up_to_the_maximum() -> None:
-    backoff = Backoff(1, 10, jitter=0)
-    assert [backoff.next_delay() for _ in range(6)] == [1, 2, 4, 8, 10, 10]
+    assert list(islice(Backoff(1, 10, jitter=0).delays(), 6)) == [1, 2, 4, 8, 10, 10]
 
 
 def test_full_jitter_is_anything_from_nothing_to_the_limit() -> None:
     chance = iter([0.0, 0.25, 0.999])
-    backoff = Backoff(4, 4, random=lambda: next(chance))
-    assert [backoff.next_delay() for _ in range(3)] == [4, 3, pytest.approx(0.004)]
+    delays = Backoff(4, 4, random=lambda: next(chance)).delays()
+    assert list(islice(delays, 3)) == [4, 3, pytest.approx(0.004)]
 
 
-def test_only_a_healthy_connection_resets_it() -> None:
-    now = 0.0
-    backoff = Backoff(1, 100, jitter=0, healthy=5, clock=lambda: now)
-    assert [backoff.next_delay(), backoff.next_delay()] == [1, 2]
-    backoff.connected()
-    now = 4.9
-    assert backoff.next_delay() == 4
-    backoff.connected()
-    now = 9.9
-    assert backoff.next_delay() == 1
-    # It was one connection: the failures after it count on.
-    now = 100
-    assert backoff.next_delay() == 2
+def test_it_is_a_value() -> None:
+    backoff = Backoff(1, 10, jitter=0)
+    assert next(backoff.delays()) == next(backoff.delays()) == 1
+    assert repr(backoff) == "Backoff(1, 10, 2.0, 0, healthy=5.0)"
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from .._host import Inbox, NativeError, Timer, python_error, send
 from ..connection.connection import size_at_most
 from ..connection.receiver import OVERFLOW_CODE, OVERFLOW_REASON
 from ..core.pauses import Pauses
-from ..dom.events import CloseEvent, Event
-from ..dom.websocket import WebSocket
+from ..dom.websocket import CloseEvent, Event, WebSocket
 from ..exceptions import ConnectionFailed, DOMException
 from . import server_end
 from .address import SOCKNAME, Addresses

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Generator, Iterable
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 from .._host import NativeObject, has_websocket_stream
+from ..core import checks
 from ..core.backoff import Backoff
 from ..exceptions import ConnectionFailed, OpenTimeout
 from .connection import Connection
@@ -85,24 +85,13 @@ class connect:  # noqa: N801 - as in websockets
         transport: Transport = "events",
         backoff: Backoff | None = None,
     ) -> None:
-        if on_overflow not in ("close", "drop-oldest", "drop-newest"):
-            raise ValueError(
-                f"on_overflow={on_overflow!r} must be 'close', 'drop-oldest' or 'drop-newest'"
-            )
-        if transport not in ("events", "stream", "auto"):
-            raise ValueError(f"transport={transport!r} must be 'events', 'stream' or 'auto'")
-        high, low = write_limit if isinstance(write_limit, tuple) else (write_limit, None)
-        low = high // 4 if low is None else low
-        if not 0 <= low <= high:
-            raise ValueError(f"write_limit={write_limit!r} must be a number, or (high, low)")
-        for name, value in (
-            ("open_timeout", open_timeout),
-            ("close_timeout", close_timeout),
-            ("max_queue", max_queue),
-            ("max_queue_bytes", max_queue_bytes),
-        ):
-            if value is not None and value < 0:
-                raise ValueError(f"{name}={value!r} must not be negative")
+        checks.choice("on_overflow", on_overflow, ("close", "drop-oldest", "drop-newest"))
+        checks.choice("transport", transport, ("events", "stream", "auto"))
+        checks.bound("max_queue", max_queue)
+        checks.bound("max_queue_bytes", max_queue_bytes)
+        checks.seconds("open_timeout", open_timeout)
+        checks.seconds("close_timeout", close_timeout)
+        checks.instance("backoff", backoff, Backoff)
         self._url = url
         # Iterated over once, though there may be several attempts.
         is_text = subprotocols is None or isinstance(subprotocols, (str, NativeObject))
@@ -111,12 +100,9 @@ class connect:  # noqa: N801 - as in websockets
         self._backoff = backoff or Backoff()
         self._transport = transport
         self._close_timeout = close_timeout
-        self._queue_limits = {
-            "max_queue": math.inf if max_queue is None else max_queue,
-            "max_queue_bytes": math.inf if max_queue_bytes is None else max_queue_bytes,
-        }
+        self._queue_limits = {"max_queue": max_queue, "max_queue_bytes": max_queue_bytes}
         self._on_overflow: Overflow = on_overflow
-        self._write_limit = (high, low)
+        self._write_limit = _watermarks(write_limit)
         self._entered: list[Connection] = []
 
     def __await__(self) -> Generator[Any, None, Connection]:
@@ -139,16 +125,21 @@ class connect:  # noqa: N801 - as in websockets
 
         Attempts that fail are repeated without end, with ``backoff`` between them.
         """
+        # Compiled only for those who iterate.
+        from ..core.reconnector import Reconnector
+
+        reconnector = Reconnector(self._backoff)
         while True:
+            reconnector.begin()
             try:
                 connection = await self._connect()
             except ConnectionFailed:
                 pass
             else:
-                self._backoff.connected()
+                reconnector.connected()
                 async with connection:
                     yield connection
-            await asyncio.sleep(self._backoff.next_delay())
+            await asyncio.sleep(reconnector.ended() or 0)
 
     async def _connect(self) -> Connection:
         connection = self._begin()
@@ -187,3 +178,15 @@ class connect:  # noqa: N801 - as in websockets
         return StreamConnection(
             self._url, self._subprotocols, close_timeout=self._close_timeout, **self._queue_limits
         )
+
+
+def _watermarks(write_limit: int | tuple[int, int]) -> tuple[int, int]:
+    """From how many unsent bytes ``send()`` waits, and at how many it goes on.
+
+    Raises:
+        ValueError: ``write_limit`` is neither a number nor (high, low).
+    """
+    high, low = write_limit if isinstance(write_limit, tuple) else (write_limit, write_limit // 4)
+    if not 0 <= low <= high:
+        raise ValueError(f"write_limit={write_limit!r} must be a number, or (high, low)")
+    return high, low

@@ -8,8 +8,7 @@ from typing import Any
 
 from .._host import send
 from ..core.pauses import Pauses
-from ..dom.events import CloseEvent, Event
-from ..dom.websocket import WebSocket
+from ..dom.websocket import CloseEvent, Event, WebSocket
 from .connection import Connection, size_at_most
 from .receiver import OVERFLOW_CODE, OVERFLOW_REASON, Incoming, Overflow
 
@@ -23,8 +22,8 @@ class EventConnection(Connection):
         subprotocols: str | Iterable[str] | None,
         *,
         close_timeout: float | None,
-        max_queue: float,
-        max_queue_bytes: float,
+        max_queue: int | None,
+        max_queue_bytes: int | None,
         on_overflow: Overflow,
         write_limit: tuple[int, int],
     ) -> None:

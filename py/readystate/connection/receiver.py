@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal, TypeAlias
 
 from .._host import Inbox
+from ..core import checks
 from ..exceptions import ConcurrencyError, ConnectionClosedOK
 
 OVERFLOW_CODE = 4008
@@ -107,7 +108,7 @@ class Incoming:
 
     Args:
         queue: Where to put the messages.
-        max_queue: How many of them are held.
+        max_queue: How many of them are held; ``None`` is without a limit.
         max_queue_bytes: How much is held of them, in bytes (of text: in characters).
         on_overflow: What happens beyond that.
         close: Closes the connection, for ``on_overflow="close"``.
@@ -122,8 +123,8 @@ class Incoming:
         self,
         queue: deque[str | bytes],
         *,
-        max_queue: float,
-        max_queue_bytes: float,
+        max_queue: int | None,
+        max_queue_bytes: int | None,
         on_overflow: Overflow,
         close: Callable[[], None],
         sort: Callable[[list[Any]], list[Any]] | None = None,
@@ -131,8 +132,9 @@ class Incoming:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._queue = queue
-        self._max_queue = max_queue
-        self._max_queue_bytes = max_queue_bytes
+        checks.choice("on_overflow", on_overflow, ("close", "drop-oldest", "drop-newest"))
+        self._max_queue = checks.bound("max_queue", max_queue)
+        self._max_queue_bytes = checks.bound("max_queue_bytes", max_queue_bytes)
         self._on_overflow = on_overflow
         self._close = close
         self._sort = sort
@@ -230,3 +232,42 @@ class Incoming:
                     size -= len(drop())
                     self.dropped += 1
         self._size_at_most = size
+
+
+class IncomingReceiver(Receiver):
+    """Receives what is :class:`Incoming`.
+
+    Args:
+        queue: The queue of ``incoming``.
+        incoming: Where messages come from.
+        end: Returns what is to be raised if there will be no more messages, each time a new one.
+        taken: Called after messages may have come into the queue, or gone from it.
+    """
+
+    def __init__(
+        self,
+        queue: deque[str | bytes],
+        incoming: Incoming,
+        *,
+        end: Callable[[], Exception | None],
+        taken: Callable[[], None],
+    ) -> None:
+        super().__init__(queue)
+        self._incoming = incoming
+        self._end = end
+        self._taken = taken
+
+    async def next(self) -> str | bytes:
+        """Returns the next message, as it was sent."""
+        await self._fill_queue()
+        return self._queue.popleft()
+
+    def _take(self) -> None:
+        self._incoming.take()
+        self._taken()
+
+    async def _receive(self) -> None:
+        await self._incoming.wait()
+
+    def _end_of_messages(self) -> Exception | None:
+        return self._end()

@@ -19,6 +19,7 @@ from .._host import (
     python_error,
     to_sendable,
 )
+from ..core import checks
 from ..dom.websocket import WebSocket
 from .connection import Connection, size_at_most
 
@@ -35,16 +36,16 @@ class StreamConnection(Connection):
         subprotocols: str | Iterable[str] | None,
         *,
         close_timeout: float | None,
-        max_queue: float,
-        max_queue_bytes: float,
+        max_queue: int | None,
+        max_queue_bytes: int | None,
     ) -> None:
         super().__init__(close_timeout=close_timeout)
         try:
             self._stream = new_stream(url, subprotocols)
         except NativeError as error:
             raise python_error(error) from error
-        self._max_queue = max_queue
-        self._max_queue_bytes = max_queue_bytes
+        self._max_queue = checks.bound("max_queue", max_queue)
+        self._max_queue_bytes = checks.bound("max_queue_bytes", max_queue_bytes)
         self._messages: ReadAhead | None = None
         self._writer: Any = None
         self._subprotocol = ""

@@ -1,9 +1,8 @@
-"""How long to wait before the next attempt. Pure logic: chance and clock are given to it."""
+"""How long to wait before the next attempt. Pure logic: chance is given to it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 __all__ = ["Backoff"]
 
@@ -14,6 +13,8 @@ class Backoff:
     The n-th wait in a row is a random time up to ``initial * factor ** n``, at most ``maximum``:
     clients that lost their connections together do not come back together.
 
+    It is a value: any number of sockets may be given the same one.
+
     Args:
         initial: The longest first wait, in seconds.
         maximum: The longest wait of all, in seconds.
@@ -21,12 +22,13 @@ class Backoff:
         jitter: Which part of a wait is chance: 1 is all of it ("full jitter"), 0 is none.
         healthy: How long a connection must have lasted, in seconds, for the next wait to be a first
             one again.
-        random: Gives numbers from 0 up to 1; by default ``random.random``.
-        clock: Gives the time in seconds.
+        random: Returns numbers from 0 up to 1; by default ``random.random``.
 
     Raises:
         ValueError: A number makes no sense.
     """
+
+    __slots__ = ("factor", "healthy", "initial", "jitter", "maximum", "random")
 
     def __init__(
         self,
@@ -37,38 +39,35 @@ class Backoff:
         *,
         healthy: float = 5.0,
         random: Callable[[], float] | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not 0 <= initial <= maximum:
             raise ValueError(f"initial={initial} must be from 0 to maximum={maximum} seconds")
-        if factor < 1:
+        if not factor >= 1:
             raise ValueError(f"factor={factor} must be at least 1, or waits would shrink")
         if not 0 <= jitter <= 1:
             raise ValueError(f"jitter={jitter} must be from 0 to 1")
-        if healthy < 0:
+        if not healthy >= 0:
             raise ValueError(f"healthy={healthy} must not be negative")
         self.initial = initial
         self.maximum = maximum
         self.factor = factor
         self.jitter = jitter
         self.healthy = healthy
-        self._random = random or _default_random()
-        self._clock = clock
-        self._limit = initial
-        self._connected_at: float | None = None
+        self.random = random
 
-    def connected(self) -> None:
-        """A connection came about."""
-        self._connected_at = self._clock()
+    def delays(self) -> Iterator[float]:
+        """Yields the waits after one failure after another, in seconds, without end."""
+        random = self.random or _default_random()
+        limit = self.initial
+        while True:
+            yield limit * (1 - self.jitter * random())
+            limit = min(limit * self.factor, self.maximum)
 
-    def next_delay(self) -> float:
-        """How long to wait now, in seconds, after a connection was lost or an attempt failed."""
-        connected_at, self._connected_at = self._connected_at, None
-        if connected_at is not None and self._clock() - connected_at >= self.healthy:
-            self._limit = self.initial
-        limit = self._limit
-        self._limit = min(limit * self.factor, self.maximum)
-        return limit * (1 - self.jitter * self._random())
+    def __repr__(self) -> str:
+        return (
+            f"Backoff({self.initial}, {self.maximum}, {self.factor}, {self.jitter}, "
+            f"healthy={self.healthy})"
+        )
 
 
 def _default_random() -> Callable[[], float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -25,6 +26,16 @@ def call_handler(handler: Callable[[T], object], argument: T, describe: Callable
         raise
     except BaseException as error:
         report(describe(argument), error)
+
+
+def refuse_coroutine_function(name: str, function: Any) -> None:
+    """Refuses a coroutine function where the answer is needed at once.
+
+    Raises:
+        TypeError: ``function`` is one.
+    """
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"{name} must be a plain function, not a coroutine function: {function!r}")
 
 
 def report(message: str, error: BaseException) -> None:

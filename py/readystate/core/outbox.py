@@ -17,13 +17,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 from ..exceptions import QueueFull
+from . import checks
 from .delivery import CONFIRMED, DROPPED, SENT, Delivery, DropReason, Evidence
 
 __all__ = ["QueueStats"]
@@ -88,30 +88,18 @@ class Outbox:
         max_unconfirmed_bytes: int | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if on_full not in ("raise", "wait", "drop-oldest", "drop-newest"):
-            raise ValueError(
-                f"on_full={on_full!r} must be 'raise', 'wait', 'drop-oldest' or 'drop-newest'"
-            )
-        if in_doubt not in ("resend", "drop"):
-            raise ValueError(f"in_doubt={in_doubt!r} must be 'resend' or 'drop'")
-        for name, bound, least in (
-            ("max_pending", max_pending, 0),
-            ("max_pending_bytes", max_pending_bytes, 0),
-            ("max_unconfirmed", max_unconfirmed, 1),
-            ("max_unconfirmed_bytes", max_unconfirmed_bytes, 1),
-        ):
-            if bound is not None and not bound >= least:
-                raise ValueError(f"{name}={bound!r} must be at least {least}")
-        self._max_pending = math.inf if max_pending is None else max_pending
-        self._max_pending_bytes = math.inf if max_pending_bytes is None else max_pending_bytes
+        checks.choice("on_full", on_full, ("raise", "wait", "drop-oldest", "drop-newest"))
+        checks.choice("in_doubt", in_doubt, ("resend", "drop"))
+        self._max_pending = checks.bound("max_pending", max_pending)
+        self._max_pending_bytes = checks.bound("max_pending_bytes", max_pending_bytes)
+        self._max_unconfirmed = checks.bound("max_unconfirmed", max_unconfirmed, least=1)
+        self._max_unconfirmed_bytes = checks.bound(
+            "max_unconfirmed_bytes", max_unconfirmed_bytes, least=1
+        )
         self._on_full = on_full
         self._in_doubt = in_doubt
         self.keeps_unconfirmed = False
         """Whether nothing is in doubt when a connection is lost: the other side knows better."""
-        self._max_unconfirmed = math.inf if max_unconfirmed is None else max_unconfirmed
-        self._max_unconfirmed_bytes = (
-            math.inf if max_unconfirmed_bytes is None else max_unconfirmed_bytes
-        )
         # How much of that is made use of. As in TCP it grows with each confirmation, and shrinks
         # when a connection is lost: over connections that do not last, a window that is too large
         # would be sent again and again, and never be confirmed.

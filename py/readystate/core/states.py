@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import enum
+import time
+from collections.abc import AsyncIterator, Callable
 
 from .outbox import QueueStats
 
@@ -30,7 +32,9 @@ class StateChange:
 
     Attributes:
         state: The state.
-        attempt: How many attempts have been made since it was last connected.
+        attempt: How many attempts have been made in a row, that is, since a connection was of use:
+            it lasted for the ``healthy`` seconds of the :class:`Backoff`, or brought a message.
+            While the state is OPEN, 0.
         delay: In how many seconds the next attempt begins, if the state is WAITING.
         error: Why it is WAITING or CLOSED.
     """
@@ -58,7 +62,7 @@ class Stats(QueueStats):
     )
 
 
-class Moment:
+class _Moment:
     """A change of state, and the way to the next one, if that has come.
 
     Whoever follows the changes holds the last one that it has seen, and nothing else holds them.
@@ -66,4 +70,50 @@ class Moment:
 
     def __init__(self, change: StateChange) -> None:
         self.change = change
-        self.next: asyncio.Future[Moment] = asyncio.get_running_loop().create_future()
+        self.next: asyncio.Future[_Moment] = asyncio.get_running_loop().create_future()
+
+
+class StateLog:
+    """The states of one queue: the present one, who follows them, and the time spent in each.
+
+    Args:
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._moment = _Moment(StateChange(State.WAITING))
+        self._since = clock()
+        self._seconds = dict.fromkeys(State, 0.0)
+
+    @property
+    def state(self) -> State:
+        """The present state."""
+        return self._moment.change.state
+
+    def change(self, change: StateChange) -> bool:
+        """Changes the state. Returns whether it has: nothing comes after CLOSED."""
+        if self.state is State.CLOSED:
+            return False
+        now = self._clock()
+        self._seconds[self.state] += now - self._since
+        self._since = now
+        before, self._moment = self._moment, _Moment(change)
+        before.next.set_result(self._moment)
+        return True
+
+    async def follow(self) -> AsyncIterator[StateChange]:
+        """Yields the present state, and then each change; CLOSED is the last one."""
+        moment = self._moment
+        while True:
+            yield moment.change
+            if moment.change.state is State.CLOSED:
+                return
+            moment = await asyncio.shield(moment.next)
+
+    def seconds(self) -> dict[State, float]:
+        """The time spent in each state, in seconds."""
+        seconds = dict(self._seconds)
+        if self.state is not State.CLOSED:
+            seconds[self.state] += self._clock() - self._since
+        return seconds

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from typing import Any
 
 from .._host import NativeListener, NativeObject, describe
-from ..core.delivery import DropReason
-from ..core.outbox import InDoubt, OnFull
+from ..core.delivery import Delivery
+from ..core.outbox import InDoubt, OnFull, Outbox, QueueStats
 from ..dom.websocket import WebSocket
 from ..exceptions import QueueClosed
+from .confirmations import LeftThePage
 from .sender import Sender
 
 __all__ = ["SendQueue"]
 
 
-class SendQueue(Sender):
+class SendQueue:
     """Accepts messages in any state of a socket, and sends them in order when it is open. ::
 
         ws = WebSocket("wss://example.org/feed")
@@ -56,19 +58,85 @@ class SendQueue(Sender):
         max_unconfirmed: int | None = 2**14,
         max_unconfirmed_bytes: int | None = 2**24,
     ) -> None:
-        super().__init__(
+        self._outbox = Outbox(
             max_pending=max_pending,
             max_pending_bytes=max_pending_bytes,
             on_full=on_full,
-            ttl=ttl,
             in_doubt=in_doubt,
             max_unconfirmed=max_unconfirmed,
             max_unconfirmed_bytes=max_unconfirmed_bytes,
         )
+        self._left = LeftThePage(self._outbox)
+        self._sender = Sender(
+            self._outbox, self._left, ttl=ttl, on_full=on_full, refusal=QueueClosed, owner=self
+        )
+        self._left.bind(self._sender)
         self._ws: WebSocket | Any | None = None
         self._listener: NativeListener | None = None
         if ws is not None:
             self.attach(ws)
+
+    @property
+    def pending(self) -> int:
+        """How many messages wait to be sent, or to be sent again."""
+        return self._outbox.pending
+
+    @property
+    def pending_bytes(self) -> int:
+        """How many bytes these have."""
+        return self._outbox.pending_bytes
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many messages were sent over this socket and have not left the page yet."""
+        return self._outbox.unconfirmed
+
+    @property
+    def stats(self) -> QueueStats:
+        """What has been done so far; a copy."""
+        return self._sender.stats
+
+    def __iter__(self) -> Iterator[Any]:
+        """The messages that wait, in the order in which they will be sent."""
+        return iter(self._outbox)
+
+    def send(self, data: Any, *, ttl: float | None = None) -> Delivery:
+        """Accepts a message, in any state of the socket, and sends it when that is open.
+
+        When it is open, and nothing waits, that is now. Order is kept.
+
+        Args:
+            data: What :meth:`WebSocket.send` takes. Binary data that may change is copied.
+            ttl: How long it may wait, in seconds; by default as long as the queue says.
+
+        Raises:
+            QueueClosed: The queue was closed.
+            QueueFull: As many messages wait as may, and ``on_full`` is "raise" or "wait".
+            TypeError: ``data`` is neither text nor binary.
+            ValueError: ``ttl`` is negative.
+        """
+        return self._sender.send(data, ttl)
+
+    async def put(self, data: Any, *, ttl: float | None = None) -> Delivery:
+        """Accepts a message as :meth:`send` does; with ``on_full="wait"`` it waits for room first.
+
+        Cancelled while it waits, it has accepted nothing.
+
+        Raises:
+            QueueClosed: The queue was closed.
+            QueueFull: As many messages wait as may, and ``on_full`` is "raise".
+            TypeError: ``data`` is neither text nor binary.
+            ValueError: ``ttl`` is negative.
+        """
+        return await self._sender.put(data, ttl)
+
+    async def drain(self) -> None:
+        """Returns when no message waits or is in doubt: each is confirmed, or was dropped."""
+        await self._sender.drain()
+
+    def clear(self) -> int:
+        """Drops all that waits; returns how many messages that were."""
+        return self._sender.clear("cleared")
 
     def attach(self, ws: WebSocket | Any) -> None:
         """Goes on over another socket, in whatever state that is; it lets go of the one before.
@@ -78,10 +146,11 @@ class SendQueue(Sender):
         Raises:
             TypeError: ``ws`` is no socket.
         """
-        native = ws.js_websocket if isinstance(ws, WebSocket) else ws
+        native: Any = ws.js_websocket if isinstance(ws, WebSocket) else ws
         if not (isinstance(native, NativeObject) and hasattr(native, "readyState")):
             raise TypeError(f"ws must be a WebSocket, or a native one, not {describe(ws)}")
-        if self._outlet is not None and self._outlet.native == native:
+        outlet = self._sender.outlet
+        if outlet is not None and outlet.native == native:
             return
         self.detach()
         if native.readyState == WebSocket.CLOSED:
@@ -90,15 +159,15 @@ class SendQueue(Sender):
         self._listener = NativeListener(native, self._on_event)
         self._listener.listen("open")
         self._listener.listen("close")
-        self._connect(native)
+        self._sender.connect(native)
 
     def detach(self) -> None:
         """Lets go of the socket, which stays as it is; messages wait for the next one."""
         if self._listener is not None:
             self._listener.destroy()
             self._listener = None
-            if self._outlet is not None and self._outlet.is_open:
-                self._confirm_left(self._outlet)
+            if self._sender.is_open:
+                self._left.confirm_left()
             # Somebody may have been told of the end before us, and do this.
             self._settle(isinstance(self._ws, WebSocket) and self._ws._was_clean)
             self._disconnect()
@@ -108,21 +177,14 @@ class SendQueue(Sender):
 
         What was sent already can still be confirmed.
         """
-        self._is_over = True
-        self._outbox.clear("closed")
-        self._watch_expiry()
-        self._changed()
-
-    def _refuse(self) -> NoReturn:
-        raise QueueClosed
-
-    def _want(self) -> None:
-        pass  # There is nobody to ask: the browser's buffer is looked at anyhow.
+        self._sender.is_over = True
+        self._sender.drop_reason = "closed"
+        self._sender.clear("closed")
 
     def _on_event(self, event: Any) -> None:
-        outlet = self._outlet
+        outlet = self._sender.outlet
         if event.type == "open":
-            self._flush()
+            self._sender.flush()
         elif outlet is None or outlet.native.readyState == WebSocket.CLOSED:
             # A script could have made the event while the socket is open.
             self._settle(event.wasClean)
@@ -137,10 +199,11 @@ class SendQueue(Sender):
 
         If the server began it, that says nothing of what was on its way.
         """
-        ws, outlet = self._ws, self._outlet
-        if was_clean and outlet is not None and isinstance(ws, WebSocket) and ws._began_close:
-            self._confirm_left(outlet)
+        ws = self._ws
+        has_sent = self._sender.outlet is not None
+        if was_clean and has_sent and isinstance(ws, WebSocket) and ws._began_close:
+            self._left.confirm_left()
 
-    def _disconnect(self, reason: DropReason | None = None) -> None:
+    def _disconnect(self) -> None:
         self._ws = None
-        super()._disconnect("closed" if self._is_over else reason)
+        self._sender.disconnect()

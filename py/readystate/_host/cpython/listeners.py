@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .event_target import NativeEventTarget
-
 __all__ = ["NativeListener"]
 
 
@@ -15,9 +13,9 @@ class NativeListener:
 
     __slots__ = ("_function", "_target", "types")
 
-    def __init__(self, target: NativeEventTarget, function: Callable[[Any], None]) -> None:
+    def __init__(self, target: Any, function: Callable[[Any], None]) -> None:
         self._target = target
-        self._function = function
+        self._function: Callable[[Any], None] | None = function
         self.types: set[str] = set()
 
     def listen(self, type: str) -> None:
@@ -33,10 +31,12 @@ class NativeListener:
             self._target.removeEventListener(type, self)
 
     def destroy(self) -> None:
-        """Ceases to listen."""
+        """Ceases to listen, and lets go of the function."""
         for type in tuple(self.types):
             self.ignore(type)
+        self._function = None
 
     def handleEvent(self, event: Any) -> None:  # noqa: N802
         """Hands an event to the function."""
-        self._function(event)
+        if self._function is not None:
+            self._function(event)

@@ -116,17 +116,7 @@ class NativeWebSocket(NativeEventTarget):
             InvalidStateError: The socket is CONNECTING.
             TypeError: ``data`` is neither text nor binary.
         """
-        payload: bytes | memoryview | None
-        if isinstance(data, str):
-            payload = utf8(data)
-        elif isinstance(data, (NativeBlob, NativeBuffer)):
-            payload = data.to_bytes()
-        else:
-            payload = view(data)
-            if payload is None:
-                raise TypeError(
-                    f"send() takes a str, a bytes-like object or a Blob, not {describe(data)}"
-                )
+        payload = _payload(data)
         if self.readyState == self.CONNECTING:
             raise InvalidStateError("send() was called while the socket is CONNECTING")
         if (
@@ -172,16 +162,21 @@ class NativeWebSocket(NativeEventTarget):
         # Not before it is needed: readystate can be imported without the library.
         from .wire import connect
 
-        await connect(self._address, self._protocols, self)
+        try:
+            await connect(self._address, self._protocols, self)
+        except asyncio.CancelledError:
+            if self.readyState == self.CONNECTING:  # The event loop is about to end.
+                self._release()
+            raise
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         _connecting.discard(task)
         self._task = None
         if task.cancelled():
-            if self.readyState == self.CLOSING:
-                self.on_end(1006, "", was_clean=False)
-            else:  # The event loop is about to end.
+            if self.readyState == self.CONNECTING:  # It was cancelled before it began.
                 self._release()
+            else:
+                self.on_end(1006, "", was_clean=False)
         elif (error := task.exception()) is not None:
             _logger.debug("%s cannot be connected to: %r", self._address, error)
             self.on_end(1006, "", was_clean=False)
@@ -236,6 +231,17 @@ class NativeWebSocket(NativeEventTarget):
     def __repr__(self) -> str:
         state = ("CONNECTING", "OPEN", "CLOSING", "CLOSED")[self.readyState]
         return f"<native WebSocket {self._address} {state}>"
+
+
+def _payload(data: Any) -> bytes | memoryview:
+    if isinstance(data, str):
+        return utf8(data)
+    if isinstance(data, (NativeBlob, NativeBuffer)):
+        return data.to_bytes()
+    memory = view(data)
+    if memory is None:
+        raise TypeError(f"send() takes a str, a bytes-like object or a Blob, not {describe(data)}")
+    return memory
 
 
 def _checked_code(code: Any) -> int:

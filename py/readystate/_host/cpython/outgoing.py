@@ -38,7 +38,7 @@ class Outgoing:
         self._is_paused = False
         self._waiting: deque[bytes | memoryview] = deque()
         # How many bytes were put in so far, how many of them were given to the transport, and how
-        # many of these last.
+        # many it may hold of the last of these.
         self._put = self._given = self._last = 0
         # Of each message that has not left: where it ends, and its length with and without framing.
         self._ends: deque[tuple[int, int, int]] = deque()
@@ -89,8 +89,8 @@ class Outgoing:
             if not self._waiting or self._is_paused or transport.is_closing():
                 break
             piece = self._next_piece()
-            self._last = len(piece)
             transport.write(piece)
+            self._last = max(len(piece), transport.get_write_buffer_size())
             if not transport.is_closing():  # else it has failed, and dropped the piece
                 self._given += len(piece)
         self._forget_sent()
@@ -104,8 +104,8 @@ class Outgoing:
     def resume(self) -> None:
         """The transport has nothing left."""
         self._is_paused = False
-        if self._handle is None:
-            self.flush()
+        # Not now: when a write fails in this call, asyncio ends the connection twice.
+        self._schedule()
 
     def stop(self) -> None:
         """Writes no more."""

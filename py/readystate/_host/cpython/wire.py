@@ -31,9 +31,6 @@ CLOSE_TIMEOUT = 10.0
 END_TIMEOUT = 2.0
 """How long it may take to end TCP after both close frames, in seconds."""
 
-_ATTEMPT_DELAY = 0.25
-"""After how many seconds the next one of a host's addresses is tried beside (RFC 8305)."""
-
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 _logger = logging.getLogger("readystate")
@@ -57,13 +54,13 @@ async def connect(address: Address, protocols: list[str], owner: Owner) -> Wire:
         TimeoutError: It took too long.
     """
     loop = asyncio.get_running_loop()
+    # Without happy_eyeballs_delay, with which asyncio leaks sockets when it is cancelled.
     async with asyncio.timeout(OPEN_TIMEOUT) as timeout:
         _, wire = await loop.create_connection(
             lambda: Wire(address, protocols, owner, timeout.when()),
             address.host,
             address.port,
             ssl=_tls() if address.is_secure else None,
-            happy_eyeballs_delay=_ATTEMPT_DELAY,
         )
     return wire
 
@@ -214,7 +211,7 @@ class Wire(asyncio.Protocol):
         if close is not None:
             self._owner.on_end(close.code, close.reason, was_clean=True)
         else:
-            reason = self._client.handshake_exc or self._client.parser_exc or error
+            reason = self._client.handshake_exc or self._client.parser_exc or error or "given up"
             _logger.debug("the connection of %r has been lost: %r", self._owner, reason)
             self._owner.on_end(1006, "", was_clean=False)
         # It refers to itself, with much memory for compression.

@@ -1,0 +1,160 @@
+"""When to connect: attempts, the waits between them, and when to give up. Pure logic.
+
+A :class:`Reconnector` is told what happens, and says what comes next::
+
+    IDLE --begin()--> CONNECTING --connected()--> OPEN
+                       ^  |                        |
+                begin()|  +-------- ended() -------+
+                       |              |
+                     WAITING <--------+--------> STOPPED
+                  (a next attempt)        (given up, or stop())
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from . import checks
+from .backoff import Backoff
+
+Phase: TypeAlias = Literal["IDLE", "CONNECTING", "OPEN", "WAITING", "STOPPED"]
+
+_JUST_NOW = 5.0
+"""For how many seconds it matters that the network, or the page, came back."""
+
+
+class Reconnector:
+    """Decides when one client attempts to connect.
+
+    Attempts are in a row until a connection has proved itself: it has lasted for
+    ``backoff.healthy`` seconds, or a message has arrived. A server that accepts each connection and
+    closes it at once is given up like one that is not there.
+
+    Args:
+        backoff: How long to wait between attempts.
+        max_attempts: After how many attempts in a row to give up; ``None``: never.
+        give_up_after: After how many seconds of such attempts to give up; ``None``: never. No
+            attempt is begun later.
+        clock: Returns the time in seconds.
+
+    Attributes:
+        phase: What is under way.
+        attempt: How many attempts have been made in a row.
+        attempts: How many attempts have been made in all.
+        connections: How many of them have led to a connection.
+        due: When the next attempt begins, by the clock, while ``phase`` is ``"WAITING"``.
+        gave_up: Why there will be no more attempts, if that is so.
+        is_online: Whether there may be a network; without one, waits are long.
+    """
+
+    def __init__(
+        self,
+        backoff: Backoff,
+        *,
+        max_attempts: int | None = None,
+        give_up_after: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._backoff = backoff
+        self._delays = backoff.delays()
+        self._max_attempts = checks.bound("max_attempts", max_attempts, least=1)
+        checks.seconds("give_up_after", give_up_after)
+        self._give_up_after = math.inf if give_up_after is None else give_up_after
+        self._clock = clock
+        # Since when there has been no connection that has proved itself.
+        self._since = -math.inf
+        self._connected_at = -math.inf
+        self._has_proved_itself = False
+        self._came_back_at = -math.inf
+        self.phase: Phase = "IDLE"
+        self.attempt = 0
+        self.attempts = 0
+        self.connections = 0
+        self.due = math.inf
+        self.gave_up: str | None = None
+        self.is_online = True
+
+    def begin(self) -> None:
+        """An attempt begins.
+
+        Raises:
+            RuntimeError: One is under way, or there is a connection, or it was stopped.
+        """
+        if self.phase not in ("IDLE", "WAITING"):
+            raise RuntimeError(f"an attempt cannot begin while the phase is {self.phase}")
+        if self.phase == "IDLE":
+            self._since = self._clock()
+        self.phase = "CONNECTING"
+        self.due = math.inf
+        self.attempt += 1
+        self.attempts += 1
+
+    def connected(self) -> None:
+        """The attempt has led to a connection."""
+        if self.phase == "CONNECTING":
+            self.phase = "OPEN"
+            self.connections += 1
+            self._connected_at = self._clock()
+            self._has_proved_itself = False
+
+    def progressed(self) -> None:
+        """A message has arrived over the connection, so the server is of use."""
+        self._has_proved_itself = True
+
+    def ended(self) -> float | None:
+        """The attempt has failed, or the connection was lost.
+
+        Returns:
+            In how many seconds the next attempt begins; ``None`` if there will be none, for the
+            reason in ``gave_up``.
+        """
+        now = self._clock()
+        if self.phase == "OPEN":
+            was_healthy = now - self._connected_at >= self._backoff.healthy
+            if was_healthy:
+                self._delays = self._backoff.delays()
+            if was_healthy or self._has_proved_itself:
+                self.attempt = 0
+                self._since = now
+        if self.phase in ("CONNECTING", "OPEN"):
+            elapsed = now - self._since
+            if self.attempt >= self._max_attempts or elapsed >= self._give_up_after:
+                self.stop(f"given up after {self.attempt} attempts in a row, in {elapsed:.1f} s")
+                return None
+            self.phase = "WAITING"
+            delay = min(self._delay(now), self._give_up_after - elapsed)
+            self.due = now + delay
+            return delay
+        return self.due - now if self.phase == "WAITING" else None
+
+    def hurry(self) -> None:
+        """Ends a wait: the next attempt is due now."""
+        if self.phase == "WAITING":
+            self.due = min(self.due, self._clock())
+
+    def came_back(self) -> None:
+        """The network, or the page, has come back: a wait ends, or the next one is none at all."""
+        if self.phase == "WAITING":
+            self.hurry()
+        else:
+            self._came_back_at = self._clock()
+
+    def stop(self, why: str) -> None:
+        """There are no more attempts; only the first reason counts."""
+        if self.phase != "STOPPED":
+            self.phase = "STOPPED"
+            self.due = math.inf
+            self.gave_up = why
+
+    def _delay(self, now: float) -> float:
+        delay = next(self._delays)
+        if now - self._came_back_at < _JUST_NOW:
+            self._came_back_at = -math.inf
+            return 0.0
+        if not self.is_online:
+            # A server on this machine may be in reach even so.
+            return max(delay, self._backoff.maximum)
+        return delay

@@ -1,0 +1,162 @@
+"""Three of the four ways in which a queue's messages are confirmed.
+
+The fourth, a session, is :mod:`readystate.session.confirmation`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ..core.confirmation import Carrier, Confirmation, Heart
+from ..core.handlers import report
+from ..core.heartbeat import Acks
+from ..core.outbox import Outbox
+from ..core.pauses import Pauses
+
+
+class LeftThePage(Confirmation):
+    """A message is confirmed when it has left the page, which is no proof that it arrived."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        super().__init__(outbox)
+        self._pauses = Pauses()
+        self._timer: asyncio.Handle | None = None
+
+    def connected(self) -> None:
+        self._pauses = Pauses()
+
+    def sent(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_soon(self._look)
+
+    def arriving(self) -> None:
+        # What it answers has left the page: known before a close that may come right behind.
+        if self.outbox.unconfirmed:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._look()
+
+    def lost(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def confirm_left(self) -> int:
+        """Confirms what has left the page; returns how many bytes have not."""
+        buffered = self.carrier.buffered_amount
+        self.outbox.confirm_bytes(self.outbox.sent_bytes - buffered)
+        return buffered
+
+    def _look(self) -> None:
+        """Confirms what has left the page, and looks again while there is more."""
+        self._timer = None
+        if not self.carrier.is_open:
+            return  # What the buffer of a lost connection says is no evidence of anything.
+        buffered = self.confirm_left()
+        self.carrier.flush()
+        if self.outbox.unconfirmed and self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._pauses.next(buffered), self._look)
+
+
+class HeartbeatReplies(Confirmation):
+    """A reply to the heartbeat confirms all that was sent before its request."""
+
+    asks = True
+
+    def __init__(self, outbox: Outbox, is_reply: Callable[[str | bytes], object]) -> None:
+        super().__init__(outbox)
+        self._is_reply = is_reply
+        self._is_wanted = False
+
+    def flushed(self) -> None:
+        """Asks out of turn, if a reply is wanted and none is on its way."""
+        outbox, heart = self.outbox, self.heart
+        if (
+            (self._is_wanted or outbox.is_window_half_full)
+            and outbox.has_unkeyed
+            and heart is not None
+            and not heart.awaits_reply
+        ):
+            heart.request()
+
+    def wanted(self) -> None:
+        self._is_wanted = True
+        self.flushed()
+
+    def asked(self) -> None:
+        # For what waits still it will be wanted again.
+        self._is_wanted = self.outbox.pending > 0
+
+    def lost(self) -> None:
+        self._is_wanted = True
+
+    def received(self, messages: list[Any]) -> list[Any]:
+        messages = [message for message in messages if not self.confirms(message)]
+        self.carrier.flush()
+        return messages
+
+    def confirms(self, message: str | bytes) -> bool:
+        """Whether ``message`` is a reply, which confirms what it stands for."""
+        try:
+            if not self._is_reply(message):
+                return False
+        except Exception as error:
+            report(f"Exception in is_reply of {self.carrier.owner!r}", error)
+            return False
+        mark = self.heart.replied() if self.heart is not None else None
+        if mark is not None:
+            self.outbox.confirm_before(mark, "heartbeat")
+        return True
+
+
+class Acknowledgements(Confirmation):
+    """The application's acknowledgements confirm messages; beside them, replies to a heartbeat."""
+
+    def __init__(self, outbox: Outbox, acks: Acks, replies: HeartbeatReplies | None) -> None:
+        super().__init__(outbox)
+        self.key_of = acks.key
+        self.asks = replies is not None
+        self._acks = acks
+        self._replies = replies
+
+    def bind(self, carrier: Carrier, heart: Heart | None = None) -> None:
+        super().bind(carrier, heart)
+        if self._replies is not None:
+            self._replies.bind(carrier, heart)
+
+    def flushed(self) -> None:
+        if self._replies is not None:
+            self._replies.flushed()
+
+    def wanted(self) -> None:
+        if self._replies is not None:
+            self._replies.wanted()
+
+    def asked(self) -> None:
+        if self._replies is not None:
+            self._replies.asked()
+
+    def lost(self) -> None:
+        if self._replies is not None:
+            self._replies.lost()
+
+    def received(self, messages: list[Any]) -> list[Any]:
+        messages = [message for message in messages if self._is_for_application(message)]
+        self.carrier.flush()
+        return messages
+
+    def _is_for_application(self, message: str | bytes) -> bool:
+        if self._replies is not None and self._replies.confirms(message):
+            return False
+        try:
+            keys = self._acks.acked(message)
+            if keys is None:
+                return True
+            self.outbox.confirm_keys(keys)
+        except Exception as error:
+            report(f"Exception in acked of {self.carrier.owner!r}", error)
+            return True
+        return self._acks.pass_on

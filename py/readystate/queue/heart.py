@@ -1,0 +1,108 @@
+"""The heartbeat of a connection that comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from .._host import Timer
+from ..core.handlers import report
+from ..core.heartbeat import Heartbeat, Pulse
+from .sender import Sender
+
+
+class Beating:
+    """Sends the heartbeat of each connection, and says when one is dead.
+
+    Args:
+        heartbeat: What to send, and how often.
+        sender: What sends it.
+        look: Takes what has arrived, before it is judged that nothing has.
+        dead: Called when the connection is dead.
+        send: Sends it in another way.
+    """
+
+    def __init__(
+        self,
+        heartbeat: Heartbeat,
+        sender: Sender,
+        *,
+        look: Callable[[], None],
+        dead: Callable[[], None],
+        send: Callable[[], None] | None = None,
+    ) -> None:
+        self._heartbeat = heartbeat
+        self._sender = sender
+        self._look = look
+        self._dead = dead
+        self._send = send or self._send_message
+        self._pulse: Pulse | None = None
+        self._timer: Timer | None = None
+        self._timer_at = 0.0
+
+    @property
+    def awaits_reply(self) -> bool:
+        """Whether a request has had no reply yet."""
+        return self._pulse is not None and self._pulse.awaits_reply
+
+    def start(self) -> None:
+        """There is a new connection."""
+        self._pulse = Pulse(self._heartbeat, time.monotonic())
+        self._set_timer(self._pulse)
+
+    def stop(self) -> None:
+        """The connection has ended."""
+        self._pulse = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def request(self) -> None:
+        """Sends the heartbeat now, if there is a connection."""
+        sender, pulse = self._sender, self._pulse
+        if pulse is None or not sender.is_open:
+            return
+        try:
+            self._send()
+        except Exception as error:
+            report(f"The heartbeat of {sender.owner!r} cannot be sent", error)
+            return
+        pulse.requested(time.monotonic(), sender.outbox.sent)
+        sender.confirmation.asked()
+        self._set_timer(pulse)
+
+    def heard(self) -> None:
+        """Something has arrived."""
+        if self._pulse is not None:
+            self._pulse.heard(time.monotonic())
+
+    def replied(self) -> int | None:
+        """A reply has arrived. Returns how many messages were sent before its request, if any."""
+        return self._pulse.replied() if self._pulse is not None else None
+
+    def _send_message(self) -> None:
+        message = self._heartbeat.message
+        self._sender.transmit([message() if callable(message) else message])
+
+    def _set_timer(self, pulse: Pulse) -> None:
+        if self._timer is not None:
+            if pulse.wake_at >= self._timer_at:
+                return
+            self._timer.cancel()
+        self._timer_at = pulse.wake_at
+        self._timer = Timer(pulse.wake_at - time.monotonic(), self._beat)
+
+    def _beat(self) -> None:
+        self._timer = None
+        pulse = self._pulse
+        self._look()
+        if pulse is None or self._pulse is not pulse:
+            return
+        what = pulse.check(time.monotonic())
+        if what == "lost":
+            self._dead()
+            return
+        if what == "request":
+            self.request()
+        if self._pulse is pulse:
+            self._set_timer(pulse)

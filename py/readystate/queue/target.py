@@ -1,0 +1,104 @@
+"""Where to connect to: a URL and subprotocols, or functions that return them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeAlias
+
+from .._host import NativeObject
+from ..dom.websocket import WebSocket
+from ..exceptions import DOMException, DOMSyntaxError
+
+Protocols: TypeAlias = str | Iterable[str]
+ProtocolsOrFunction: TypeAlias = Protocols | Callable[[], Protocols | Awaitable[Protocols]]
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class Target:
+    """Where a queue connects to.
+
+    Args:
+        url: A ``str`` or a ``js.URL``; or a function, plain or async, that returns one.
+        protocols: The subprotocols to offer; or such a function.
+        own: A subprotocol that is offered before all others.
+    """
+
+    def __init__(self, url: Any, protocols: ProtocolsOrFunction, own: str | None) -> None:
+        self.url = url
+        # Iterated over once, though there may be several attempts.
+        offered: Any = protocols
+        is_value = callable(offered) or offered is None or isinstance(offered, (str, NativeObject))
+        self._protocols = offered if is_value else list(offered)
+        self._own = own
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether no function has to be called."""
+        return not (callable(self.url) or callable(self._protocols))
+
+    def connect(self) -> WebSocket:
+        """Makes a socket, if this is constant.
+
+        Raises:
+            DOMException: What the constructor throws.
+            TypeError: The URL or the subprotocols are of a wrong type.
+        """
+        return self._open(self.url, self._protocols)
+
+    async def resolve(self) -> Callable[[], WebSocket]:
+        """Calls the functions; returns what makes a socket.
+
+        Raises:
+            Exception: What the functions raise.
+        """
+        url, protocols = await _value(self.url), await _value(self._protocols)
+        return lambda: self._open(url, protocols)
+
+    def is_hopeless(self, failure: Exception) -> bool:
+        """Whether the next attempt would fail as this one has."""
+        if callable(self._protocols):
+            return False
+        if callable(self.url):
+            return isinstance(failure, DOMSyntaxError) and not _are_tokens(self._protocols)
+        return isinstance(failure, (DOMException, TypeError, RuntimeError))
+
+    def _open(self, url: Any, protocols: Any) -> WebSocket:
+        if self._own is not None:
+            others = [protocols] if isinstance(protocols, str) else protocols or ()
+            protocols = [self._own, *others]
+        is_none = protocols is None or (not isinstance(protocols, str) and not protocols)
+        ws = WebSocket(url, None if is_none else protocols)
+        ws.binaryType = "arraybuffer"
+        return ws
+
+
+def as_exception(error: BaseException) -> Exception:
+    """``error``; that what somebody waited for was cancelled does not cancel the waiting task."""
+    if isinstance(error, Exception):
+        return error
+    return RuntimeError("what it waited for was cancelled")
+
+
+async def _value(given: Any) -> Any:
+    """What was given, or what the function that was given returns."""
+    if callable(given):
+        given = given()
+        if inspect.isawaitable(given):
+            try:
+                given = await given
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                raise as_exception(error) from error
+    return given
+
+
+def _are_tokens(protocols: Any) -> bool:
+    """Whether these are well-formed subprotocols (RFC 6455, 4.1)."""
+    names = [protocols] if isinstance(protocols, str) else list(protocols or ())
+    return len(set(names)) == len(names) and all(map(_TOKEN.fullmatch, names))

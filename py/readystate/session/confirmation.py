@@ -1,0 +1,273 @@
+"""The client's end of a session: each message exactly once, in both directions.
+
+docs/session-protocol.md is its specification.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, ClassVar
+
+from .._host import NativeError, Timer, frozen, is_blob, python_error, restore, save
+from ..core.confirmation import Attempt, Confirmation, Event
+from ..core.handlers import report
+from ..core.outbox import Outbox
+from ..dom.blob import Blob
+from ..exceptions import ConnectionFailed, SessionExpired, connection_closed
+from .control import NO_SUCH_SESSION, SUBPROTOCOL, TAKEN_OVER, Window, ends_session, escape
+from .core import ACK_DELAY, ClientCore
+from .options import Session
+from .snapshot import Snapshot
+
+_MOST = 2**31 - 1
+"""As much as without a limit."""
+
+
+class SessionConfirmation(Confirmation):
+    """A session keeps account of each message, at both ends.
+
+    Args:
+        outbox: What this end sends.
+        session: What the application has chosen.
+        queue: What has arrived, and the application has not received yet.
+        max_queue: How many messages the server may send that were not received.
+        max_queue_bytes: How much of them, in bytes.
+        url: Where the connections go to, if that is a value.
+
+    Raises:
+        RuntimeError: The session is to be kept, and there is nowhere to keep it.
+        ValueError: The session is to be kept under a name that another one has, or under none.
+    """
+
+    subprotocol = SUBPROTOCOL
+    asks = True
+    ends_as = "session ended"
+    close_on_abort = (1000, "aborted")  # which ends the session for the server too
+
+    # The names under which sessions of this page are kept.
+    _keys: ClassVar[set[str]] = set()
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        session: Session,
+        queue: deque[str | bytes],
+        *,
+        max_queue: int | None,
+        max_queue_bytes: int | None,
+        url: Any,
+    ) -> None:
+        super().__init__(outbox)
+        self.encode = escape
+        outbox.keeps_unconfirmed = True
+        self._queue = queue
+        self._core = ClientCore(outbox, _window(max_queue, max_queue_bytes))
+        self._ack_timer: Timer | None = None
+        self._attempt: Attempt | None = None
+        self._is_wanted = False
+        self._is_over = False
+        # Under which name it is kept while another page is shown.
+        self._key = _key(url, session) if session.persist else None
+        if self._key in self._keys:
+            raise ValueError(
+                f"another session is kept as {self._key!r} by this page: give each a name of "
+                "its own, Session(name=...)"
+            )
+
+    def restore(self) -> list[str | bytes]:
+        """Goes on where the last page in this tab was left; returns what waited there."""
+        if self._key is None:
+            return []
+        text = restore(self._key)
+        save(self._key, None)  # It is ours now, also if this tab is copied.
+        self._keys.add(self._key)
+        if text is None:
+            return []
+        snapshot = Snapshot.load(text)
+        core = self._core
+        core.session = snapshot.session
+        core.connection = snapshot.connection
+        core.received = core.done = snapshot.done
+        self.outbox.restore(
+            snapshot.confirmed, [(message, frozen(message)[1]) for message in snapshot.sent]
+        )
+        return snapshot.waiting
+
+    def check(self, data: Any) -> None:
+        if self._key is not None and (isinstance(data, Blob) or is_blob(data)):
+            raise TypeError(
+                "a Blob cannot be kept with persist=: send its bytes, await blob.bytes()"
+            )
+
+    def opened(self, attempt: Attempt) -> bool:
+        """Begins the session, or asks to go on with it."""
+        if attempt.protocol != SUBPROTOCOL:
+            attempt.fail(
+                ConnectionFailed(
+                    attempt.address,
+                    f"{attempt.address} has accepted the connection without the subprotocol "
+                    f"{SUBPROTOCOL!r}, so it has no sessions: leave out session=, or see in the "
+                    "README how a server comes to have them",
+                )
+            )
+            return True
+        self._attempt = attempt
+        need_not_wait = self._core.need_not_wait
+        self.carrier.transmit([self._core.hello()])
+        if need_not_wait:
+            attempt.release()
+        return True
+
+    def received(self, messages: list[Any]) -> list[Any]:
+        core, attempt = self._core, self._attempt
+        self._account()
+        was_joined = core.is_joined
+        arrived = core.receive(messages)
+        if core.failure is not None:
+            # The server does not keep to the protocol.
+            if attempt is not None:
+                attempt.end(core.failure.code, core.failure.reason)
+        elif core.is_joined and attempt is not None:
+            self._send_controls()
+            if not was_joined:
+                self._send_again()
+                attempt.ready()
+            if len(arrived) < len(messages):  # Only a control makes room for more.
+                self.carrier.flush()
+        return arrived
+
+    def taken(self) -> None:
+        self._account()
+        self._await_ack()
+        self._send_controls()
+
+    def wanted(self) -> None:
+        self._is_wanted = True
+        self.flushed()
+
+    def flushed(self) -> None:
+        """Asks what is done, if that is wanted and would tell more than what was asked before."""
+        if (
+            self._core.has_unasked
+            and (self._is_wanted or self._core.is_short_of_window)
+            and self.outbox.has_unkeyed
+            and self.heart is not None
+        ):
+            self.heart.request()
+
+    def ask(self) -> None:
+        """Asks what is done: the heartbeat of a session."""
+        self._core.ask()
+        self._send_controls()
+
+    def asked(self) -> None:
+        # For what waits still it will be wanted again.
+        self._is_wanted = self.outbox.pending > 0
+
+    def closing(self) -> None:
+        self._cancel_ack_timer()
+        self._account()
+        if self._core.has_unacknowledged:
+            self._core.acknowledge()
+        self._send_controls()
+
+    def close_answered(self) -> None:
+        """It is no evidence that the application at the other end is done with anything."""
+
+    def lost(self) -> None:
+        self._attempt = None
+        self._is_wanted = True
+        self._core.disconnect()
+        self._cancel_ack_timer()
+
+    def final(self, event: Event) -> Exception | None:
+        if not ends_session(event.code):
+            return None
+        if event.code == NO_SUCH_SESSION:
+            return SessionExpired(event.reason, self.outbox.unfinished())
+        return connection_closed(event.code, event.reason, event.wasClean)
+
+    def on_page_event(self, type: str) -> Exception | None:
+        """Keeps the session when the page is left, and goes on with it when it is shown again."""
+        if self._key is None or type not in ("pagehide", "pageshow"):
+            return None
+        try:
+            if type == "pageshow":
+                return self._go_on(self._key)
+            self._keep(self._key)
+        except NativeError as error:
+            report(f"The browser does not keep {self.carrier.owner!r}", python_error(error))
+        return None
+
+    def ended(self) -> None:
+        self._is_over = True
+        if self._key is not None:
+            self._keys.discard(self._key)
+
+    def _keep(self, key: str) -> None:
+        """The page is left, perhaps for good."""
+        core, outbox = self._core, self.outbox
+        self._account()
+        if self._is_over:
+            return
+        messages = outbox.unfinished()
+        sent, waiting = messages[: outbox.unconfirmed], messages[outbox.unconfirmed :]
+        counts = core.connection, core.done, core.confirmed
+        save(key, Snapshot(core.session, *counts, sent, waiting).dump())
+
+    def _go_on(self, key: str) -> Exception | None:
+        """The page is shown again: if no other one has gone on with the session meanwhile."""
+        if restore(key) is None and self._core.session is not None:
+            reason = "another page of this tab has gone on with the session"
+            return connection_closed(TAKEN_OVER, reason, was_clean=False)
+        save(key, None)
+        return None
+
+    def _account(self) -> None:
+        """The application is done with what it has taken from the queue."""
+        core, queue = self._core, self._queue
+        core.finish(core.received - len(queue), sum(map(len, queue)))
+
+    def _await_ack(self) -> None:
+        core = self._core
+        if core.is_joined and core.has_unacknowledged and self._ack_timer is None:
+            self._ack_timer = Timer(ACK_DELAY, self._acknowledge_in_time)
+
+    def _acknowledge_in_time(self) -> None:
+        self._cancel_ack_timer()
+        self._account()
+        if self._core.has_unacknowledged:
+            self._core.acknowledge_in_time()
+            self._await_ack()
+        self._send_controls()
+
+    def _cancel_ack_timer(self) -> None:
+        if self._ack_timer is not None:
+            self._ack_timer.cancel()
+            self._ack_timer = None
+
+    def _send_again(self) -> None:
+        """Goes on where the server says that it has lost us."""
+        again, self._core.again = self._core.again, []
+        if again:
+            size = sum(delivery.size for delivery in again)
+            self.carrier.resend([delivery.message for delivery in again], size)
+
+    def _send_controls(self) -> None:
+        controls = self._core.controls()
+        if controls:
+            self.carrier.transmit(controls)
+
+
+def _key(url: Any, session: Session) -> str:
+    """Under which name to keep it."""
+    name = session.name if session.name is not None or callable(url) else str(url).partition("?")[0]
+    if name is None:
+        raise ValueError("persist= with a function for the URL needs a name=: Session(name=...)")
+    return f"readystate:{name}"
+
+
+def _window(max_queue: int | None, max_queue_bytes: int | None) -> Window:
+    """How much the server may send that nobody has received yet."""
+    messages = _MOST if max_queue is None else max(1, max_queue)
+    return Window(messages, _MOST if max_queue_bytes is None else max(1, max_queue_bytes))
