@@ -36,7 +36,7 @@ GROUPS = ("python", "server", "engines", *NAMES)
 Where there are fewer processes, they come in this order: asyncio.run() does not work any more in a
 process in which Playwright has been started.
 """
-FOLDERS = {"unit": "python", "cpython": "python", "engines": "engines"}
+FOLDERS = {"unit": "python", "cpython": "python", "pages": "python", "engines": "engines"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,7 +53,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if is_part else len(GROUPS)
 
 
-class Scheduling(LoadScopeScheduling):
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Gives a group to a process, and goes on when processes are lost."""
 
     def _split_scope(self, nodeid: str) -> str:
