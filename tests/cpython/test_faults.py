@@ -186,7 +186,7 @@ async def test_no_connection_lasts(
     [
         ("heartbeat", "text", MANY),
         ("acks-drop", "binary", MANY),
-        ("none", "text", 1),
+        ("heartbeat", "binary", 1),
     ],
 )
 async def test_the_server_is_killed(
