@@ -148,7 +148,7 @@ class ConnectionFailed(ConnectionError):  # noqa: N818
     https://websockets.spec.whatwg.org/#feedback-from-the-protocol
 
     Attributes:
-        url: Where to, without the query.
+        url: Where to, without user info and query, where secrets stand.
     """
 
     def __init__(self, url: str, message: str | None = None) -> None:

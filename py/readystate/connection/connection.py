@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from .._host import NativeError, NativeObject, byte_length, describe, python_error, to_sendable
+from ..core.addresses import shown
 from ..dom.blob import Blob
 from ..exceptions import ConnectionClosed, connection_closed
 from .receiver import Receiver
@@ -144,8 +145,8 @@ class Connection(Receiver):
 
     @property
     def _address(self) -> str:
-        """The URL without the query, which is where tokens stand."""
-        return self.url.partition("?")[0]
+        """The URL, as it may be shown."""
+        return shown(self.url)
 
     @abstractmethod
     def _transmit(self, data: Any) -> Awaitable[None] | None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from .._host import new_close_event
 from ..connection.receiver import Receiver
+from ..core.addresses import shown
 from ..dom.websocket import CloseEvent, WebSocket
 from ..exceptions import ConnectionFailed, connection_closed
 
@@ -39,8 +40,8 @@ class Link:
 
     @property
     def address(self) -> str:
-        """The URL without the query, which is where tokens stand."""
-        return self.ws.url.partition("?")[0]
+        """The URL, as it may be shown."""
+        return shown(self.ws.url)
 
     def lost_event(self) -> CloseEvent:
         """The event of an end of which the browser has not told."""

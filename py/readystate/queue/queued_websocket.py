@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .._host import require_websocket
 from ..connection.receiver import Incoming, IncomingReceiver, Overflow
 from ..core import checks
+from ..core.addresses import shown
 from ..core.backoff import Backoff
 from ..core.confirmation import Confirmation
 from ..core.delivery import Delivery
@@ -392,8 +393,7 @@ class QueuedWebSocket:
         self._supervisor.abort()
 
     def __repr__(self) -> str:
-        # Without the query, which is where tokens stand.
-        return f"<QueuedWebSocket {self.url.partition('?')[0]} {self.state}>"
+        return f"<QueuedWebSocket {shown(self.url)} {self.state}>"
 
 
 def _confirmation(outbox: Outbox, heartbeat: Heartbeat | None, acks: Acks | None) -> Confirmation:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, ClassVar
 
-from .._host import NativeError, Timer, frozen, is_blob, python_error, restore, save
+from .._host import Timer, frozen, is_blob, restore, save
+from ..core.addresses import shown
 from ..core.confirmation import Attempt, Confirmation, Event
 from ..core.handlers import report
 from ..core.outbox import Outbox
 from ..dom.blob import Blob
-from ..exceptions import ConnectionFailed, SessionExpired, connection_closed
+from ..exceptions import ConnectionFailed, DOMException, SessionExpired, connection_closed
 from .control import NO_SUCH_SESSION, SUBPROTOCOL, TAKEN_OVER, Window, ends_session, escape
 from .core import ACK_DELAY, ClientCore
 from .options import Session
@@ -195,8 +196,8 @@ class SessionConfirmation(Confirmation):
             if type == "pageshow":
                 return self._go_on(self._key)
             self._keep(self._key)
-        except NativeError as error:
-            report(f"The browser does not keep {self.carrier.owner!r}", python_error(error))
+        except DOMException as error:
+            report(f"The browser does not keep {self.carrier.owner!r}", error)
         return None
 
     def ended(self) -> None:
@@ -261,7 +262,7 @@ class SessionConfirmation(Confirmation):
 
 def _key(url: Any, session: Session) -> str:
     """Under which name to keep it."""
-    name = session.name if session.name is not None or callable(url) else str(url).partition("?")[0]
+    name = session.name if session.name is not None or callable(url) else shown(url)
     if name is None:
         raise ValueError("persist= with a function for the URL needs a name=: Session(name=...)")
     return f"readystate:{name}"
