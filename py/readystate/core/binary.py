@@ -27,7 +27,7 @@ def view(data: Any) -> memoryview | None:
         return None
     if memory.ndim == 0:
         return None
-    if memory.format != "B" or not memory.c_contiguous:
+    if memory.format != "B" or memory.ndim != 1 or not memory.c_contiguous:
         try:
             memory = memory.cast("B")
         except TypeError:
