@@ -65,10 +65,12 @@ class Inbox(Protocol):
     """The messages of a native socket, collected without a Python call for each.
 
     ``on_arrival`` is called at the first message after each :meth:`arm`, and has to set
-    ``is_armed`` to ``False``.
+    ``is_armed`` to ``False``. ``failure`` says, after :meth:`take`, what has arrived that cannot be
+    converted: nothing comes after it.
     """
 
     is_armed: bool
+    failure: str | None
 
     def __init__(self, native: Any, on_arrival: Callable[[Any], None]) -> None: ...
     def arm(self) -> None:

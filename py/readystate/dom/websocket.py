@@ -294,11 +294,12 @@ class WebSocket:
         onerror: Callable[[Event], object] | None = None,
         onclose: Callable[[CloseEvent], object] | None = None,
     ) -> None:
-        if isinstance(protocols, Iterable) and not isinstance(protocols, (str, Mapping)):
-            protocols = list(protocols)  # once, as they are told of in errors
+        if isinstance(protocols, Iterable) and not isinstance(
+            protocols, (str, Mapping, NativeObject)
+        ):
+            protocols = list(protocols)  # once, as errors tell of them
         self.js_websocket: Any = new_websocket(url, protocols)
-        # What was offered, as far as it is known.
-        self._offered = protocols if isinstance(protocols, list) else [protocols or ""]
+        self._offered = offered(protocols)
         self._listeners = Listeners()
         self._native_listener: NativeListener | None = None
         self._is_over = False
@@ -552,3 +553,10 @@ def _options(options: bool | Mapping[str, Any]) -> Mapping[str, Any]:
     if unknown:
         raise TypeError(f"no such listener option: {', '.join(sorted(map(repr, unknown)))}")
     return options
+
+
+def offered(protocols: Any) -> list[str]:
+    """The subprotocols, as far as they are known without a browser."""
+    if isinstance(protocols, str):
+        return [protocols]
+    return protocols if isinstance(protocols, list) else []

@@ -18,7 +18,7 @@ class Beating:
         heartbeat: What to send, and how often.
         sender: What sends it.
         look: Takes what has arrived, before it is judged that nothing has.
-        dead: Called when the connection is dead.
+        dead: Called when the connection is dead, with why it is thought to be.
         send: Sends it in another way.
     """
 
@@ -28,7 +28,7 @@ class Beating:
         sender: Sender,
         *,
         look: Callable[[], None],
-        dead: Callable[[], None],
+        dead: Callable[[str], None],
         send: Callable[[], None] | None = None,
     ) -> None:
         self._heartbeat = heartbeat
@@ -100,7 +100,7 @@ class Beating:
             return
         what = pulse.check(time.monotonic())
         if what == "lost":
-            self._dead()
+            self._dead(f"no reply to the heartbeat within {self._heartbeat.timeout:g} s")
             return
         if what == "request":
             self.request()

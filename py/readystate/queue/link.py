@@ -54,7 +54,7 @@ class Link:
         if self.is_open:
             event = self.ended.result()
             return connection_closed(event.code, event.reason, event.wasClean)
-        return ConnectionFailed(self.address)
+        return ConnectionFailed(self.address, subprotocols=self.ws._offered)
 
 
 class Opening(Receiver):

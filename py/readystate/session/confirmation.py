@@ -220,7 +220,7 @@ class SessionConfirmation(Confirmation):
         """The page is shown again: if no other one has gone on with the session meanwhile."""
         if restore(key) is None and self._core.session is not None:
             reason = "another page of this tab has gone on with the session"
-            return connection_closed(TAKEN_OVER, reason, was_clean=False)
+            return connection_closed(TAKEN_OVER, reason, False, cause=reason)
         save(key, None)
         return None
 
