@@ -66,7 +66,7 @@ async def test_as_an_awaitable() -> None:
     "path", ["/ws/refuse?status=403", "/ws/refuse?status=503", "/ws/drop?when=handshake", "/none"]
 )
 async def test_a_failed_handshake(path: str) -> None:
-    with raises(ConnectionFailed, match="does not tell pages why") as caught:
+    with raises(ConnectionFailed, match="Is the server running") as caught:
         await connect(url(path))
     assert isinstance(caught.value, OSError)
     assert not isinstance(caught.value, TimeoutError)

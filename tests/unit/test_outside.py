@@ -41,7 +41,8 @@ def test_importing_it_imports_little() -> None:
 def test_without_the_extra_it_says_which_one(
     constructor: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "websockets", None)
+    for name in ("websockets", "websockets.client"):  # other tests may have imported it
+        monkeypatch.setitem(sys.modules, name, None)
     arguments = () if constructor is require_websocket else ("ws://127.0.0.1/",)
     with pytest.raises(ImportError, match=r"pip install 'readystate\[cpython\]'"):
         constructor(*arguments)

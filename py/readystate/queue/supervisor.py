@@ -145,7 +145,7 @@ class Supervisor:
         link, last_words = self.link, self._confirmation.close_on_abort
         if link is not None and link.is_open and last_words is not None:
             link.ws.close(*last_words)
-        end = connection_closed(1006, "aborted", False, cause="abort() was called")
+        end = connection_closed(1006, "aborted", False, cause="aborted, by abort()")
         self._finish(end, "aborted")
 
     def overflow(self) -> None:
