@@ -366,6 +366,11 @@ class Transport(asyncio.Transport):
         if inbox is None:
             return
         messages = inbox.take()
+        if inbox.failure is not None:
+            self._give(*server_end.frames(messages))
+            self._close_native()
+            self._lose(ConnectionAbortedError(inbox.failure))
+            return
         if not messages:
             inbox.arm()
             return

@@ -6,7 +6,7 @@ import re
 
 __all__ = ["redacted", "shown"]
 
-_PARTS = re.compile(r"(?i)((?:wss?:|https?:)?[/\\]*)([^/\\?#]*)(.*)", re.DOTALL)
+_PARTS = re.compile(r"(?i)((?:(?:wss?|https?):|[a-z][a-z0-9+.-]*:(?=//))?[/\\]*)([^/\\?#]*)(.*)", re.DOTALL)
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?")
 _C0_AND_SPACE = "".join(map(chr, range(0x21)))
 

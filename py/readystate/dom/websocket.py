@@ -368,7 +368,8 @@ class WebSocket:
             data: A ``str`` (lone surrogates become U+FFFD); a bytes-like object, of any shape and
                 item size, of which the bytes are sent as they are in memory (of ``array("d")``
                 eight for each number); or a JavaScript ``ArrayBuffer``, typed array, ``DataView``
-                or ``Blob``. All else is to be encoded first, as with ``json.dumps()``.
+                or ``Blob``. All else is to be encoded first, as with ``json.dumps()``. Python's
+                bytes are copied before this returns, so they may be changed then.
 
         Raises:
             InvalidStateError: The socket is CONNECTING.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import js
-from pyodide.ffi import create_proxy, to_js
+from pyodide.ffi import to_js
 
 from ...core.addresses import redacted, shown
 from ...core.binary import view
@@ -29,7 +29,6 @@ __all__ = [
     "whole_url",
 ]
 
-_LARGE = 2**16
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:")
 
 _TOO_LONG = "x" * 124
@@ -164,22 +163,9 @@ def send(native_send: Callable[[Any], None], data: Any) -> None:
         native_send(data)
         return
     memory = view(data)
-    if memory is None:
-        native_send(to_sendable(data))
-        return
-    if memory.nbytes < _LARGE:
-        native_send(copied(memory))
-        return
-    # The browser copies it, so that it can be shown Python's memory. For little it is not worth it.
-    proxy = create_proxy(memory)
-    try:
-        buffer = proxy.getBuffer("u8")
-        try:
-            native_send(buffer.data)
-        finally:
-            buffer.release()
-    finally:
-        proxy.destroy()
+    # Always a copy: a browser would copy a view of Python's memory at once, but what stands in for
+    # it, in a test or an extension, may look at it later, when other bytes are there.
+    native_send(to_sendable(data) if memory is None else copied(memory))
 
 
 def buffered_amount(native: Any) -> int:
