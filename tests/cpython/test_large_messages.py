@@ -18,9 +18,7 @@ LIMIT = 1000
 
 @pytest.mark.parametrize("on_overflow", ["close", "drop-oldest", "drop-newest"])
 @pytest.mark.parametrize("waits", [True, False], ids=["somebody waits", "nobody waits"])
-async def test_one_message_is_always_held(
-    on_overflow: Any, waits: bool, sockets: Sockets
-) -> None:
+async def test_one_message_is_always_held(on_overflow: Any, waits: bool, sockets: Sockets) -> None:
     options: Any = {"max_queue_bytes": LIMIT, "on_overflow": on_overflow}
     async with connect(url("/ws/echo"), **options) as ws:
         for _ in range(3):

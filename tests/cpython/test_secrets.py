@@ -67,7 +67,7 @@ async def connection_failed() -> None:
 
 async def open_timeout() -> None:
     with pytest.raises(TimeoutError) as caught:
-        await connect(secret("/ws/stall"), open_timeout=0.05)
+        await connect(secret("/ws/echo", delay=20), open_timeout=0.05)
     check_error(caught.value)
 
 
@@ -106,7 +106,7 @@ async def queue_that_gives_up() -> None:
 
 
 async def queue_with_a_session() -> None:
-    ws = QueuedWebSocket(secret("/ws/echo"), session=True, max_attempts=1)
+    ws = QueuedWebSocket(secret("/ws/refuse", status=403), session=True, max_attempts=1)
     async with ws:
         with pytest.raises(OSError) as caught:  # noqa: PT011
             await ws.recv()

@@ -117,7 +117,9 @@ async def test_fragments_are_joined() -> None:
         for fragments in text:
             await connection.send(fragments)
             assert await connection.recv() == "ab"
-        await connection.send([b"a", bytearray(b"b"), array.array("B", [99]), memoryview(b"ed")[::-1]])
+        await connection.send(
+            [b"a", bytearray(b"b"), array.array("B", [99]), memoryview(b"ed")[::-1]]
+        )
         assert await connection.recv() == b"abcde"
 
 

@@ -19,6 +19,7 @@ from readystate.core.addresses import redacted, shown
         ("ws:u:p@host", "ws:host"),
         ("//u:p@host/feed", "//host/feed"),
         ("u:p@host/feed", "host/feed"),
+        ("ftp://u:p@host/feed", "ftp://host/feed"),
         ("/feed?token", "/feed"),
         (" ws://host/\n", "ws://host/"),
         ("ws://host/@me/feed?token", "ws://host/@me/feed"),

@@ -6,7 +6,8 @@ import re
 
 __all__ = ["redacted", "shown"]
 
-_PARTS = re.compile(r"(?i)((?:(?:wss?|https?):|[a-z][a-z0-9+.-]*:(?=//))?[/\\]*)([^/\\?#]*)(.*)", re.DOTALL)
+_SCHEME = r"(?:(?:wss?|https?):|[a-z][a-z0-9+.-]*:(?=//))?[/\\]*"
+_PARTS = re.compile(rf"({_SCHEME})([^/\\?#]*)(.*)", re.DOTALL | re.IGNORECASE)
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?")
 _C0_AND_SPACE = "".join(map(chr, range(0x21)))
 
