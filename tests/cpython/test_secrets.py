@@ -16,6 +16,7 @@ from readystate import (
     QueuedWebSocket,
     Session,
     State,
+    StateChange,
     WebSocket,
     connect,
 )
@@ -87,7 +88,7 @@ async def bad_urls() -> None:
 
 
 async def queue_that_gives_up() -> None:
-    states = []
+    states: list[StateChange] = []
     ws = QueuedWebSocket(
         secret("/ws/refuse", status=403),
         max_attempts=2,
