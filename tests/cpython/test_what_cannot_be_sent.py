@@ -44,7 +44,7 @@ class Frame:
 
 ENCODE = r"encode it first, as with json\.dumps\(\)"
 REFUSED = {
-    "None": (None, f"not None: {ENCODE}$"),
+    "None": (None, f"not NoneType: {ENCODE}$"),
     "a dict": ({"a": 1}, f"not dict: {ENCODE}$"),
     "a number": (1, f"not int: {ENCODE}$"),
     "a set": ({"a"}, f"not set: {ENCODE}$"),
@@ -117,9 +117,8 @@ async def test_fragments_are_joined() -> None:
         for fragments in text:
             await connection.send(fragments)
             assert await connection.recv() == "ab"
-        await connection.send(
-            [b"a", bytearray(b"b"), array.array("B", [99]), memoryview(b"ed")[::-1]]
-        )
+        parts: list[Any] = [b"a", bytearray(b"b"), array.array("B", [99]), memoryview(b"ed")[::-1]]
+        await connection.send(parts)
         assert await connection.recv() == b"abcde"
 
 

@@ -704,7 +704,7 @@ def sized(data: Any) -> tuple[Message, int]:
         return data, len(data) if data.isascii() else len(data.encode())
     memory = view(data)
     if memory is None:
-        raise refusal(data, "None" if data is None else type(data).__name__)
+        raise refusal(data, type(data).__name__)
     message = data if type(data) is bytes else memory.tobytes()
     return message, len(message)
 

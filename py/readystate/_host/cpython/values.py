@@ -154,4 +154,4 @@ def describe(value: Any) -> str:
     """The type of ``value``, for an error message."""
     if isinstance(value, NativeObject):
         return f"a native {value.tag}"
-    return "None" if value is None else type(value).__name__
+    return type(value).__name__

@@ -136,4 +136,4 @@ def describe(value: Any) -> str:
         return f"a JavaScript {tag(value)}"
     if is_null(value) and value is not None:
         return "JavaScript's null"
-    return "None" if value is None else type(value).__name__
+    return type(value).__name__
