@@ -195,7 +195,9 @@ class URL:
         try:
             parts = urlsplit(urljoin(base, url))
             self.username, self.password = parts.username or "", parts.password or ""
-            self.hostname = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+            self.hostname = (
+                f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+            )
             self._host = parts.netloc.rpartition("@")[2]
             is_bad = not parts.scheme or (not self.hostname and parts.scheme in ("ws", "http"))
             if is_bad or parts.port == 0:
