@@ -89,7 +89,7 @@ def test_why_not_sleep(lab: Page) -> None:
     done = section.locator("[data-field=said]")
     expect(done).to_have_text("40 handshakes measured.", timeout=PATIENCE)
     expect(section.locator("[data-field=queue_arrived]")).to_have_text("40")
-    expect(section.locator("svg circle.flushed")).to_have_count(40)
+    expect(section.locator("svg.handshakes circle.flushed")).to_have_count(40)
 
 
 def test_break_it(lab: Page) -> None:
