@@ -20,13 +20,16 @@ from readystate_server.lab.places import WEB
 from . import processes
 from .browsers import NAMES, launch_options
 
-settings.register_profile("long", max_examples=1000)
-
 pytest_plugins = ["readystate_server.testing"]
 collect_ignore = ["guide/project"]
 
 TESTS = Path(__file__).parent
 LONG = TESTS / "long"
+
+# How much is tried: enough for a run at every save, or with --hypothesis-profile=long all night.
+settings.register_profile("default", max_examples=50, deadline=None)
+settings.register_profile("long", max_examples=1000, deadline=None)
+settings.load_profile("default")
 
 GROUPS = ("python", "server", "engines", *NAMES)
 """What runs side by side, each group in a process of its own.

@@ -423,7 +423,6 @@ class AgainstALedger(RuleBasedStateMachine):
 
 AgainstALedger.TestCase.settings = settings(
     stateful_step_count=60,
-    deadline=None,
     phases=set(Phase) - {Phase.explain},  # It would take minutes.
     report_multiple_bugs=False,
 )

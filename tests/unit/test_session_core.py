@@ -1430,7 +1430,6 @@ class Network(RuleBasedStateMachine):
 
 Network.TestCase.settings = settings(
     stateful_step_count=80,
-    deadline=None,
     phases=set(Phase) - {Phase.explain},  # It would take minutes.
     report_multiple_bugs=False,
 )
@@ -1458,7 +1457,6 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(
     is_client=is_client,
     window=st.builds(Window, st.integers(1, 5), st.integers(1, 12)),
