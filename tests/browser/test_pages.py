@@ -18,8 +18,11 @@ from readystate_server.testing import Console
 
 from .conftest import EXPECTED
 
+# Python starts anew in each page, which takes a busy machine half a minute.
+pytestmark = pytest.mark.timeout(180)
+
 NARROW = 390
-PATIENCE = 40_000
+PATIENCE = 75_000
 WAYS = {
     "send_at_once": "fails",
     "sleep_then_send": "late",

@@ -37,7 +37,10 @@ from readystate_server.testing.inpage import (
     url,
 )
 
-pytestmark = pytest.mark.parametrize("pyodide_place", ["worker"], indirect=True)
+pytestmark = [
+    pytest.mark.parametrize("pyodide_place", ["worker"], indirect=True),
+    pytest.mark.timeout(120),  # The first of them starts the browser, and Python in it.
+]
 
 
 @in_browser
