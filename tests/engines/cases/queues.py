@@ -287,7 +287,7 @@ async def given_up(report: Report) -> None:
 
 
 @CASES.add("QueuedWebSocket: what was received and not asked for is bounded")
-async def bounded(report: Report) -> None:
+async def received_bounded(report: Report) -> None:
     async with QueuedWebSocket(url("/ws/echo"), max_queue=5) as ws:
         for number in range(20):
             ws.send(str(number))
