@@ -12,7 +12,14 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_quick_run_measures_every_peer(tmp_path: Path) -> None:
     cases = [
-        *("receive-text", "import", "queue-first", "queue-flush", "queue-send", "queue-lost"),
+        *(
+            "receive-text",
+            "import-connect",
+            "queue-first",
+            "queue-flush",
+            "queue-send",
+            "queue-lost",
+        ),
         *("session-send", "session-receive-large", "session-resume", "session-overhead"),
         *("session-memory", "session-lost"),
     ]
