@@ -302,9 +302,9 @@ def test_replies_are_to_the_oldest_request_and_others_to_none(steps: list[int | 
             pulse.requested(0, mark)
             requests.append(mark)
         elif requests:
-            assert pulse.replied() == requests.pop(0)
+            assert pulse.replied(0) == requests.pop(0)
         else:
-            assert pulse.replied() is None
+            assert pulse.replied(0) is None
         assert pulse.awaits_reply == bool(requests)
 
 
@@ -312,7 +312,7 @@ def test_without_replies_nothing_piles_up() -> None:
     pulse = pulse_of(10, 10)
     pulse.requested(0, 7)
     assert not pulse.awaits_reply
-    assert pulse.replied() is None
+    assert pulse.replied(0) is None
 
 
 def test_a_reply_to_the_second_chance_comes_after_that_to_the_first_request() -> None:
@@ -321,4 +321,4 @@ def test_a_reply_to_the_second_chance_comes_after_that_to_the_first_request() ->
     assert pulse.check(100) == "request"
     pulse.requested(100, 8)
     pulse.heard(101)
-    assert [pulse.replied(), pulse.replied(), pulse.replied()] == [3, 8, None]
+    assert [pulse.replied(0), pulse.replied(), pulse.replied()] == [3, 8, None]

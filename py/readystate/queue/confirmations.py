@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.confirmation import Carrier, Confirmation, Heart
-from ..core.handlers import report
+from ..core.handlers import at_once, report
 from ..core.heartbeat import Acks
 from ..core.outbox import Outbox
 from ..core.pauses import Pauses
@@ -50,6 +50,12 @@ class LeftThePage(Confirmation):
         return buffered
 
     def _look(self) -> None:
+        try:
+            self._confirm_and_look_again()
+        except Exception as error:
+            self.carrier.fail(error)
+
+    def _confirm_and_look_again(self) -> None:
         """Confirms what has left the page, and looks again while there is more."""
         self._timer = None
         if not self.carrier.is_open:
@@ -101,7 +107,7 @@ class HeartbeatReplies(Confirmation):
     def confirms(self, message: str | bytes) -> bool:
         """Whether ``message`` is a reply, which confirms what it stands for."""
         try:
-            if not self._is_reply(message):
+            if not at_once("is_reply", self._is_reply(message)):
                 return False
         except Exception as error:
             report(f"Exception in is_reply of {self.carrier.owner!r}", error)
@@ -117,7 +123,8 @@ class Acknowledgements(Confirmation):
 
     def __init__(self, outbox: Outbox, acks: Acks, replies: HeartbeatReplies | None) -> None:
         super().__init__(outbox)
-        self.key_of = acks.key
+        self.key_of = lambda message: at_once("key", acks.key(message))
+        outbox.needs_keys = replies is None
         self.asks = replies is not None
         self._acks = acks
         self._replies = replies
@@ -152,7 +159,7 @@ class Acknowledgements(Confirmation):
         if self._replies is not None and self._replies.confirms(message):
             return False
         try:
-            keys = self._acks.acked(message)
+            keys = at_once("acked", self._acks.acked(message))
             if keys is None:
                 return True
             self.outbox.confirm_keys(keys)
