@@ -321,4 +321,4 @@ def test_a_reply_to_the_second_chance_comes_after_that_to_the_first_request() ->
     assert pulse.check(100) == "request"
     pulse.requested(100, 8)
     pulse.heard(101)
-    assert [pulse.replied(0), pulse.replied(), pulse.replied()] == [3, 8, None]
+    assert [pulse.replied(0), pulse.replied(0), pulse.replied(0)] == [3, 8, None]

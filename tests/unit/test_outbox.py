@@ -413,8 +413,7 @@ class AgainstALedger(RuleBasedStateMachine):
             assert outbox.is_clear(size) == (not waiting and self.fits_the_window(size))
         unconfirmed = self.ledger.unconfirmed()
         assert outbox.is_window_half_full == (
-            len(unconfirmed) >= self.window / 2
-            or size_of(unconfirmed) >= self.window_bytes / 2
+            len(unconfirmed) >= self.window / 2 or size_of(unconfirmed) >= self.window_bytes / 2
         )
         first = min((entry.expires for entry in waiting), default=float("inf"))
         assert first == float("inf") or (

@@ -82,7 +82,7 @@ class Outbox:
         self.keeps_unconfirmed = False
         """Whether nothing is in doubt when a connection is lost: the other side knows better."""
         self.needs_keys = False
-        """Whether a message without a key is confirmed only by those with one that come after it."""
+        """Whether only one with a key, that comes after it, confirms a message without one."""
         self.clock = clock
         self._waiting: deque[Delivery] = deque()
         # Sent and not confirmed, in the order of sending; those with a key apart.
@@ -226,9 +226,7 @@ class Outbox:
         batch = []
         count, total, unkeyed = self.unconfirmed, self.unconfirmed_bytes, 0
         while (
-            waiting
-            and len(batch) != at_most
-            and self._fits(count, total, waiting[0].size, unkeyed)
+            waiting and len(batch) != at_most and self._fits(count, total, waiting[0].size, unkeyed)
         ):
             delivery = waiting.popleft()
             count += 1

@@ -43,7 +43,7 @@ class SendWindow:
         self.bytes = min(self.bytes, self.most_bytes)
 
     def grow(self, count: int, total: int) -> None:
-        """``count`` messages of ``total`` bytes were confirmed: they double a window that is full."""
+        """``count`` messages of ``total`` bytes were confirmed: a window that is full doubles."""
         if count:
             self._losses = 0
             self.messages = min(self.messages + count, self.most)

@@ -20,13 +20,12 @@ from ..core.states import State, StateChange, StateLog
 from ..dom.websocket import CloseEvent, Event, WebSocket
 from ..exceptions import (
     ConnectionClosed,
-    ConnectionFailed,
     OpenTimeout,
     SessionExpired,
     connection_closed,
 )
-from .heart import Beating
 from .handshake import Handshake
+from .heart import Beating
 from .link import Link, Opening, current_opening
 from .sender import Sender
 from .target import Target, as_exception, uncancelled
@@ -188,8 +187,8 @@ class Supervisor:
         """
         if self._task is None and self.end is None and self._closing is None:
             raise RuntimeError(
-                f"{what} would wait for ever, as {self._owner!r} was not started: use 'async with', "
-                "or call start() first"
+                f"{what} would wait for ever, as {self._owner!r} was not started: use "
+                "'async with', or call start() first"
             )
 
     def leave(self, error: BaseException) -> None:

@@ -20,6 +20,22 @@ T = TypeVar("T")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
+def check(url: Any, protocols: Any) -> None:
+    """Refuses a URL, or subprotocols, of a type that they cannot be.
+
+    Raises:
+        TypeError: They are of such a type.
+    """
+    if not (callable(url) or isinstance(url, (str, NativeObject))):
+        raise TypeError(f"url={url!r} must be a str or a js.URL, or a function that returns one")
+    is_value = protocols is None or isinstance(protocols, (str, NativeObject, Iterable))
+    if not (is_value or callable(protocols)):
+        raise TypeError(
+            f"protocols={protocols!r} must be a str, an iterable of str, or a function that "
+            "returns either"
+        )
+
+
 class Target:
     """Where a queue connects to.
 
