@@ -322,3 +322,36 @@ def test_a_reply_to_the_second_chance_comes_after_that_to_the_first_request() ->
     pulse.requested(100, 8)
     pulse.heard(101)
     assert [pulse.replied(0), pulse.replied(0), pulse.replied(0)] == [3, 8, None]
+
+
+# A watchdog
+
+
+def test_a_watchdog_asks_for_nothing_and_waits_for_anything() -> None:
+    pulse = Pulse(Heartbeat(timeout=10), 100)
+    assert pulse.wake_at == 110
+    assert pulse.check(109) is None
+    pulse.heard(109)
+    assert pulse.check(110) is None
+    assert pulse.wake_at == 119
+    assert pulse.check(119) == "lost"
+
+
+def test_a_watchdog_that_was_frozen_waits_once_more() -> None:
+    pulse = Pulse(Heartbeat(timeout=10), 100)
+    assert pulse.check(3600) is None
+    assert pulse.wake_at == 3610
+    assert pulse.check(3610) == "lost"
+
+
+def test_the_latency_is_that_of_the_reply_that_came_last() -> None:
+    pulse = pulse_of(10, 10, replies=True)
+    assert pulse.latency is None
+    pulse.requested(10, 1)
+    pulse.requested(20, 2)
+    pulse.replied(25)
+    assert pulse.latency == 15
+    pulse.replied(26)
+    assert pulse.latency == 6
+    pulse.replied(100)
+    assert pulse.latency == 6

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from .._host import send
+from ..core import log
 from ..core.pauses import Pauses
 from ..dom.websocket import CloseEvent, Event, WebSocket
 from .connection import Connection, size_at_most
@@ -68,6 +69,10 @@ class EventConnection(Connection):
     def dropped(self) -> int:
         return self._incoming.dropped
 
+    @property
+    def _has_received(self) -> bool:
+        return self._incoming.has_received
+
     async def drain(self) -> None:
         await self._wait_for_buffer(0)
 
@@ -90,6 +95,8 @@ class EventConnection(Connection):
         if self._native.readyState != WebSocket.OPEN:
             return self._raise_closed()
         send(self._native_send, data)
+        if log.is_debugging():
+            log.sends(self._address, 1, size_at_most(data))
         # The browser's number can only have fallen since it was last asked for.
         self._unsent_at_most += size_at_most(data)
         if self._unsent_at_most > self._high:

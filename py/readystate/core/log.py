@@ -55,6 +55,17 @@ def left(who: Any, error: BaseException, count: int, size: int) -> None:
     )
 
 
+def left_unsent(who: Any, error: BaseException, unsent: int) -> None:
+    """A block was left because of an exception, while the browser held what was sent."""
+    logger.warning(
+        "%s: closed at once, as the block was left because of %s: %d bytes had not left the page, "
+        "and may not arrive",
+        who,
+        type(error).__name__,
+        unsent,
+    )
+
+
 def state(who: Any, state: Any) -> None:
     """Another state."""
     logger.debug("%s: %s", who, state)

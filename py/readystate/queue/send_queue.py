@@ -197,7 +197,10 @@ class SendQueue:
         """Something has gone wrong that cannot: drops all, so that nobody waits for ever."""
         report(f"{self!r} was closed because of an exception", error)
         self.close()
-        self.detach()
+        if self._listener is not None:
+            self._listener.destroy()
+            self._listener = None
+        self._disconnect()
 
     def _on_event(self, event: Any) -> None:
         outlet = self._sender.outlet

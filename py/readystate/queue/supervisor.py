@@ -169,7 +169,9 @@ class Supervisor:
         try:
             async with asyncio.timeout(timeout):
                 async for _ in self.states.follow():
-                    if self.end is not None or self.states.state is State.OPEN:
+                    # A link that has gone is known before the state is another one.
+                    is_open = self.states.state is State.OPEN and self.link is not None
+                    if is_open or self.end is not None:
                         break
         except TimeoutError:
             raise TimeoutError(
