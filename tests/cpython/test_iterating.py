@@ -29,11 +29,13 @@ SECRET = "hunter2"
 
 
 @pytest.fixture
-def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord]]:
+def records(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[logging.LogRecord]]:
     """What is logged, of any level."""
     records: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]
+    monkeypatch.setattr(handler, "emit", records.append)
     logger = logging.getLogger("readystate")
     with caplog.at_level(logging.DEBUG, "readystate"):
         logger.addHandler(handler)

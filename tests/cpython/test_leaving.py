@@ -1,4 +1,4 @@
-"""Leaving a block: because of an exception or a cancellation at once, otherwise when all is done."""
+"""Leaving a block: at once because of an exception, otherwise when all is done."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import time
 import pytest
 
 from readystate import Backoff, Heartbeat, QueuedWebSocket, State, connect
-from readystate_server.testing.inpage import Logged, journal, new_id, until, url
+from readystate_server.testing.inpage import Logged, journal, new_id, raises, until, url
 
 SOON = 3.0
 """Seconds; much less than the ten that closing may take, and more than a busy machine needs."""
 
 
-class Oops(Exception):
+class OopsError(Exception):
     pass
 
 
@@ -26,7 +26,7 @@ def unheard() -> Heartbeat:
 async def left_after(seconds: float, path: str, logged: list[str]) -> QueuedWebSocket:
     """A queue whose block a timeout has left, with one message that was not confirmed."""
     since = time.monotonic()
-    with pytest.raises(TimeoutError):
+    with raises(TimeoutError):
         async with asyncio.timeout(seconds):
             async with QueuedWebSocket(url(path), heartbeat=unheard()) as ws:
                 delivery = ws.send("abc")
@@ -49,20 +49,20 @@ async def test_a_timeout_around_a_queue_is_kept(path: str) -> None:
 
 async def test_an_exception_in_the_block_of_a_queue_does_not_wait() -> None:
     since = time.monotonic()
-    with Logged() as logged, pytest.raises(Oops):
+    with Logged() as logged, raises(OopsError):
         async with QueuedWebSocket(url("/ws/echo"), heartbeat=unheard()) as ws:
             deliveries = [ws.send("abc"), ws.send(b"de")]
-            raise Oops
+            raise OopsError
     assert time.monotonic() - since < SOON
     assert [delivery.reason for delivery in deliveries] == ["aborted"] * 2
-    assert "Oops: 2 messages of 5 bytes" in "".join(logged)
+    assert "OopsError: 2 messages of 5 bytes" in "".join(logged)
 
 
 async def test_nothing_is_logged_of_what_is_dropped_if_nothing_is() -> None:
-    with Logged() as logged, pytest.raises(Oops):
+    with Logged() as logged, raises(OopsError):
         async with QueuedWebSocket(url("/ws/echo")) as ws:
             await ws.send("abc")
-            raise Oops
+            raise OopsError
     assert not [line for line in logged if "dropped" in line]
 
 
@@ -78,7 +78,7 @@ async def test_leaving_a_queue_normally_delivers_what_waits() -> None:
 
 async def test_a_cancellation_while_a_queue_closes_ends_it_at_once() -> None:
     since = time.monotonic()
-    with Logged() as logged, pytest.raises(TimeoutError):
+    with Logged() as logged, raises(TimeoutError):
         async with (
             asyncio.timeout(0.3),
             QueuedWebSocket(url("/ws/echo"), heartbeat=unheard()) as ws,
@@ -94,7 +94,7 @@ async def test_a_timeout_around_a_connection_is_kept_though_the_server_does_not_
     how: str,
 ) -> None:
     since = time.monotonic()
-    with pytest.raises(TimeoutError):
+    with raises(TimeoutError):
         async with asyncio.timeout(0.3):
             where = connect(url("/ws/stall", after=1))
             async with where if how == "connect" else await where as ws:
@@ -105,11 +105,11 @@ async def test_a_timeout_around_a_connection_is_kept_though_the_server_does_not_
 
 
 async def test_a_connection_says_what_had_not_left() -> None:
-    with Logged() as logged, pytest.raises(Oops):
+    with Logged() as logged, raises(OopsError):
         async with connect(url("/ws/stall", after=1), write_limit=2**26) as ws:
             for _ in range(20):
                 await ws.send(bytes(2**20))
-            raise Oops
+            raise OopsError
     assert "had not left the page" in "".join(logged)
 
 

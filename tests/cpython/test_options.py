@@ -47,7 +47,7 @@ OPTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "should_reconnect": [True, "yes"],
             "heartbeat": ["ping", 20],
             "acks": ["id", True],
-            "session": ["id", 1, None],
+            "session": ["id", 1],
             "on_open": ["token"],
             "on_state": [[]],
             "max_resends": [0, "1"],
@@ -244,11 +244,11 @@ async def test_a_should_reconnect_that_waits_for_what_is_cancelled_ends_nothing(
 async def test_an_unexpected_exception_ends_it_with_that(
     where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Unexpected(Exception):
+    class UnexpectedError(Exception):
         pass
 
     def fail(*_: object, **__: object) -> None:
-        raise Unexpected
+        raise UnexpectedError
 
     ws = QueuedWebSocket(
         url("/ws/close", code=1011, after=1),
@@ -261,12 +261,12 @@ async def test_an_unexpected_exception_ends_it_with_that(
     monkeypatch.setattr(where, fail)
     ws.start()
     ws.send("abc")
-    with raises(Unexpected):
+    with raises(UnexpectedError):
         async for _ in ws:
             pass
     assert ws.state is State.CLOSED
     await ws.drain()
-    assert Unexpected in {type(context["exception"]) for context in reported}
+    assert UnexpectedError in {type(context["exception"]) for context in reported}
     reported.clear()
 
 

@@ -51,7 +51,7 @@ async def test_the_latency_of_a_heartbeat() -> None:
 
 
 async def test_the_latency_of_a_session() -> None:
-    async with QueuedWebSocket(url("/ws/session"), session=True) as ws:
+    async with QueuedWebSocket(url("/ws/session", id=new_id()), session=True) as ws:
         assert ws.latency is None
         await ws.send("abc")
         assert ws.latency is not None
