@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
-from .._host import send
+from .._host import send, sleep_unthrottled
 from ..core import log
 from ..core.pauses import Pauses
 from ..dom.websocket import CloseEvent, Event, WebSocket
@@ -115,7 +114,7 @@ class EventConnection(Connection):
             if amount <= limit:
                 self._unsent_at_most = amount
                 return
-            await asyncio.sleep(pauses.next(amount))
+            await sleep_unthrottled(pauses.next(amount))
 
     def _take(self) -> None:
         self._incoming.take()

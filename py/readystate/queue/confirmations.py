@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from .._host import UnthrottledTimer
 from ..core.confirmation import Carrier, Confirmation, Heart
 from ..core.handlers import at_once, report
 from ..core.heartbeat import Acks
@@ -22,7 +23,7 @@ class LeftThePage(Confirmation):
     def __init__(self, outbox: Outbox) -> None:
         super().__init__(outbox)
         self._pauses = Pauses()
-        self._timer: asyncio.Handle | None = None
+        self._timer: asyncio.Handle | UnthrottledTimer | None = None
 
     def connected(self) -> None:
         self._pauses = Pauses()
@@ -63,8 +64,11 @@ class LeftThePage(Confirmation):
         buffered = self.confirm_left()
         self.carrier.flush()
         if self.outbox.unconfirmed and self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._pauses.next(buffered), self._look)
+            pause = self._pauses.next(buffered)
+            if pause:
+                self._timer = UnthrottledTimer(pause, self._look)
+            else:
+                self._timer = asyncio.get_running_loop().call_soon(self._look)
 
 
 class HeartbeatReplies(Confirmation):
