@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from readystate.core.delivery import Delivery
 from readystate.core.outbox import Outbox
@@ -21,121 +19,29 @@ from readystate.exceptions import (
     connection_closed,
 )
 from readystate.session import control
-from readystate.session.control import ProtocolError, Window
+from readystate.session.control import ProtocolError
 from readystate.session.core import ACK_DELAY, Hello, ServerCore
 
-from .store import Fenced, Message, Record, Store
+from .bucket import Bucket
+from .link import Link
+from .settings import Settings
+from .store import Fenced, Message, Record
+from .transport import Transport
 
 __all__ = [
     "GOING_AWAY",
-    "Bucket",
-    "Link",
     "ServerSession",
-    "Settings",
-    "Transport",
-    "close_transport",
     "log_store_error",
     "sized",
 ]
 
-_LEASE = 1.5
-"""For how long a record is kept, in units of ``expires``; it is renewed after half a unit."""
-_BATCH = 64
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 """Seconds between attempts to save."""
-_CLOSE_FRAME_TIMEOUT = 1.0
-"""Seconds that are given to a close frame to be read when nothing can be written any more."""
-_FIRST_COMPLETED = asyncio.FIRST_COMPLETED
-_LOST = (ConnectionError, TimeoutError)
-"""What says that a connection has ended."""
 _MESSAGE_TOO_BIG = 1009
-_NO_CLOSE_FRAME = 1006
 GOING_AWAY = 1001
 
 _logger = logging.getLogger("readystate")
-
-
-class Transport(Protocol):
-    """A WebSocket connection, as an adapter makes it of a framework's."""
-
-    @property
-    def origin(self) -> str | None:
-        """The header ``Origin`` of its handshake."""
-
-    @property
-    def close_code(self) -> int | None:
-        """Of the close frame, once :meth:`receive` has returned ``None``.
-
-        1005 if that had no code; 1006 or ``None`` if there was no frame.
-        """
-
-    @property
-    def close_reason(self) -> str:
-        """Of the close frame."""
-
-    async def receive(self) -> Message | None:
-        """The next message; ``None`` when the connection has ended. It may be cancelled."""
-
-    async def send(self, message: Message) -> None:
-        """Sends a message, and waits while too much is on its way. It may be cancelled.
-
-        Raises:
-            ConnectionError: The connection has ended.
-        """
-
-    async def close(self, code: int, reason: str) -> None:
-        """Closes with a close frame, and raises nothing. It may be cancelled."""
-
-    def abort(self) -> None:
-        """Lets go of the connection at once, without a close frame."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What all sessions have in common; :class:`Sessions` says what it means."""
-
-    store: Store
-    expires: float
-    window: Window
-    max_unconfirmed: int
-    max_unconfirmed_bytes: int
-    max_pending: int
-    max_pending_bytes: int
-    max_message: int
-    ack_timeout: float
-    close_timeout: float
-    resume_burst: int
-    resume_rate: float
-
-    @property
-    def lease(self) -> float:
-        """For how many seconds the store keeps what nobody renews."""
-        return self.expires * _LEASE
-
-
-class Bucket:
-    """A token bucket: ``burst`` at once, and ``rate`` a second."""
-
-    def __init__(self, burst: int, rate: float) -> None:
-        self._burst = burst
-        self._rate = rate
-        self._tokens = float(burst)
-        self._filled = time.monotonic()
-
-    def take(self) -> bool:
-        """Takes a token, if there is one."""
-        now = time.monotonic()
-        self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
-        self._filled = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-    def put_back(self) -> None:
-        """Gives a token back."""
-        self._tokens += 1
 
 
 class ServerSession:
@@ -576,121 +482,6 @@ class ServerSession:
         self._end(connection_closed(GOING_AWAY, reason, was_clean=True), forget_record=False)
 
 
-class Link:
-    """A connection that a session goes on with: its reader, its writer and its end."""
-
-    def __init__(
-        self, session: ServerSession, transport: Transport, again: Sequence[Delivery]
-    ) -> None:
-        self.transport = transport
-        self._session = session
-        self._settings = session._settings
-        self._again = deque(again)
-        self._awake = asyncio.Event()
-        self._is_sending = False
-        # Since when the client's window is full, and how many messages it had confirmed then.
-        self._full_since: float | None = None
-        self._confirmed = 0
-        self._loop = asyncio.get_running_loop()
-        self._stopped: asyncio.Future[tuple[int, str, Sequence[str]]] = self._loop.create_future()
-
-    def wake(self) -> None:
-        """There may be something to be sent."""
-        self._awake.set()
-
-    def stop(self, code: int, reason: str, farewell: Sequence[str] = ()) -> None:
-        """Nothing is sent any more but ``farewell`` and a close frame."""
-        if not self._stopped.done():
-            self._stopped.set_result((code, reason, farewell))
-
-    async def run(self) -> None:
-        """Serves the connection to its end."""
-        reader = asyncio.create_task(self._read())
-        writer = asyncio.create_task(self._write())
-        was_sending = False
-        try:
-            await asyncio.wait((reader, writer, self._stopped), return_when=_FIRST_COMPLETED)
-            if writer.done() and not self._stopped.done():
-                await asyncio.wait((reader,), timeout=_CLOSE_FRAME_TIMEOUT)
-            was_sending = self._is_sending
-        except asyncio.CancelledError:
-            self.transport.abort()
-            raise
-        finally:
-            reader.cancel()
-            writer.cancel()
-            self._session._disconnect(self)
-            results = await asyncio.gather(reader, writer, return_exceptions=True)
-        if self._stopped.done():
-            code, reason, farewell = self._stopped.result()
-            await self._close(code, reason, () if was_sending else farewell)
-        elif self.transport.close_code in (None, _NO_CLOSE_FRAME):
-            self.transport.abort()
-        for result in results:
-            if isinstance(result, Exception) and not isinstance(result, _LOST):
-                raise result
-
-    async def _close(self, code: int, reason: str, farewell: Sequence[str]) -> None:
-        with contextlib.suppress(*_LOST):
-            await self._send(farewell)
-        await close_transport(self.transport, code, reason, self._settings.close_timeout)
-
-    async def _read(self) -> None:
-        while (message := await self.transport.receive()) is not None:
-            if self._stopped.done():
-                return
-            if self._session._receive(message):
-                self._awake.set()
-
-    async def _write(self) -> None:
-        while not self._stopped.done():
-            batch = self._next_batch()
-            if batch:
-                await self._send(batch)
-                continue
-            self._awake.clear()
-            try:
-                async with asyncio.timeout_at(self._deadline()):
-                    await self._awake.wait()
-            except TimeoutError:
-                reason = "nothing was acknowledged for too long while the window was full"
-                self._session._fail(ProtocolError(reason, control.TIMED_OUT))
-
-    async def _send(self, batch: Sequence[Message]) -> None:
-        self._is_sending = True
-        async with asyncio.timeout(self._settings.ack_timeout):
-            for message in batch:
-                await self.transport.send(message)
-        self._is_sending = False
-
-    def _next_batch(self) -> list[Message]:
-        """What is to be sent now."""
-        session, core = self._session, self._session._core
-        outbox = core.outbox
-        controls = core.controls()
-        if self._again:
-            batch = [self._again.popleft() for _ in range(min(_BATCH, len(self._again)))]
-        else:
-            batch = outbox.take(min(_BATCH, session._stored - outbox.sent))
-            session._progress.set()
-        is_wanted = core.confirmed < session._wanted or core.is_short_of_window
-        if is_wanted and core.has_unasked and not self._again:
-            core.ask()  # after all that it is about
-        messages = control.escape([delivery.message for delivery in batch])
-        return [*controls, *messages, *core.controls()]
-
-    def _deadline(self) -> float | None:
-        """When the client must have acknowledged something."""
-        core = self._session._core
-        if not core.outbox.pending or core.outbox.sent == self._session._stored:
-            self._full_since = None
-            return None
-        if self._full_since is None or core.confirmed > self._confirmed:
-            self._full_since = self._loop.time()
-            self._confirmed = core.confirmed
-        return self._full_since + self._settings.ack_timeout
-
-
 def sized(data: Any) -> tuple[Message, int]:
     """A message as it is kept, and how long it is, in bytes.
 
@@ -709,15 +500,3 @@ def sized(data: Any) -> tuple[Message, int]:
 
 def log_store_error(error: Exception) -> None:
     _logger.warning("the session store is out of order: %s: %s", type(error).__name__, error)
-
-
-async def close_transport(transport: Transport, code: int, reason: str, timeout: float) -> None:
-    """Closes a connection, within ``timeout`` seconds."""
-    try:
-        async with asyncio.timeout(timeout):
-            await transport.close(code, reason)
-    except TimeoutError:
-        transport.abort()
-    except asyncio.CancelledError:
-        transport.abort()
-        raise

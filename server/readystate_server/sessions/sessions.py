@@ -31,17 +31,12 @@ from readystate.session import control
 from readystate.session.control import ProtocolError, Window
 from readystate.session.core import Hello
 
-from .server_session import (
-    GOING_AWAY,
-    Bucket,
-    Link,
-    ServerSession,
-    Settings,
-    Transport,
-    close_transport,
-    log_store_error,
-)
+from .bucket import Bucket
+from .link import Link
+from .server_session import GOING_AWAY, ServerSession, log_store_error
+from .settings import Settings
 from .store import Fenced, MemoryStore, Record, Store
+from .transport import Transport, close_transport
 
 __all__ = ["Handler", "Sessions"]
 
