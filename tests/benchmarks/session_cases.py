@@ -17,9 +17,10 @@ from typing import Any
 
 import aiohttp
 
+from readystate.session import control
 from readystate_server.lab import Server
 from readystate_server.lab.address import Address
-from readystate_server.sessions import SUBPROTOCOL, control
+from readystate_server.sessions import SUBPROTOCOL
 
 from . import cases, measure
 from .cases import (

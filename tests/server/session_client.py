@@ -13,9 +13,10 @@ from websockets.asyncio.client import ClientConnection
 
 from readystate import Delivery
 from readystate.core.outbox import Outbox
+from readystate.session import control
 from readystate.session.control import Window
 from readystate.session.core import ClientCore
-from readystate_server.sessions import SUBPROTOCOL, control
+from readystate_server.sessions import SUBPROTOCOL
 from readystate_server.sessions.store import Message
 
 WINDOW = Window(1024, 2**20)

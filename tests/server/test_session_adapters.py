@@ -23,7 +23,8 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.server import ServerConnection
 
 from readystate import ConnectionClosedError
-from readystate_server.sessions import SUBPROTOCOL, ServerSession, Sessions, control
+from readystate.session import control
+from readystate_server.sessions import SUBPROTOCOL, ServerSession, Sessions
 from readystate_server.sessions.aiohttp import serve as serve_aiohttp
 from readystate_server.sessions.starlette import serve as serve_starlette
 from readystate_server.sessions.store import Message

@@ -20,8 +20,9 @@ from readystate import (
     MessageDropped,
 )
 from readystate.exceptions import SessionExpired
+from readystate.session import control
 from readystate.session.control import Window
-from readystate_server.sessions import MemoryStore, ServerSession, Sessions, control
+from readystate_server.sessions import MemoryStore, ServerSession, Sessions
 from readystate_server.sessions.store import Message, Record
 from tests.server.session_client import TIMEOUT, MemoryEnd, SessionClient, memory_pair
 

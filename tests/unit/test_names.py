@@ -11,7 +11,7 @@ import pytest
 import readystate
 
 
-@pytest.mark.parametrize("name", readystate.__all__)
+@pytest.mark.parametrize("name", vars(readystate)["__all__"])
 def test_each_name_is_there(name: str) -> None:
     assert getattr(readystate, name).__name__ == name
     assert name in dir(readystate)
@@ -34,7 +34,7 @@ def test_another_name_is_not_there() -> None:
 def test_a_star_import_has_them_all() -> None:
     names: dict[str, object] = {}
     exec("from readystate import *", names)  # noqa: S102
-    assert set(readystate.__all__) <= set(names)
+    assert set(vars(readystate)["__all__"]) <= set(names)
 
 
 def test_only_what_is_used_is_loaded() -> None:

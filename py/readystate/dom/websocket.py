@@ -288,7 +288,7 @@ class WebSocket:
         onclose: Callable[[CloseEvent], object] | None = None,
     ) -> None:
         try:
-            self.js_websocket = new_websocket(url, protocols)
+            self.js_websocket: Any = new_websocket(url, protocols)
         except NativeError as error:
             raise python_error(error) from error
         self._listeners = Listeners()

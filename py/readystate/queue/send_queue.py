@@ -146,7 +146,7 @@ class SendQueue:
         Raises:
             TypeError: ``ws`` is no socket.
         """
-        native = ws.js_websocket if isinstance(ws, WebSocket) else ws
+        native: Any = ws.js_websocket if isinstance(ws, WebSocket) else ws
         if not (isinstance(native, NativeObject) and hasattr(native, "readyState")):
             raise TypeError(f"ws must be a WebSocket, or a native one, not {describe(ws)}")
         outlet = self._sender.outlet
