@@ -1,21 +1,36 @@
-"""The server and the browsers of all tests."""
+"""The server and the browsers of all tests, and which tests run side by side."""
 
 from __future__ import annotations
 
+import re
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_timeout
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from readystate_server.lab import Server
 from readystate_server.lab.places import WEB
 
+from . import processes
 from .browsers import NAMES, launch_options
 
 pytest_plugins = ["readystate_server.testing"]
 collect_ignore = ["guide/project"]
 
 TESTS = Path(__file__).parent
+
+GROUPS = ("python", "server", "engines", *NAMES)
+"""What runs side by side, each group in a process of its own.
+
+Where there are fewer processes, they come in this order: asyncio.run() does not work any more in a
+process in which Playwright has been started.
+"""
+FOLDERS = {"unit": "python", "cpython": "python", "engines": "engines"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,15 +39,94 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.browser = list(NAMES)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is quick comes first; and where Playwright runs, asyncio.run() does not any more."""
-    last = ("engines", "compat", "guide", "browser")
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process for each group; none for a file, a test, or what ``-k`` chooses."""
+    is_part = config.option.keyword or any(
+        "::" in name or name.endswith(".py") for name in map(str, config.args)
+    )
+    return 0 if is_part else len(GROUPS)
 
-    def place(item: pytest.Item) -> int:
-        folder = item.path.relative_to(TESTS).parts[0]
-        return last.index(folder) if folder in last else -1
 
-    items.sort(key=place)
+class Scheduling(LoadScopeScheduling):
+    """Gives a group to a process, and goes on when processes are lost."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Returns the test in which the process was lost, which is not run again."""
+        units = self.assigned_work.pop(node)
+        left = [(unit, name) for unit in units.values() for name, done in unit.items() if not done]
+        if not left:
+            return None
+        unit, lost = left[0]
+        unit[lost] = True
+        self.workqueue.update(
+            {scope: unit for scope, unit in units.items() if not all(unit.values())}
+        )
+        for other in self.assigned_work:
+            self._reschedule(other)
+        return str(lost)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        # One that takes over may not have collected its tests yet.
+        if node in self.registered_collections:
+            super()._reschedule(node)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
+    """Returns ours, unless another way was chosen."""
+    return Scheduling(config, log) if config.option.dist == "loadgroup" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Has the groups in order."""
+    yield
+    items.sort(key=lambda item: GROUPS.index(group(item.nodeid)))
+
+
+def group(nodeid: str) -> str:
+    """Where a test runs."""
+    path, _, name = nodeid.partition("::")
+    folder = path.removeprefix("tests/").partition("/")[0]
+    parameters = re.split(r"[\[\]-]", name)
+    browser = next((name for name in NAMES if name in parameters), None)
+    return FOLDERS.get(folder) or browser or ("engines" if folder == "compat" else "server")
+
+
+def pytest_timeout_set_timer(item: pytest.Item, settings: pytest_timeout.Settings) -> bool | None:
+    """Ends the process of a test with Playwright that takes too long.
+
+    An exception that a signal raises would end Playwright's event loop, and every later test would
+    hang. The process that takes over names the test, and goes on with the next.
+    """
+    if group(item.nodeid) not in NAMES:
+        return None
+
+    def end() -> None:
+        if not pytest_timeout.is_debugging():
+            processes.end_all()
+            pytest_timeout.timeout_timer(item, settings)
+
+    timer = threading.Timer(settings.timeout, end)
+    timer.name = f"timeout of {item.nodeid}"
+    timer.daemon = True
+    item.stash[TIMER] = timer
+    timer.start()
+    return True
+
+
+def pytest_timeout_cancel_timer(item: pytest.Item) -> bool | None:
+    """The test has ended in time."""
+    timer = item.stash.get(TIMER, None)
+    if timer is None:
+        return None
+    timer.cancel()
+    return True
+
+
+TIMER = pytest.StashKey[threading.Timer]()
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ def echo() -> Iterator[str]:
         thread.start()
         yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/feed?token=1"
         server.shutdown()
-        thread.join()
+        thread.join(10)
 
 
 def test_the_projects_server_elsewhere(page: Page, server: Server) -> None:

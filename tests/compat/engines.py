@@ -19,10 +19,13 @@ from readystate_server.testing import open_pyodide
 from readystate_server.testing.runtime import pyodide_url, result_of, values_of
 from tests.browsers import ROOT, launch_options
 from tests.engines.runner import node
+from tests.processes import started
 
 from . import packages
 
 PROCESSES = ("cpython", "node")
+LASTS = 900.0
+"""Seconds that an engine, or a server, may last; each test has its own bound."""
 
 Scenario = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -69,7 +72,7 @@ class ProcessEngine:
             if mark == "answer":
                 return str(json.loads(answer))
             others.append(line)
-        raise RuntimeError(f"it has ended (status {self._process.wait()}): {''.join(others)}")
+        raise RuntimeError(f"it has ended (status {self._process.wait(10)}): {''.join(others)}")
 
 
 @contextmanager
@@ -77,18 +80,10 @@ def in_process(
     command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> Iterator[Opened]:
     """An engine that ``command`` starts."""
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield ProcessEngine(process), []
-        finally:
-            process.kill()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    variables = {**os.environ, **(environment or {})}
+    with started(command, timeout=LASTS, cwd=ROOT, env=variables, **pipes) as process:
+        yield ProcessEngine(process), []
 
 
 def in_cpython(authority: Path) -> AbstractContextManager[Opened]:
@@ -134,13 +129,9 @@ def serving(origin: str) -> Iterator[str]:
     """The servers of :mod:`tests.compat.servers` for pages of an origin, as the URL of all."""
     command = [sys.executable, "-m", "tests.compat.servers", origin]
     environment = {**os.environ, **cpython_environment()}
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            port = process.stdout.readline().strip() if process.stdout is not None else ""
-            if not port:
-                raise OSError(f"the servers have ended with status {process.wait()}")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()
+    options = {"cwd": ROOT, "env": environment, "stdout": subprocess.PIPE}
+    with started(command, timeout=LASTS, **options) as process:
+        port = process.stdout.readline().strip() if process.stdout is not None else ""
+        if not port:
+            raise OSError(f"the servers have ended with status {process.wait(10)}")
+        yield f"http://127.0.0.1:{port}"

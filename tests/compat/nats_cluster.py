@@ -14,7 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ..processes import started
+
 SIZE = 3
+LASTS = 900.0
+"""Seconds that a node may run."""
 PATIENCE = 60.0
 """Seconds until a cluster is ready, or a client is where it should be."""
 CONFIGURATION = """
@@ -36,7 +40,8 @@ class Node:
         self.url = f"ws://127.0.0.1:{ports['websocket']}"
         self.configuration = folder / f"{name}.conf"
         self._log = folder / f"{name}.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self._ending = contextlib.ExitStack()
 
     @property
     def runs(self) -> bool:
@@ -55,18 +60,14 @@ class Node:
                 "https://github.com/nats-io/nats-server/releases"
             )
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [binary, "-c", str(self.configuration)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+            pipes = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            command = [binary, "-c", self.configuration]
+            self._process = self._ending.enter_context(started(command, timeout=LASTS, **pipes))
 
     def kill(self) -> None:
         """Ends it at once (SIGKILL). Does nothing if it does not run."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            self._ending.close()
             self._process = None
 
     def ask(self, path: str) -> dict[str, Any] | None:

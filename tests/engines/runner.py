@@ -24,6 +24,7 @@ from readystate_server.lab.places import WEB
 from readystate_server.testing.runtime import pyodide_url
 from tests.browsers import launch_options
 
+from .. import processes
 from . import webkit
 from .cases import ALL
 
@@ -33,7 +34,7 @@ AT_A_TIME = 2
 TIMEOUT = 240.0
 """Seconds that an engine may take."""
 MODULES = (
-    *("tests/__init__.py", "tests/browser/__init__.py", "tests/browser/faults.py"),
+    *("tests/__init__.py", "tests/faults.py"),
     "tests/engines/__init__.py",
 )
 SETUP = "run 'python -m tests.setup'"
@@ -175,9 +176,7 @@ def in_process(command: Callable[[], list[str]]) -> Callable[[Server, str], Told
         arguments = [driver, server.url, str(WEB / pyodide_url()[1:]), request]
         failure = None
         try:
-            done = subprocess.run(
-                [*start, *arguments], capture_output=True, text=True, timeout=TIMEOUT, check=False
-            )
+            done = processes.run([*start, *arguments], timeout=TIMEOUT)
             output = done.stdout
             if done.returncode:
                 failure = f"exit status {done.returncode}: {done.stderr[-3000:]}"
@@ -192,7 +191,7 @@ def in_process(command: Callable[[], list[str]]) -> Callable[[Server, str], Told
 
 def version_of(binary: str) -> str:
     """The version that a runtime says it has."""
-    text = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    text = processes.run([binary, "--version"]).stdout
     found = re.search(r"\d+(\.\d+)+", text)
     return found[0] if found else text.strip()
 
@@ -202,9 +201,7 @@ def node() -> list[str]:
     binary = shutil.which("node")
     if binary is None:
         raise Missing("node is not on the PATH: install Node.js, 20 or newer")
-    has_it = subprocess.run(
-        [binary, "--print", "typeof WebSocket"], capture_output=True, text=True, check=True
-    )
+    has_it = processes.run([binary, "--print", "typeof WebSocket"])
     return [binary] if "function" in has_it.stdout else [binary, "--experimental-websocket"]
 
 

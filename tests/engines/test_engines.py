@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,10 +13,12 @@ import pytest
 
 from readystate_server.lab import wheel
 
+from .. import processes
 from .cases import ALL
-from .runner import AT_A_TIME, ENGINES, Run, run
+from .runner import AT_A_TIME, ENGINES, TIMEOUT, Run, run
 
-ROOT = Path(__file__).parents[2]
+# The first test of an engine waits for all its cases, and for those of the engines before it.
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="session")
@@ -33,14 +34,14 @@ def runs(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Run]]]:
 @pytest.mark.parametrize("case", ALL)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_case(runs: dict[str, Future[Run]], engine: str, case: str) -> None:
-    failure = runs[engine].result().failure_of(case)
+    failure = runs[engine].result(TIMEOUT).failure_of(case)
     if failure is not None:
         pytest.fail(f"{engine}: {failure}", pytrace=False)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_engine(runs: dict[str, Future[Run]], engine: str) -> None:
-    done = runs[engine].result()
+    done = runs[engine].result(TIMEOUT)
     assert done.failure is None
     assert re.fullmatch(r"\d+(\.\d+)+", done.version)
     assert list(done.results) == list(ALL)
@@ -60,9 +61,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     files = tmp_path / "all.json", tmp_path / "all.md"
     command = [sys.executable, "-m", "tests.engines", "bun"]
     options = [f"--{kind}={path}" for kind, path in zip(("json", "markdown"), files, strict=True)]
-    done = subprocess.run(
-        [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
-    )
+    done = processes.run([*command, *options], timeout=240)
     assert done.returncode == 0, done.stderr
     assert f"{len(ALL)} of {len(ALL)} cases hold" in done.stdout
     told = json.loads(files[0].read_text())["bun"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +12,10 @@ import pytest
 from readystate_server.lab import Server, vendor
 from readystate_server.lab.places import WEB
 
+from .. import processes
+from ..processes import ROOT
 from .runner import bun, deno, node
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FILES = dict(
     re.findall(r"```(?:python|js)\n(?:#|//) (hello\.[\w.]+).*?\n(.*?)```", README, re.DOTALL)
@@ -43,12 +43,5 @@ def test_an_example(project: Path, runtime: Callable[[], list[str]]) -> None:
     name = runtime.__name__
     source = FILES[f"hello.{name}.mjs"]
     assert len(source.splitlines()) == 3
-    done = subprocess.run(
-        [*runtime(), f"hello.{name}.mjs"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = processes.run([*runtime(), f"hello.{name}.mjs"], cwd=project)
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr

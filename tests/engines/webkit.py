@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from selenium.webdriver import WebKitGTK, WebKitGTKOptions, WebKitGTKService
+
+from ..processes import started
 
 START_TIMEOUT = 30.0
 """Seconds that the display has to be there."""
@@ -29,19 +33,15 @@ def display() -> Iterator[str]:
     read, write = os.pipe()
     # It chooses a number that is free, and tells it when it is ready.
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24", "-nolisten", "tcp"]
-    process = subprocess.Popen(
-        command, pass_fds=[write], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    os.close(write)
-    try:
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with started(command, timeout=600, pass_fds=[write], **quiet) as process:
+        os.close(write)
         with os.fdopen(read) as told:
-            number = told.readline().strip()
+            ready, _, _ = select.select([told], [], [], START_TIMEOUT)
+            number = told.readline().strip() if ready else ""
         if not number:
-            raise OSError(f"Xvfb ended with status {process.wait(START_TIMEOUT)}")
+            raise OSError(f"Xvfb is not there; its status is {process.poll()}")
         yield f":{number}"
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @contextmanager

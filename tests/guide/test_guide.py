@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -15,7 +14,8 @@ from readystate import __version__
 from readystate_server.lab import vendor, wheel
 from readystate_server.lab.places import WEB
 
-from ..browsers import ROOT
+from .. import processes
+from ..processes import ROOT
 
 PROJECT = Path(__file__).parent / "project"
 
@@ -38,14 +38,16 @@ def test_its_page_loads_the_pinned_runtimes() -> None:
 def test_it_passes_from_an_installed_wheel(tmp_path: Path, browser_name: str) -> None:
     """Outside of the checkout, and without a network: the runtimes are in the user's cache."""
     built = wheel.build(folder=tmp_path / "dist")
+    server = wheel.build_with_hatchling(ROOT / "server", tmp_path / "dist")
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     site = tmp_path / "site"
-    subprocess.run([*install, "--no-deps", "--no-index", "--target", site, built], check=True)
+    for wheel in (built, server):
+        processes.run([*install, "--no-deps", "--no-index", "--target", site, wheel])
     cache = tmp_path / "cache" / "readystate" / __version__
     cache.mkdir(parents=True)
     (cache / "vendor").symlink_to(WEB / "vendor")
     project = shutil.copytree(PROJECT, tmp_path / "project")
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--browser={browser_name}"],
         cwd=project,
         env={
@@ -54,10 +56,7 @@ def test_it_passes_from_an_installed_wheel(tmp_path: Path, browser_name: str) ->
             "PYTHONPATH": str(site),
             "XDG_CACHE_HOME": str(cache.parents[1]),
         },
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+        timeout=150,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout

@@ -6,7 +6,7 @@ import pytest
 
 from readystate_server.lab import Server
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from ..processes import ROOT
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +29,14 @@ def site(tmp_path: Path) -> Path:
             ROOT / "web", tmp_path / "web", ignore=shutil.ignore_patterns("vendor", "wheel")
         )
     )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, site: Path) -> Path:
+    """A copy of the checkout, around the site, for what is to run in a process of its own."""
+    clutter = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for folder in ("py", "server"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=clutter)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path

@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import os
 import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from aiohttp import web
 from redis.asyncio import Redis
 
 from readystate_server.sessions import RedisStore, ServerSession, Sessions
 from readystate_server.sessions.aiohttp import serve
+from tests.processes import ROOT, started
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 EXPIRES = 30.0
 
 
@@ -31,14 +29,10 @@ def redis_server(*options: str) -> Iterator[str]:
     assert program, "redis-server is missing: run `python -m tests.setup`"
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/redis"
-        process = subprocess.Popen(
-            [program, "--unixsocket", path, "--dir", folder, "--save", "", "--appendonly", "no"]
-            + (list(options) or ["--port", "0"]),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        try:
+        command = [program, "--unixsocket", path, "--dir", folder, "--save", ""]
+        command += ["--appendonly", "no", *(options or ["--port", "0"])]
+        with started(command, timeout=600, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
             log = []
             for line in process.stdout:
                 log.append(line)
@@ -47,9 +41,6 @@ def redis_server(*options: str) -> Iterator[str]:
             else:
                 raise AssertionError("redis-server has ended: " + "".join(log))
             yield path
-        finally:
-            process.terminate()
-            process.communicate()
 
 
 class ServerProcess:
@@ -60,20 +51,17 @@ class ServerProcess:
     """
 
     def __init__(self, redis: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.server.session_process", redis],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "py")},
-            stdout=subprocess.PIPE,
-            text=True,
+        command = [sys.executable, "-m", "tests.server.session_process", redis]
+        self._ending = contextlib.ExitStack()
+        self._process = self._ending.enter_context(
+            started(command, cwd=ROOT, stdout=subprocess.PIPE)
         )
         self.listens = asyncio.create_task(asyncio.to_thread(self._read_port))
 
     async def kill(self) -> None:
         """Ends it with SIGKILL, as soon as it has begun to listen."""
         await self.listens
-        self._process.kill()
-        self._process.communicate()
+        self._ending.close()
 
     def _read_port(self) -> int:
         assert self._process.stdout is not None

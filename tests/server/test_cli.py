@@ -1,39 +1,51 @@
 """`python -m readystate_server`, as a process of its own in a copy of the project."""
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from readystate_server.lab import Server
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from .. import processes
+from ..processes import ROOT, started
+
+IN_TIME = 20.0
 
 
 @pytest.fixture
-def project(tmp_path: Path, site: Path) -> Path:
-    shutil.copytree(ROOT / "py", tmp_path / "py")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
-    (site / "index.html").write_text("<!doctype html>home")
-    return tmp_path
+def project(checkout: Path) -> Path:
+    (checkout / "web" / "index.html").write_text("<!doctype html>home")
+    return checkout
 
 
-def start(project: Path, *options: str) -> subprocess.Popen[str]:
-    """Run the server without npm, which would take a moment."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "readystate_server", *options],
-        cwd=project,
-        env={"PATH": "", "PYTHONPATH": "py"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def options_of(project: Path) -> dict[str, object]:
+    """How to run the server of the project, without npm, which would take a moment."""
+    return {"cwd": project, "env": {"PATH": "", "PYTHONPATH": "py:server"}}
+
+
+def start(project: Path, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Run the server until it is interrupted."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, "-m", "readystate_server", *options]
+    return started(command, **pipes, **options_of(project))
+
+
+def run(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the server that does not come to listen."""
+    command = [sys.executable, "-m", "readystate_server", *options]
+    return processes.run(command, **options_of(project))
+
+
+def get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=IN_TIME) as response:  # noqa: S310
+        assert response.status == 200
+        return bytes(response.read())
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
@@ -43,10 +55,9 @@ def test_serves_until_interrupted(project: Path, end: signal.Signals) -> None:
         line = process.stdout.readline()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\n", line)
         for path in ("", "wheel/readystate.whl"):
-            with urllib.request.urlopen(f"{line.strip()}{path}") as response:  # noqa: S310
-                assert response.status == 200
+            get(f"{line.strip()}{path}")
         process.send_signal(end)
-        output, errors = process.communicate(timeout=10)
+        output, errors = process.communicate(timeout=IN_TIME)
     assert process.returncode == 0
     assert output == ""
     *_, last = errors.splitlines()
@@ -60,11 +71,9 @@ def test_serves_until_interrupted(project: Path, end: signal.Signals) -> None:
 def test_no_prepare_fetches_and_builds_nothing(project: Path) -> None:
     with start(project, "--port", "0", "--no-prepare") as process:
         assert process.stdout is not None
-        line = process.stdout.readline().strip()
-        with urllib.request.urlopen(line) as response:  # noqa: S310
-            assert response.status == 200
+        get(process.stdout.readline().strip())
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=IN_TIME)
     assert errors == ""
     assert not (project / "web" / "wheel").exists()
     assert not (project / "web" / "vendor").exists()
@@ -77,36 +86,35 @@ def test_another_folder(project: Path) -> None:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         for path, found in (("page.html", b"mine"), ("runtime/boot.mjs", b"Pyodide")):
-            with urllib.request.urlopen(f"{url}{path}") as response:  # noqa: S310
-                assert found in response.read()
-        with urllib.request.urlopen(f"{url}wheel/readystate.whl") as response:  # noqa: S310
-            assert response.read(2) == b"PK"
+            assert found in get(f"{url}{path}")
+        assert get(f"{url}wheel/readystate.whl").startswith(b"PK")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=IN_TIME)
 
 
 def test_a_folder_that_is_not_there(project: Path) -> None:
-    _, errors = start(project, "nowhere").communicate(timeout=30)
-    assert errors.splitlines()[-1].endswith("argument folder: 'nowhere' is no folder")
+    assert (
+        run(project, "nowhere")
+        .stderr.splitlines()[-1]
+        .endswith("argument folder: 'nowhere' is no folder")
+    )
 
 
 def test_a_port_in_use(project: Path) -> None:
     with Server() as server:
-        process = start(project, "--port", str(server.port))
-        output, errors = process.communicate(timeout=30)
-    assert (process.returncode, output) == (1, "")
-    assert errors.splitlines()[-1] == (
+        done = run(project, "--port", str(server.port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == (
         f"Port {server.port} of 127.0.0.1 is in use: stop what uses it, or choose another with "
         "--port (0: any free one)."
     )
-    assert "Traceback" not in errors
+    assert "Traceback" not in done.stderr
 
 
 def test_a_host_that_is_not_ours(project: Path) -> None:
-    process = start(project, "--host", "192.0.2.1", "--port", "0")
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert errors.splitlines()[-1].startswith("Cannot listen on 192.0.2.1, port 0: ")
+    done = run(project, "--host", "192.0.2.1", "--port", "0")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Cannot listen on 192.0.2.1, port 0: ")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +152,7 @@ def test_help_names_every_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--help"])
     text = capsys.readouterr().out
-    readme = (ROOT / "py" / "readystate" / "server" / "README.md").read_text()
+    readme = (ROOT / "server" / "readystate_server" / "lab" / "README.md").read_text()
     for name in ENDPOINTS:
         assert f"/ws/{name}" in text
         assert f"/ws/{name}" in readme

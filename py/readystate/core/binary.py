@@ -11,7 +11,7 @@ def view(data: Any) -> memoryview | None:
         memory = memoryview(data)
     except TypeError:
         return None
-    if memory.format != "B" or not memory.c_contiguous:
+    if memory.format != "B" or memory.ndim != 1 or not memory.c_contiguous:
         try:
             memory = memory.cast("B")
         except TypeError:

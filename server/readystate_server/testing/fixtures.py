@@ -57,15 +57,30 @@ def ws_server(
     app_folder: Path, app_folders: Mapping[str, Path], pyodide_folder: Path | None
 ) -> Iterator[Server]:
     """A server of your app, of the wheel, and of WebSocket endpoints that fail as they are told."""
-    wheel.build()
-    if pyodide_url().startswith(CDN):
-        try:
-            vendor.fetch()
-        except (vendor.VendorError, OSError) as error:
-            sys.stderr.write(f"{error} Until then Pyodide comes from {CDN}.\n")
+    prepare(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
     own = {"/pyodide": pyodide_folder} if pyodide_folder else {}
     with Server(web_folder=app_folder, folders={**app_folders, **own}) as server:
         yield server
+
+
+def prepare(run: str | None) -> None:
+    """Build the wheel, and fetch Pyodide if it is not here.
+
+    The processes of pytest-xdist have a `run` in common: the first of them does it for all.
+    """
+    folder = WEB / "wheel"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / ".run"
+    with vendor.locked(folder):
+        if run is not None and done.is_file() and done.read_text() == run:
+            return
+        wheel.build()
+        if pyodide_url().startswith(CDN):
+            try:
+                vendor.fetch()
+            except (vendor.VendorError, OSError) as error:
+                sys.stderr.write(f"{error} Until then Pyodide comes from {CDN}.\n")
+        done.write_text(run or "")
 
 
 @pytest.fixture

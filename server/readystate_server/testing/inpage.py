@@ -1,13 +1,14 @@
-"""What functions of tests need again and again that run in Pyodide."""
+"""What functions of tests need again and again that run in Pyodide, or over the port to CPython."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-import itertools
 import json
 import logging
 import re
+import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,33 +23,53 @@ reported: list[dict[str, Any]] = []
 # The address of the tests' server, http://..., where there is no page that came from it.
 server = ""
 
-_ids = itertools.count()
+if sys.platform == "emscripten":
+    import js
+
+    def _server() -> str:
+        return server or str(js.location.origin)
+
+    async def _get(address: str) -> tuple[bool, str]:
+        """Whether what the address answers is what was asked for, and its text."""
+        response = await js.fetch(address)
+        return bool(response.ok), str(await response.text())
+
+else:
+    import urllib.error
+    import urllib.request
+
+    def _server() -> str:
+        return server
+
+    async def _get(address: str) -> tuple[bool, str]:
+        def get() -> tuple[bool, str]:
+            try:
+                with urllib.request.urlopen(address, timeout=30) as response:  # noqa: S310
+                    return True, response.read().decode()
+            except urllib.error.HTTPError as error:
+                with error:
+                    return False, error.read().decode()
+
+        return await asyncio.to_thread(get)
 
 
 def url(path: str, **query: Any) -> str:
     """The WebSocket URL of a path of the tests' server."""
-    import js
-
-    address = (server or str(js.location.origin)).replace("http", "ws", 1) + path
+    address = _server().replace("http", "ws", 1) + path
     return f"{address}?{urlencode(query)}" if query else address
 
 
 def new_id() -> str:
     """An id for the server's journal that no other test uses."""
-    import js
-
-    return f"{js.crypto.randomUUID()}-{next(_ids)}"
+    return str(uuid.uuid4())
 
 
 async def journal(id: str, **wait: Any) -> list[dict[str, Any]]:
     """What the server received on the connections with ``id``; waits as the journal does."""
-    import js
-
     # Firefox takes its time to connect to a server that other tests have had refuse.
     query = f"?{urlencode({'timeout': 20, **wait})}" if wait else ""
-    response = await js.fetch(f"{server}/journal/{id}{query}")
-    text = await response.text()
-    assert response.ok, text
+    is_there, text = await _get(f"{_server()}/journal/{id}{query}")
+    assert is_there, text
     connections: list[dict[str, Any]] = json.loads(text)
     return connections
 
@@ -98,6 +119,12 @@ async def write(files: dict[str, bytes]) -> None:
 async def until(condition: Callable[[], Any]) -> None:
     """Waits, a turn of the event loop at a time, until the condition holds."""
     while not condition():
+        await asyncio.sleep(0)
+
+
+async def turns(count: int = 10) -> None:
+    """Lets everything run that could."""
+    for _ in range(count):
         await asyncio.sleep(0)
 
 

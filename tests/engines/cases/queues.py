@@ -15,7 +15,7 @@ from readystate import (
     WebSocket,
 )
 from readystate_server.testing.inpage import event, journal, new_id, opened, raises, url
-from tests.browser.faults import arrivals, exchange, problems, send_through
+from tests.faults import arrivals, exchange, problems, send_through
 
 from .case import Cases, Report
 

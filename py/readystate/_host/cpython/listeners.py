@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .event_target import NativeEventTarget
-
 __all__ = ["NativeListener"]
 
 
@@ -15,7 +13,7 @@ class NativeListener:
 
     __slots__ = ("_function", "_target", "types")
 
-    def __init__(self, target: NativeEventTarget, function: Callable[[Any], None]) -> None:
+    def __init__(self, target: Any, function: Callable[[Any], None]) -> None:
         self._target = target
         self._function: Callable[[Any], None] | None = function
         self.types: set[str] = set()

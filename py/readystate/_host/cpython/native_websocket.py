@@ -165,23 +165,21 @@ class NativeWebSocket(NativeEventTarget):
         try:
             await connect(self._address, self._protocols, self)
         except asyncio.CancelledError:
-            self._on_cancelled()
+            if self.readyState == self.CONNECTING:  # The event loop is about to end.
+                self._release()
             raise
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         _connecting.discard(task)
         self._task = None
-        if task.cancelled():  # perhaps before it began
-            self._on_cancelled()
+        if task.cancelled():
+            if self.readyState == self.CONNECTING:  # It was cancelled before it began.
+                self._release()
+            else:
+                self.on_end(1006, "", was_clean=False)
         elif (error := task.exception()) is not None:
             _logger.debug("%s cannot be connected to: %r", self._address, error)
             self.on_end(1006, "", was_clean=False)
-
-    def _on_cancelled(self) -> None:
-        if self.readyState == self.CLOSING:
-            self.on_end(1006, "", was_clean=False)
-        else:  # The event loop is about to end.
-            self._release()
 
     def on_connection(self, wire: Wire) -> None:
         """There is a connection, over which the handshake begins."""
@@ -243,7 +241,7 @@ def _payload(data: Any) -> bytes | memoryview:
     memory = view(data)
     if memory is None:
         raise TypeError(f"send() takes a str, a bytes-like object or a Blob, not {describe(data)}")
-    return memory if memory.ndim == 1 else memory.tobytes()
+    return memory
 
 
 def _checked_code(code: Any) -> int:

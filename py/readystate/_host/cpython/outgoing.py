@@ -104,8 +104,8 @@ class Outgoing:
     def resume(self) -> None:
         """The transport has nothing left."""
         self._is_paused = False
-        if self._handle is None:
-            self.flush()
+        # Not now: when a write fails in this call, asyncio ends the connection twice.
+        self._schedule()
 
     def stop(self) -> None:
         """Writes no more."""

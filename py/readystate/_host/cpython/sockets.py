@@ -69,7 +69,7 @@ def require_websocket() -> type[NativeWebSocket]:
         ImportError: The ``websockets`` library is not installed.
     """
     try:
-        import websockets.client  # noqa: F401
+        from . import wire  # noqa: F401
     except ImportError as error:
         raise ImportError(
             "outside browsers, readystate connects through the websockets library, version 14 or "

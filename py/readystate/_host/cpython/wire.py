@@ -211,7 +211,7 @@ class Wire(asyncio.Protocol):
         if close is not None:
             self._owner.on_end(close.code, close.reason, was_clean=True)
         else:
-            reason = self._client.handshake_exc or self._client.parser_exc or error
+            reason = self._client.handshake_exc or self._client.parser_exc or error or "given up"
             _logger.debug("the connection of %r has been lost: %r", self._owner, reason)
             self._owner.on_end(1006, "", was_clean=False)
         # It refers to itself, with much memory for compression.

@@ -1,6 +1,6 @@
 """Messages sent over connections that fail, and whether the server's journal accounts for them.
 
-:func:`send_through` and its helpers run in the page, :func:`problems` and its own here.
+:func:`send_through`, :func:`exchange` and their helpers run in a page too, the others do not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from readystate import (
@@ -26,6 +26,9 @@ from readystate import (
     State,
     StateChange,
 )
+
+if TYPE_CHECKING:
+    from readystate_server.lab import Server
 
 LARGEST = 64 * 1024
 SMALL = 64
@@ -162,8 +165,6 @@ async def send_through(
         backoff: Its initial and longest wait and its jitter.
         options: Further ones of the queue.
     """
-    import js
-
     has_replies = confirmation.startswith("heartbeat")
     queries = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
 
@@ -221,8 +222,12 @@ async def send_through(
             elif what == "until":
                 await events[values[0]]
             elif what == "dispatch":
+                import js
+
                 js.dispatchEvent(js.Event.new(values[0]))
             elif what == "tell":
+                import js
+
                 js.document.body.dataset.phase = values[0]
         await ws.drain()
         await ws.close()
@@ -501,3 +506,36 @@ def accounting(
         yield f"stats say {result['dropped']}; {len(in_doubt)} deliveries are"
     if result["sent"] != result["resent"] + count:
         yield f"sent {result['sent']} times, {result['resent']} of them again, of {count}"
+
+
+def settled(server: Server, id: str) -> list[dict[str, Any]]:
+    """The journal, once nothing can be added to it.
+
+    A connection that stalls or is deaf has had its last message, though it may last for long; and
+    Firefox does not end TCP when a handshake is given up.
+    """
+    faults = ("=stall", "=deaf", "=slow")
+    ended = 0
+    while True:
+        journal = server.journal(id, closed=ended, timeout=60)
+        lasting = [connection for connection in journal if connection["close"] is None]
+        if all(any(fault in each["query"] for fault in faults) for each in lasting):
+            return journal
+        ended = len(journal) - len(lasting) + 1
+
+
+def check(
+    server: Server,
+    id: str,
+    result: dict[str, Any],
+    confirmation: str,
+    kind: str,
+    *,
+    is_small: bool = False,
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """Compares the journal with what the queue says; returns it, and the numbers of what came."""
+    journal = settled(server, id)
+    arrived = arrivals(journal, result["accepted"], kind=kind, is_small=is_small)
+    result["is_clean"] = (journal[-1]["close"] or {"clean": False})["clean"]
+    assert not (wrong := problems(result, arrived, confirmation)), "\n".join(wrong)
+    return journal, arrived

@@ -7,7 +7,6 @@ import itertools
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
 
 from readystate import (
     Backoff,
@@ -24,10 +23,11 @@ from readystate import (
     State,
     StateChange,
 )
-from readystate_server.lab import Server
+from readystate._host.cpython.values import NativeBlob
 from readystate_server.lab.process import ServerProcess
-from readystate_server.testing import Runtime, in_browser, open_pyodide
-from readystate_server.testing.inpage import Logged, journal, new_id, raises, reported, until, url
+from readystate_server.testing.inpage import Logged, journal, new_id, raises, until, url
+
+from .conftest import Page, Sockets
 
 STRANGE = ["", "\x10", "\x10\x10", '\x10{"ack":1}', "\x10ask", "ß\u2028\U0001f600", "a\0b"]
 BINARY = [b"", b"\x10", b'\x10{"ask":1}', bytes(range(256))]
@@ -59,7 +59,6 @@ async def change_to(ws: QueuedWebSocket, state: State) -> StateChange:
     raise AssertionError(f"{ws} was never {state}")
 
 
-@in_browser
 async def test_a_message_is_confirmed_when_the_application_is_done_with_it() -> None:
     id = new_id()
     async with in_session(id) as ws:
@@ -71,7 +70,6 @@ async def test_a_message_is_confirmed_when_the_application_is_done_with_it() -> 
     assert await ended(id) == (1000, "")
 
 
-@in_browser
 async def test_messages_before_it_is_started_and_many_at_once_keep_their_order() -> None:
     id = new_id()
     ws = in_session(id)
@@ -85,7 +83,6 @@ async def test_messages_before_it_is_started_and_many_at_once_keep_their_order()
     assert await handled(id) == [str(number) for number in range(4_000)]
 
 
-@in_browser
 async def test_whatever_is_sent_arrives_as_it_is() -> None:
     async with in_session(new_id(), query={"echo": 1}) as ws:
         for message in [*STRANGE, *BINARY]:
@@ -96,29 +93,22 @@ async def test_whatever_is_sent_arrives_as_it_is() -> None:
         assert await ws.recv() == b"abc"
 
 
-@in_browser
-async def test_a_blob_is_a_message() -> None:
-    import js
-    from pyodide.ffi import to_js
-
-    async with in_session(new_id(), query={"echo": 1}) as ws:
-        ws.send(Blob(js.Blob.new(to_js(["abc"]))))
-        assert await ws.recv() == b"abc"
-
-
-@in_browser
-async def test_the_server_waits_while_nobody_receives() -> None:
+async def test_the_server_waits_while_nobody_receives(sockets: Sockets) -> None:
     """Nothing is dropped, and no more is held than the queue may have."""
+
+    def held() -> int:
+        return sum(message.isdigit() for message in sockets.arrived)
+
     async with in_session(new_id(), query={"say": 5_000}, max_queue=100) as ws:
-        await until(lambda: len(ws._queue) >= 100)
-        await asyncio.sleep(0)
-        assert len(ws._queue) == 100
+        await until(lambda: held() == 100)
+        # Time for the server to send more.
+        await ws.send("x")
+        assert held() == 100
         received = [await ws.recv() for _ in range(5_000)]
         assert received == [str(number) for number in range(5_000)]
         assert ws.dropped == 0
 
 
-@in_browser
 async def test_the_server_ends_the_session() -> None:
     """As with any connection; what it has not handled is reported."""
     id = new_id()
@@ -137,7 +127,6 @@ async def test_the_server_ends_the_session() -> None:
     assert ws.stats.reconnects == 0
 
 
-@in_browser
 async def test_the_application_fails() -> None:
     """The session ends, as it would at the next try too."""
     async with in_session(new_id(), query={"fail": 1}) as ws:
@@ -148,7 +137,6 @@ async def test_the_application_fails() -> None:
         assert caught.value.code == 4411
 
 
-@in_browser
 async def test_a_session_that_is_gone_is_told_of() -> None:
     """Never does it begin anew in silence."""
     id = new_id()
@@ -183,7 +171,6 @@ async def test_a_session_that_is_gone_is_told_of() -> None:
         assert ws.state is State.CLOSED
 
 
-@in_browser
 async def test_closing_waits_until_all_is_confirmed() -> None:
     id = new_id()
     async with in_session(id, query={"fault": "drop", "after": 50, "times": 1}) as ws:
@@ -193,7 +180,6 @@ async def test_closing_waits_until_all_is_confirmed() -> None:
     assert await ended(id) == (1000, "")
 
 
-@in_browser
 async def test_aborting_ends_the_session_at_the_server_too() -> None:
     id = new_id()
     async with in_session(id) as ws:
@@ -202,7 +188,6 @@ async def test_aborting_ends_the_session_at_the_server_too() -> None:
     assert (await ended(id))[0] == 1000
 
 
-@in_browser
 async def test_what_was_cleared_was_not_sent() -> None:
     id = new_id()
     async with in_session(id, query={"fault": "drop", "after": 2, "times": 1}) as ws:
@@ -217,7 +202,6 @@ async def test_what_was_cleared_was_not_sent() -> None:
     assert await handled(id, closed=1) == ["first", "last"]
 
 
-@in_browser
 async def test_a_server_without_sessions_is_no_use() -> None:
     ws = QueuedWebSocket(
         url("/ws/echo", protocol=""), session=True, max_attempts=1, connect_timeout=None
@@ -229,7 +213,6 @@ async def test_a_server_without_sessions_is_no_use() -> None:
         assert "subprotocol" in str(change.error)
 
 
-@in_browser
 async def test_other_subprotocols_are_offered_too() -> None:
     id = new_id()
     options: dict[str, Any] = {"session": True, "backoff": Backoff(0.01, 0.01)}
@@ -239,13 +222,12 @@ async def test_other_subprotocols_are_offered_too() -> None:
     assert [each["offered"] for each in await journal(id)] == [["readystate.v1", "token"]] * 3
 
 
-@in_browser
 async def test_what_a_session_takes_the_place_of_cannot_be_had() -> None:
     for name, value in (
         ("heartbeat", Heartbeat("x", interval=1, timeout=1)),
         ("on_open", print),
         ("in_doubt", "drop"),
-        ("on_overflow", "drop-oldest"),
+        ("on_overflow", "close"),
     ):
         with raises(ValueError, match=name):
             in_session(new_id(), **{name: value})
@@ -253,17 +235,10 @@ async def test_what_a_session_takes_the_place_of_cannot_be_had() -> None:
         Session(persist="somewhere")  # type: ignore[arg-type]
     with raises(ValueError, match="interval"):
         Session(interval=0)
-
-    class Own(QueuedWebSocket):
-        pass
-
-    with raises(TypeError, match="Own is a subclass"):
-        Own(url("/ws/session"), session=True)
     with raises(ValueError, match="name"):
         QueuedWebSocket(lambda: "ws://x", session=Session(persist="sessionStorage"))
 
 
-@in_browser
 async def test_a_connection_that_is_dead_is_replaced() -> None:
     """And nothing is lost, in neither direction."""
     id = new_id()
@@ -276,9 +251,11 @@ async def test_a_connection_that_is_dead_is_replaced() -> None:
         assert ws.stats.reconnects == 2
 
 
-@in_browser
-async def test_what_is_received_is_acknowledged_without_being_asked() -> None:
+async def test_what_is_received_is_acknowledged_without_being_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Else the server would keep it for ever."""
+    monkeypatch.setattr("readystate.session.confirmation.ACK_DELAY", 0.05)
     id = new_id()
     # Enough for an acknowledgement to be little beside it.
     async with in_session(id, query={"say": 3, "size": 1000}) as ws:
@@ -291,122 +268,96 @@ async def test_what_is_received_is_acknowledged_without_being_asked() -> None:
         receiving.cancel()
 
 
-def test_the_server_is_killed_and_has_forgotten(browser: Browser, server: Server) -> None:
-    with (
-        ServerProcess(allow_origins=[server.url]) as process,
-        open_pyodide(browser, server, "page") as runtime,
-    ):
-        wait = runtime.start(send_until_gone, base=process.ws_url(""))
-        runtime.page.wait_for_selector("body[data-phase=confirmed]", state="attached")
-        process.restart()
-        assert wait() == ["SessionExpired", True]
-        runtime.console.check()
-
-
-async def send_until_gone(*, base: str) -> list[Any]:
-    import js
-
-    ws = QueuedWebSocket(
-        f"{base}/ws/session?id=forgetful", session=True, backoff=Backoff(2, 2, jitter=0)
-    )
-    async with ws:
-        await ws.send("x")
-        js.document.body.dataset.phase = "confirmed"
-        # Firefox waits for long to connect where that has failed several times.
-        await change_to(ws, State.WAITING)
-        outcome = asyncio.gather(ws.send("y"), return_exceptions=True)
-        try:
-            await ws.recv()
-        except SessionExpired as expired:
+async def test_the_server_is_killed_and_has_forgotten() -> None:
+    with ServerProcess() as process:
+        ws = QueuedWebSocket(
+            process.ws_url("/ws/session?id=forgetful"), session=True, backoff=Backoff(0.01, 0.1)
+        )
+        async with ws:
+            await ws.send("x")
+            await asyncio.to_thread(process.kill)
+            await change_to(ws, State.WAITING)
+            outcome = asyncio.gather(ws.send("y"), return_exceptions=True)
+            await asyncio.to_thread(process.start)
+            with raises(SessionExpired) as caught:
+                await ws.recv()
+            assert caught.value.unconfirmed == ["y"]
             assert isinstance((await outcome)[0], MessageDropped)
-            return [type(expired).__name__, expired.unconfirmed == ["y"]]
-    return []
 
 
-# The page goes, and comes back.
+# The page goes, and comes back
 
 
-@pytest.fixture
-def kept(browser: Browser, server: Server) -> Any:
-    with open_pyodide(browser, server, "page") as runtime:
-        yield runtime
-        runtime.console.check()
+def kept(where: Any) -> QueuedWebSocket:
+    return QueuedWebSocket(
+        where,
+        session=Session(persist="sessionStorage", name="kept"),
+        backoff=Backoff(0.01, 0.01),
+        connect_timeout=None,
+    )
 
 
-async def leave(*, id: str) -> None:
+async def left(id: str) -> None:
     """Some messages are confirmed, some are not, some never left."""
-    ws = in_session(id, Session(persist="sessionStorage", name="kept"), query={"echo": 1})
+    # After "open", "a", what asks for its confirmation, "b" and what follows it.
+    first = iter([url("/ws/session", id=id, echo=1, fault="drop", after=5)])
+
+    async def where() -> str:
+        for address in first:
+            return address
+        return str(await asyncio.get_running_loop().create_future())
+
+    ws = kept(where)
     ws.start()
     await ws.send("a")
     assert await ws.recv() == "a"
     ws.send("b")
     ws.send(b"\x00\xff")
-    ws._hurry = lambda: None  # type: ignore[method-assign]
-    ws._backoff = Backoff(60, 60, jitter=0)
-    link: Any = ws._link
-    ws._abandon(link)
+    await change_to(ws, State.WAITING)
     ws.send("c")
     ws.send(b"d")
-    assert (ws.unconfirmed, ws.pending) == (2, 2)
+    assert ws.unconfirmed + ws.pending == 4
 
 
-async def come_back(*, id: str, expected: list[Any]) -> None:
-    async with in_session(
-        id, Session(persist="sessionStorage", name="kept"), query={"echo": 1}
-    ) as ws:
-        assert ws.pending + ws.unconfirmed == (4 if expected else 0)
+async def test_the_page_that_comes_next_goes_on(fake_page: Page) -> None:
+    id = new_id()
+    await left(id)
+    assert fake_page.storage == {}
+    fake_page.leave()
+    assert len(fake_page.storage) == 1
+    async with kept(url("/ws/session", id=id, echo=1)) as ws:
+        # A copy of the tab has nothing.
+        assert fake_page.storage == {}
+        assert ws.pending + ws.unconfirmed == 4
         ws.send("e")
-        assert [await ws.recv() for _ in range(len(expected) + 1)] == [*expected, "e"]
+        assert [await ws.recv() for _ in range(5)] == ["b", b"\x00\xff", "c", b"d", "e"]
         await ws.drain()
-
-
-def reload(runtime: Runtime) -> None:
-    runtime.page.reload()
-    runtime.page.wait_for_selector("body[data-ready=page]", state="attached", timeout=60_000)
-
-
-def test_a_page_that_is_loaded_again_goes_on(kept: Runtime, server: Server) -> None:
-    id = kept.call(an_id)
-    kept.call(leave, id=id)
-    reload(kept)
-    kept.call(come_back, id=id, expected=["b", b"\x00\xff", "c", b"d"])
-    (application,) = server.journal(f"{id}/session", closed=1)
-    assert [message["data"] for message in application["messages"]] == [
-        *("a", "b", "AP8=", "c", "ZA==", "e"),
-    ]
+    assert await handled(id, closed=1) == ["a", "b", "AP8=", "c", "ZA==", "e"]
     # It has ended, so the next page begins another one.
-    reload(kept)
-    kept.call(come_back, id=f"{id}-next", expected=[])
+    assert fake_page.storage == {}
+    async with kept(url("/ws/session", id=f"{id}-next", echo=1)) as ws:
+        assert ws.pending + ws.unconfirmed == 0
 
 
-def test_a_session_is_resumed_by_one_page_only(kept: Runtime) -> None:
-    """What was kept is gone as soon as a page has it, so a copy of the tab has nothing."""
-    id = kept.call(an_id)
-    kept.call(leave, id=id)
-    reload(kept)
-    kept.call(come_back, id=id, expected=["b", b"\x00\xff", "c", b"d"])
-    assert kept.page.evaluate("sessionStorage.length") == 0
-
-
-async def an_id() -> str:
-    return new_id()
-
-
-@in_browser
-async def test_persisting_needs_a_page() -> None:
-    import js
-
+async def test_what_can_be_kept(fake_page: Page) -> None:
+    """Not a Blob: it cannot be read at once, as a page that goes away would have to."""
     session = Session(persist="sessionStorage")
-    if hasattr(js, "sessionStorage"):
-        ws = in_session(new_id(), session)
-        with raises(TypeError, match="bytes"):
-            ws.send(js.Blob.new())
-        # Two of the same name would overwrite each other.
-        with raises(ValueError, match="another session"):
-            in_session(new_id(), session)
-        ws.abort()
-        in_session(new_id(), session).abort()
-    else:
-        with raises(RuntimeError, match="sessionStorage"):
-            in_session(new_id(), session)
-    assert reported == []
+    ws = in_session(new_id(), session)
+    with raises(TypeError, match="bytes"):
+        ws.send(NativeBlob())
+    # Two of the same name would overwrite each other.
+    with raises(ValueError, match="another session"):
+        in_session(new_id(), session)
+    ws.abort()
+    in_session(new_id(), session).abort()
+
+
+async def test_persisting_needs_a_page() -> None:
+    with raises(RuntimeError, match="sessionStorage"):
+        in_session(new_id(), Session(persist="sessionStorage"))
+
+
+async def test_a_blob_is_a_message() -> None:
+    async with in_session(new_id(), query={"echo": 1}) as ws:
+        ws.send(Blob(NativeBlob(b"abc")))
+        assert await ws.recv() == b"abc"

@@ -1,0 +1,180 @@
+"""Values of JavaScript's, and its functions: what connections and queues make of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from readystate import Backoff, Blob, QueuedWebSocket, SendQueue, connect
+from readystate_server.testing import in_browser
+from readystate_server.testing.inpage import (
+    closed,
+    event,
+    journal,
+    new_id,
+    opened,
+    raises,
+    reported,
+    url,
+)
+
+
+async def received(id: str) -> list[Any]:
+    """The data of the messages that the server received on the one connection with ``id``."""
+    (connection,) = await journal(id, closed=1)
+    return [message["data"] for message in connection["messages"]]
+
+
+def sendable() -> list[tuple[Any, str]]:
+    """What can be sent, made anew, and how the journal tells it: bytes in Base64."""
+    import js
+    from pyodide.ffi import to_js
+
+    native = to_js(b"abcdef")
+    return [
+        (native, "YWJjZGVm"),
+        (native.buffer, "YWJjZGVm"),
+        (js.Uint8Array.new(native.buffer, 1, 3), "YmNk"),
+        (js.DataView.new(native.buffer, 2), "Y2RlZg=="),
+        (js.Float64Array.new(0), ""),
+        ("between", "between"),
+        (js.Blob.new(["native"]), "bmF0aXZl"),
+        (Blob(js.Blob.new(["wrapped"])), "d3JhcHBlZA=="),
+        (js.File.new(["a file"], "name"), "YSBmaWxl"),
+        (js.Blob.new([]), ""),
+    ]
+
+
+@in_browser
+async def test_a_connection_sends_them() -> None:
+    id = new_id()
+    async with connect(url("/ws/sink", id=id, ack=0)) as ws:
+        for message, _ in sendable():
+            await ws.send(message)
+    assert await received(id) == [text for _, text in sendable()]
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+@in_browser
+async def test_a_queue_sends_what_they_were_when_it_was_given_them(waiting: bool) -> None:
+    import js
+
+    id = new_id()
+    ws = await opened("/ws/sink", id=id, ack=0)
+    queue = SendQueue(None if waiting else ws)
+    messages = sendable()
+    sent = [queue.send(message) for message, _ in messages]
+    messages[0][0].fill(0)
+    if waiting:
+        queue.attach(ws)
+    await queue.drain()
+    await closed(ws)
+    assert await received(id) == [text for _, text in messages]
+    assert [delivery.size for delivery in sent] == [6, 6, 3, 4, 0, 7, 6, 7, 6, 0]
+    binary = [b"abcdef", b"abcdef", b"bcd", b"cdef", b""]
+    assert [delivery.message for delivery in sent[:5]] == binary
+    assert js.Object.prototype.toString.call(sent[6].message) == "[object Blob]"
+
+
+@in_browser
+async def test_a_queued_websocket_and_a_session_send_them() -> None:
+    for path, session in (("/ws/echo", None), ("/ws/session?echo=1", True)):
+        expected = ["abcdef", "abcdef", "bcd", "cdef", "", "between", "native", "wrapped", "a file"]
+        async with QueuedWebSocket(url(path), session=session) as ws:
+            for message, _ in sendable():
+                ws.send(message)
+            replies = [await ws.recv() for _ in range(10)]
+        texts = [reply if isinstance(reply, str) else reply.decode() for reply in replies]
+        assert texts == [*expected, ""]
+        assert [type(reply) for reply in replies].count(str) == 1
+
+
+@in_browser
+async def test_what_cannot_be_sent_is_a_type_error_and_changes_nothing() -> None:
+    import js
+    from pyodide.ffi import jsnull
+
+    queue = SendQueue()
+    for bad, name in (
+        (js.Object.new(), "a JavaScript Object"),
+        (js.Array.new(), "a JavaScript Array"),
+        (js.SharedArrayBuffer.new(4), "a JavaScript SharedArrayBuffer"),
+        (jsnull, "JsNull"),
+    ):
+        with raises(TypeError, match=f"not {name}$"):
+            queue.send(bad)
+        with raises(TypeError, match=f"not {name}$"):
+            await queue.put(bad)
+    assert (queue.pending, queue.stats.accepted) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", ["URL", "function", "promise"])
+@in_browser
+async def test_kinds_of_url(kind: str) -> None:
+    import js
+
+    address = url("/ws/echo")
+    kinds: dict[str, Any] = {
+        "URL": js.URL.new(address),
+        "function": lambda: js.URL.new(address),
+        "promise": lambda: js.Promise.resolve(address),
+    }
+    async with QueuedWebSocket(kinds[kind]) as ws:
+        ws.send("x")
+        assert await ws.recv() == "x"
+        assert ws.url == address
+
+
+@in_browser
+async def test_an_array_of_protocols_is_offered_in_each_attempt() -> None:
+    from pyodide.ffi import to_js
+
+    id = new_id()
+    paths = iter(["/ws/close?code=1012&"])
+    async with QueuedWebSocket(
+        lambda: url(next(paths, "/ws/echo?") + f"id={id}"),
+        to_js(["json", "cbor"]),
+        backoff=Backoff(0.01, 0.01),
+    ) as ws:
+        while ws.stats.reconnects == 0:
+            await asyncio.sleep(0)
+    assert [each["offered"] for each in await journal(id, closed=2)] == [["json", "cbor"]] * 2
+
+
+@in_browser
+async def test_a_browser_that_refuses_to_send() -> None:
+    """It is reported, and the message is in doubt."""
+    import js
+
+    id = new_id()
+    ws = await opened("/ws/sink")
+    ws.js_websocket.send = js.JSON.parse  # which throws
+    queue = SendQueue(ws)
+    delivery = queue.send("{")
+    assert ws.readyState == ws.CLOSING
+    (context,) = reported
+    reported.clear()
+    assert "refused to send" in context["message"]
+    queue.send("next")
+    await event(ws, "close")
+    assert list(queue) == ["{", "next"]
+    assert delivery.state == "SENT"
+    again = await opened("/ws/sink", id=id)
+    queue.attach(again)
+    await queue.drain()
+    await closed(again)
+    assert await received(id) == ["{", "next"]
+
+
+@in_browser
+async def test_a_close_event_that_a_script_has_made_is_no_end() -> None:
+    import js
+
+    ws = await opened("/ws/sink")
+    queue = SendQueue(ws)
+    ws.dispatchEvent(js.Event.new("close"))
+    ws.dispatchEvent(js.CloseEvent.new("close"))
+    assert queue.send("x").state == "SENT"
+    await queue.drain()

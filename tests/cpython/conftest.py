@@ -1,0 +1,180 @@
+"""Runs coroutines as tests, each in an event loop of its own, against a server in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+from readystate._host.cpython import page as host_page
+from readystate._host.cpython.native_websocket import NativeWebSocket
+from readystate._host.cpython.page import PageEvents
+from readystate_server.lab import Server
+from readystate_server.testing import inpage
+
+TIMEOUT = 30.0
+"""Seconds that a test may take on a busy machine; ``@pytest.mark.timeout()`` gives it more."""
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The server of all these tests; no page comes from it."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _collected() -> Iterator[None]:
+    """What is there before the first test is not looked at by the garbage collector after each."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _address(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The helpers of :mod:`inpage` use this server."""
+    monkeypatch.setattr(inpage, "server", server.url)
+
+
+class Page:
+    """A page that is made up.
+
+    Attributes:
+        listeners: Whom it tells of its events.
+        storage: Its ``sessionStorage``.
+        names: Under which sessions of this page are kept.
+        is_online: Whether there may be a network.
+    """
+
+    def __init__(self) -> None:
+        self.listeners: dict[PageEvents, Callable[[str], None]] = {}
+        self.storage: dict[str, str] = {}
+        self.names: set[str] = set()
+        self.is_online = True
+
+    def dispatch(self, type: str) -> None:
+        """Has this event happen."""
+        for tell in tuple(self.listeners.values()):
+            tell(type)
+
+    def leave(self) -> None:
+        """Has the next page of this tab take its place: nobody listens, and no name is taken."""
+        self.dispatch("pagehide")
+        self.listeners.clear()
+        self.names.clear()
+
+
+@pytest.fixture
+def fake_page(monkeypatch: pytest.MonkeyPatch) -> Page:
+    """The port has this page."""
+    page = Page()
+    monkeypatch.setattr("readystate.session.confirmation.SessionConfirmation._keys", page.names)
+
+    def save(key: str, text: str | None) -> None:
+        page.storage.pop(key, None)
+        if text is not None:
+            page.storage[key] = text
+
+    def listen(events: PageEvents, function: Callable[[str], None]) -> None:
+        page.listeners[events] = function
+
+    def ignore(events: PageEvents) -> None:
+        del page.listeners[events]
+
+    monkeypatch.setattr(PageEvents, "__init__", listen)
+    monkeypatch.setattr(PageEvents, "destroy", ignore)
+    monkeypatch.setattr(PageEvents, "is_online", property(lambda _: page.is_online))
+    # They are functions, which modules have imported by their names.
+    for function, instead in ((host_page.save, save), (host_page.restore, page.storage.get)):
+        for module in [*sys.modules.values()]:
+            for name, value in [*vars(module).items()]:
+                if value is function:
+                    monkeypatch.setattr(module, name, instead)
+    return page
+
+
+class Sockets:
+    """What has been connected in a test.
+
+    Attributes:
+        made: The native sockets, the oldest first.
+        arrived: The messages that came over any of them, whether or not anybody has asked for them.
+    """
+
+    def __init__(self) -> None:
+        self.made: list[NativeWebSocket] = []
+        self.arrived: list[str | bytes] = []
+
+
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> Sockets:
+    """Takes note of them."""
+    sockets = Sockets()
+    init, on_message = NativeWebSocket.__init__, NativeWebSocket.on_message
+
+    def noted(native: NativeWebSocket, *arguments: Any) -> None:
+        init(native, *arguments)
+        sockets.made.append(native)
+
+    def arrived(native: NativeWebSocket, message: str | bytes) -> None:
+        on_message(native, message)
+        sockets.arrived.append(message)
+
+    monkeypatch.setattr(NativeWebSocket, "__init__", noted)
+    monkeypatch.setattr(NativeWebSocket, "on_message", arrived)
+    return sockets
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A coroutine function is a test too."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    marker = pyfuncitem.get_closest_marker("timeout")
+    run(
+        pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}),
+        marker.args[0] if marker else TIMEOUT,
+    )
+    return True
+
+
+def run(test: Coroutine[Any, Any, None], timeout: float) -> None:
+    """Runs a test, and fails with it, or if the event loop is told of what it has not taken.
+
+    What it leaves open is ended; what it leaves unclosed otherwise, such as a transport that nobody
+    refers to, is a warning, and so an error, when it is collected.
+    """
+
+    async def limited() -> None:
+        async with asyncio.timeout(timeout):
+            await test
+
+    inpage.reported.clear()
+    with asyncio.Runner() as runner:
+        handler = lambda _, context: inpage.reported.append(context)  # noqa: E731
+        runner.get_loop().set_exception_handler(handler)
+        try:
+            runner.run(limited())
+        finally:
+            runner.run(end_what_is_left())
+    gc.collect()
+    reported, inpage.reported[:] = [*inpage.reported], []
+    assert not reported, f"reported, and not expected: {reported}"
+
+
+async def end_what_is_left() -> None:
+    """Aborts the connections that are left, each of which would have to be closed in each test."""
+    left = [thing for thing in gc.get_objects() if type(thing) is NativeWebSocket]
+    for native in left:
+        native.close()
+        if (wire := native._wire) is not None:
+            wire.abort()
+    while any(native.readyState != NativeWebSocket.CLOSED for native in left):
+        await asyncio.sleep(0)

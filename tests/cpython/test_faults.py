@@ -1,0 +1,225 @@
+"""Whatever fails: what arrives is what the queue says has arrived, once, and in order."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from readystate_server.lab import Server
+from readystate_server.lab.process import ServerProcess
+from readystate_server.testing.inpage import new_id
+from tests.faults import arrivals, check, problems_of_tail, send_through
+
+CONFIRMATIONS = ("heartbeat", "acks", "acks-drop", "heartbeat-drop", "none")
+KINDS = ("text", "binary")
+MANY = 1_000
+NOT_FEW = 5_000
+# More than may be in doubt.
+VERY_MANY = 20_000
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with the first connections.
+
+    Attributes:
+        plan: The queries of the first connections, for many messages.
+        plan_for_one: For a single message.
+        comes_early: Whether there is no connection before it is over.
+        pulse: The heartbeat that finds it out.
+        options: Further ones of the queue.
+    """
+
+    plan: list[dict[str, Any]]
+    plan_for_one: list[dict[str, Any]]
+    comes_early: bool = False
+    pulse: tuple[float, float] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def before_open(options: dict[str, Any] | None = None, **query: Any) -> Fault:
+    return Fault([query], [query], comes_early=True, options=options or {})
+
+
+def mid_burst(
+    pulse: tuple[float, float] | None = None,
+    options: dict[str, Any] | None = None,
+    **query: Any,
+) -> Fault:
+    plan = [{**query, "after": 300}, {**query, "after": 100}]
+    return Fault(plan, [{**query, "after": 1}], pulse=pulse, options=options or {})
+
+
+FAULTS = {
+    "refused with 403": before_open(fault="refuse", status=403),
+    "refused with 503": before_open(fault="refuse", status=503),
+    "slow": before_open(options={"connect_timeout": 1}, fault="slow", wait=30),
+    "aborted": before_open(fault="abort"),
+    "dropped": mid_burst(fault="drop"),
+    "closed with 1001": mid_burst(fault="close", code=1001),
+    "closed with 1011": mid_burst(fault="close", code=1011),
+    "closed with 1012": mid_burst(fault="close", code=1012),
+    "closed with 4000": mid_burst(fault="close", code=4000),
+    "stalled": mid_burst((0.1, 0.4), {"max_unconfirmed_bytes": 2**21}, fault="stall"),
+    "deaf": mid_burst((0.1, 0.4), {"max_unconfirmed_bytes": 2**21}, fault="deaf"),
+}
+
+
+def parameters(names: list[str]) -> list[Any]:
+    """Each of these faults with each confirmation, with text and binary, one message and many."""
+    chosen = []
+    for (row, name), (column, confirmation) in itertools.product(
+        enumerate(names), enumerate(CONFIRMATIONS)
+    ):
+        kind = KINDS[(row + column) % 2]
+        count = 1 if (row + column) % 3 == 2 else MANY
+        id = f"{name}-{confirmation}-{kind}-{count}"
+        chosen.append(pytest.param(name, confirmation, kind, count, id=id))
+    return chosen
+
+
+async def check_fault(server: Server, name: str, confirmation: str, kind: str, count: int) -> None:
+    fault, id = FAULTS[name], new_id()
+    plan = fault.plan_for_one if count == 1 else fault.plan
+    if confirmation == "none":
+        plan = plan[:1]  # A second fault might come when nothing is waited for any more.
+    # If nothing is sent again, nothing may be left for the second connection.
+    losses = 0 if fault.comes_early else len(plan) if confirmation in ("heartbeat", "acks") else 1
+    result = await send_through(
+        base=server.ws_url(""),
+        id=id,
+        plan=plan,
+        confirmation=confirmation,
+        kind=kind,
+        steps=[("put", count), ("until lost", losses)],
+        pulse=fault.pulse,
+        options={"max_pending": MANY if fault.comes_early else 200, **fault.options},
+    )
+    journal, arrived = await asyncio.to_thread(check, server, id, result, confirmation, kind)
+    if fault.comes_early:
+        assert result["attempts"] > 1, "there was no fault"
+        assert journal[0]["count"] == 0
+        # Nothing of it was in doubt at any time.
+        assert (arrived, result["resent"], result["dropped"]) == ([*range(count)], 0, {})
+    else:
+        assert journal[0]["count"] >= plan[0]["after"], "there was no fault"
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[ServerProcess]:
+    """A server that can be killed."""
+    with ServerProcess() as process:
+        yield process
+
+
+@pytest.mark.parametrize(("name", "confirmation", "kind", "count"), parameters([*FAULTS]))
+async def test_a_fault(server: Server, name: str, confirmation: str, kind: str, count: int) -> None:
+    await check_fault(server, name, confirmation, kind, count)
+
+
+@pytest.mark.parametrize(("confirmation", "kind"), [("acks", "text"), ("none", "binary")])
+async def test_very_many_messages(server: Server, confirmation: str, kind: str) -> None:
+    """With the defaults; aborted twice, with more to send than may be in doubt."""
+    id = new_id()
+    result = await send_through(
+        base=server.ws_url(""),
+        id=id,
+        plan=[{"fault": "drop", "after": 10_000}, {"fault": "drop", "after": 3_000}],
+        confirmation=confirmation,
+        kind=kind,
+        steps=[("put until lost",), ("put to", VERY_MANY)],
+        is_small=True,
+    )
+    journal, _ = await asyncio.to_thread(
+        check, server, id, result, confirmation, kind, is_small=True
+    )
+    assert journal[0]["count"] == 10_000, "there was no fault"
+    assert result["accepted"] >= VERY_MANY
+
+
+@pytest.mark.parametrize(
+    ("confirmation", "kind", "count", "after"),
+    [
+        ("heartbeat", "text", NOT_FEW, 300),
+        ("acks", "binary", NOT_FEW, 300),
+        ("heartbeat", "binary", MANY, 200),
+        ("acks", "text", MANY, 200),
+        ("acks-drop", "binary", MANY, 200),
+        ("heartbeat-drop", "text", MANY, 200),
+        ("none", "text", MANY, 200),
+    ],
+)
+async def test_no_connection_lasts(
+    server: Server, confirmation: str, kind: str, count: int, after: int
+) -> None:
+    """Each one is aborted after some messages, for ever; all arrives even so, with the defaults."""
+    id = new_id()
+    is_small = count > MANY
+    result = await send_through(
+        base=server.ws_url(""),
+        id=id,
+        plan=[{"fault": "drop", "after": after}],
+        is_endless=True,
+        confirmation=confirmation,
+        kind=kind,
+        steps=[("put", count), ("until lost", 1)],
+        is_small=is_small,
+    )
+    journal, arrived = await asyncio.to_thread(
+        check, server, id, result, confirmation, kind, is_small=is_small
+    )
+    assert max(connection["count"] for connection in journal) == after
+    if confirmation in ("heartbeat", "acks"):
+        assert len(journal) >= len(arrived) // after
+        # What is sent in vain does not grow without bounds.
+        assert result["sent"] < 10 * count
+
+
+@pytest.mark.parametrize(
+    ("confirmation", "kind", "count"),
+    [
+        ("heartbeat", "text", MANY),
+        ("acks", "binary", MANY),
+        ("heartbeat", "binary", 1),
+        ("acks-drop", "text", MANY),
+        ("heartbeat-drop", "binary", MANY),
+        ("none", "text", MANY),
+    ],
+)
+async def test_the_server_is_killed(
+    process: ServerProcess, confirmation: str, kind: str, count: int
+) -> None:
+    """And comes back, on the same port."""
+    id = new_id()
+    rest = [] if count == 1 else [("put until lost",), ("put to", count)]
+    sending = asyncio.create_task(
+        send_through(
+            base=process.ws_url(""),
+            id=id,
+            plan=[],
+            confirmation=confirmation,
+            kind=kind,
+            steps=[("put", 1), *rest, ("until lost", 1)],
+            is_small=True,
+            # So that it cannot do all that before the server is killed.
+            options={"max_pending": 200, "max_unconfirmed": 200},
+        )
+    )
+    many = max(1, count // 3)
+    first = await asyncio.to_thread(process.journal, id, messages=many, timeout=60)
+    await asyncio.to_thread(process.restart)
+    result = await sending
+    assert result["attempts"] >= 2
+    # The single message may have been confirmed before.
+    is_empty = count == 1 and result["reconnects"] == 0
+    second = [] if is_empty else await asyncio.to_thread(process.journal, id, closed=1)
+    before, after = (
+        arrivals(journal, result["accepted"], kind=kind, is_small=True)
+        for journal in (first, second)
+    )
+    assert not (wrong := problems_of_tail(result, before, after, confirmation)), "\n".join(wrong)

@@ -1,0 +1,1519 @@
+"""The port on CPython: native sockets, against real servers on loopback."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import base64
+import functools
+import gc
+import hashlib
+import itertools
+import logging
+import socket
+import struct
+import subprocess
+import sys
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import pytest
+import trustme
+from websockets.asyncio.server import ServerConnection, serve
+
+from readystate import DOMSyntaxError, InvalidAccessError, InvalidStateError
+from readystate._host.cpython import page, runtime, streams, wire
+from readystate._host.cpython.events import NativeBlob, NativeEvent, new_close_event
+from readystate._host.cpython.inbox import Inbox
+from readystate._host.cpython.listeners import NativeListener
+from readystate._host.cpython.native_websocket import NativeWebSocket
+from readystate._host.cpython.outlet import Outlet
+from readystate._host.cpython.sockets import close, new_websocket, send
+from readystate._host.cpython.timers import Timer
+from readystate._host.cpython.urls import parse_url
+from readystate._host.cpython.values import (
+    NativeBuffer,
+    byte_length,
+    describe,
+    frozen,
+    is_blob,
+    is_buffer,
+    is_null,
+    tag,
+    to_sendable,
+    utf8,
+)
+
+P = ParamSpec("P")
+
+SECONDS = 20.0
+"""How long a test may take."""
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def in_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Runs a test in an event loop, where nothing may be reported, or left behind."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        reported: list[dict[str, Any]] = []
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _, what: reported.append(what))
+            async with asyncio.timeout(SECONDS):
+                await test(*args, **kwargs)
+
+        asyncio.run(main())
+        gc.collect()
+        assert reported == []
+
+    return run
+
+
+class Watched:
+    """A native socket, and what has happened to it."""
+
+    def __init__(self, url: str, protocols: Any = None) -> None:
+        self.native = new_websocket(url, protocols)
+        self.native.binaryType = "arraybuffer"
+        self.seen: list[tuple[str, int]] = []
+        self.messages: list[str | bytes] = []
+        self.close_event: Any = None
+        self._changed = asyncio.Event()
+        self._listener = NativeListener(self.native, self._on_event)
+        for type in ("open", "message", "error", "close"):
+            self._listener.listen(type)
+
+    def _on_event(self, event: Any) -> None:
+        if event.type == "message":
+            data = event.data
+            self.messages.append(data if isinstance(data, str) else data.to_bytes())
+        else:
+            self.seen.append((event.type, self.native.readyState))
+        if event.type == "close":
+            self.close_event = event
+        self._changed.set()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Waits for events until ``condition`` holds."""
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def opened(self) -> Watched:
+        await self.until(lambda: self.seen)
+        assert self.seen == [("open", 1)]
+        return self
+
+    async def received(self, count: int) -> list[str | bytes]:
+        await self.until(lambda: len(self.messages) >= count)
+        return self.messages
+
+    async def ended(self) -> tuple[int, str, bool]:
+        """Waits for the end, which is told once; what it was."""
+        await self.until(lambda: self.close_event is not None)
+        assert self.native.readyState == 3
+        event = self.close_event
+        ends = [kind for kind, _ in self.seen if kind in ("error", "close")]
+        assert ends == (["close"] if event.wasClean else ["error", "close"])
+        assert all(state == 3 for kind, state in self.seen if kind in ("error", "close"))
+        return event.code, event.reason, event.wasClean
+
+    async def closed(self) -> None:
+        self.native.close()
+        await self.ended()
+
+
+LOST = (1006, "", False)
+
+
+@asynccontextmanager
+async def server(
+    handler: Callable[[ServerConnection], Awaitable[None]], **options: Any
+) -> AsyncIterator[str]:
+    """A server of the ``websockets`` library; its URL."""
+    options = {"max_size": None, "ping_interval": None, **options}
+    async with serve(handler, "127.0.0.1", 0, **options) as running:
+        yield f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}"
+
+
+async def echo(connection: ServerConnection) -> None:
+    async for message in connection:
+        await connection.send(message)
+
+
+async def silent(connection: ServerConnection) -> None:
+    await connection.wait_closed()
+
+
+def keeping(received: list[Any]) -> Callable[[ServerConnection], Awaitable[None]]:
+    """A handler that keeps what it receives."""
+
+    async def keep(connection: ServerConnection) -> None:
+        async for message in connection:
+            received.append(message)
+
+    return keep
+
+
+@asynccontextmanager
+async def raw(handler: Handler, **options: Any) -> AsyncIterator[str]:
+    """A TCP server, each of whose connections is ``handler``'s; its URL."""
+    tasks: set[asyncio.Task[Any]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await handler(reader, writer)
+            writer.close()
+            await writer.wait_closed()
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            if not writer.transport.is_closing():
+                writer.transport.abort()
+        finally:
+            tasks.discard(task)
+
+    running = await asyncio.start_server(handle, "127.0.0.1", 0, **options)
+    try:
+        yield f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}/"
+    finally:
+        await turns(5)  # for connections that are about to be accepted
+        running.close()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await turns(1)  # in which they are closed
+
+
+async def turns(count: int) -> None:
+    """Lets the event loop make so many turns."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def request_of(reader: asyncio.StreamReader) -> dict[str, str]:
+    """The headers of the opening handshake."""
+    lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines[1:] if line)
+    return {"request": lines[0], **headers}
+
+
+async def accepted(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *headers: str, then: bytes = b""
+) -> None:
+    """Accepts the connection, without compression, and sends ``then`` in the same segment."""
+    key = (await request_of(reader))["Sec-WebSocket-Key"]
+    digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()  # noqa: S324
+    lines = [
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}",
+        *headers,
+    ]
+    writer.write("\r\n".join([*lines, "", ""]).encode() + then)
+
+
+def frame(opcode: int, data: bytes = b"", *, fin: bool = True) -> bytes:
+    assert len(data) < 126
+    return bytes([opcode | (0x80 if fin else 0), len(data)]) + data
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Has the connection end with a TCP reset."""
+    raw_socket = writer.get_extra_info("socket")
+    raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+TEXT, BINARY, CONT, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
+
+
+# Arguments
+
+
+URLS = {
+    "ws://h": "ws://h/",
+    " ws://h/a\n": "ws://h/a",
+    "WS://EXAMPLE.org:80/A?b c": "ws://example.org/A?b%20c",
+    "wss://h:443": "wss://h/",
+    "wss://h:80": "wss://h:80/",
+    "http://h:8080": "ws://h:8080/",
+    "https://h": "wss://h/",
+    "ws:h": "ws://h/",
+    "ws:\\\\h\\a": "ws://h/a",
+    "ws://h?": "ws://h/?",
+    "ws://h:": "ws://h/",
+    "ws://h/a/./b/../c/%2E%2e/d/..": "ws://h/a/",
+    "ws://h/ä b?ü'": "ws://h/%C3%A4%20b?%C3%BC%27",
+    "ws://h/%41?%41": "ws://h/%41?%41",
+    "ws://user:pa%20ss@h/": "ws://user:pa%20ss@h/",
+    "ws://user@h/": "ws://user@h/",
+    "ws://u@v@h/": "ws://u%40v@h/",
+    "ws://[::1]:80/": "ws://[::1]/",
+    "ws://[0:0::0:1]:81/": "ws://[::1]:81/",
+    "ws://127.1/": "ws://127.0.0.1/",
+    "ws://0x7f000001/": "ws://127.0.0.1/",
+    "ws://127.0.0.1./": "ws://127.0.0.1/",
+    "ws://bücher.example/": "ws://xn--bcher-kva.example/",
+    "ws://%65xample/": "ws://example/",
+    "ws://h/\ud800": "ws://h/%EF%BF%BD",
+}
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_urls_are_written_as_browsers_write_them(url: str) -> None:
+    address = parse_url(url)
+    assert address.url == URLS[url]
+    assert parse_url(address.url) == address
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "h",
+        "/path",
+        "//h/path",
+        "ws:",
+        "ws://",
+        "ws:///",
+        "ws://?a",
+        "ws://h#",
+        "ws://h/#fragment",
+        "ws://h:65536/",
+        "ws://h:-1/",
+        "ws://h:1a/",
+        "ws://[",
+        "ws://[::1",
+        "ws://[::1%25lo]/",
+        "ws://[::1]a/",
+        "ws://1.2.3.4.5/",
+        "ws://256.1.1.1/",
+        "ws://a b/",
+        "ws://a%00b/",
+        "ws://a<b/",
+        "ftp://h/",
+        "about:blank",
+        "wss;//h",
+    ],
+)
+def test_bad_urls(url: str) -> None:
+    with pytest.raises(DOMSyntaxError) as caught:
+        new_websocket(url, None)
+    assert (caught.value.name, caught.value.code) == ("SyntaxError", 12)
+    assert caught.value.js_error is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ws://user:secret@h:99999/?x=secret",
+        "ws://h/#secret",
+        "ws://h:99999/?secret",
+        "//user:secret@h/",
+        "ws:user:secret@h/#",
+    ],
+)
+def test_errors_show_no_secrets(url: str) -> None:
+    with pytest.raises(DOMSyntaxError) as caught:
+        new_websocket(url, None)
+    assert "secret" not in str(caught.value)
+    assert "h" in str(caught.value)
+
+
+def test_representations_show_no_secrets() -> None:
+    assert "secret" not in str(parse_url("ws://user:secret@h/?secret"))
+
+
+@pytest.mark.parametrize(
+    "protocols", ["a b", "", "é", "a,b", "a\x7f", "a\n", ["a", "a"], ["a", ""], ("a", "b", "a")]
+)
+def test_bad_protocols(protocols: Any) -> None:
+    with pytest.raises(DOMSyntaxError):
+        new_websocket("ws://127.0.0.1/", protocols)
+
+
+@pytest.mark.parametrize(
+    ("url", "protocols", "message"),
+    [
+        (None, None, "url must be a str, not NoneType"),
+        (b"ws://h", None, "url must be a str, not bytes"),
+        ("ws://h", 5, "protocols must be a str or an iterable of str, not int"),
+        ("#", [b"a"], "a subprotocol must be a str, not bytes: b'a'"),
+    ],
+)
+def test_arguments_of_wrong_types(url: Any, protocols: Any, message: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        new_websocket(url, protocols)
+    assert str(caught.value) == message
+
+
+def test_it_needs_an_event_loop() -> None:
+    with pytest.raises(RuntimeError, match="running event loop"):
+        new_websocket("ws://127.0.0.1/", None)
+
+
+def test_it_can_be_imported_without_the_library() -> None:
+    script = """if True:
+        import sys
+        sys.modules["websockets"] = None
+        from readystate._host.cpython import (
+            errors, events, inbox, listeners, outlet, page, runtime, sockets, streams, timers,
+            values,
+        )
+        try:
+            sockets.new_websocket("ws://127.0.0.1/", None)
+        except ImportError as error:
+            assert "pip install 'readystate[cpython]'" in str(error), error
+        else:
+            raise AssertionError
+    """
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=SECONDS)
+
+
+# Opening
+
+
+@in_loop
+async def test_before_it_is_open() -> None:
+    async with server(silent) as url:
+        ws = Watched(f"{url}/a?b", ["json", "text"])
+        native = ws.native
+        assert (native.url, native.readyState) == (f"{url}/a?b", 0)
+        assert (native.protocol, native.extensions, native.bufferedAmount) == ("", "", 0)
+        for data in ("x", b"x", bytes(2**20), NativeBlob(b"x")):
+            with pytest.raises(InvalidStateError):
+                native.send(data)
+        with pytest.raises(TypeError):
+            native.send(None)
+        assert native.bufferedAmount == 0
+        native.close()
+        assert await ws.ended() == LOST
+
+
+@in_loop
+async def test_an_echo() -> None:
+    async with server(echo) as url:
+        ws = await Watched(url.upper().replace("WS", "ws")).opened()
+        assert ws.native.extensions.startswith("permessage-deflate")
+        sent = ["", "text", "Grüße, 世界, 😀", "a\0b", b"", bytes(range(256)), "é" * 2**17]
+        for data in sent:
+            ws.native.send(data)
+        assert await ws.received(len(sent)) == sent
+        assert ws.native.bufferedAmount == 0
+        ws.native.close(3000, "done")
+        assert ws.native.readyState == 2
+        assert await ws.ended() == (3000, "done", True)
+        assert len(ws.messages) == len(sent)
+
+
+@in_loop
+async def test_the_handshake_is_a_browsers() -> None:
+    headers: dict[str, str] = {}
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        headers.update(await request_of(reader))
+
+    async with raw(handler) as url:
+        ws = Watched(url.replace("//", "//us%20er:pass@") + "a b?c", ["one", "two"])
+        assert await ws.ended() == LOST
+    assert headers["request"] == "GET /a%20b?c HTTP/1.1"
+    assert headers["Sec-WebSocket-Protocol"] == "one, two"
+    assert headers["Sec-WebSocket-Extensions"] == "permessage-deflate; client_max_window_bits"
+    assert headers["Authorization"] == "Basic " + base64.b64encode(b"us er:pass").decode()
+    assert headers["Host"] == url.removeprefix("ws://").removesuffix("/")
+    assert "Origin" not in headers
+    assert "User-Agent" in headers
+
+
+@in_loop
+async def test_the_protocol_that_the_server_chooses() -> None:
+    async with server(silent, subprotocols=["json"]) as url:
+        ws = await Watched(url, ("text", "json")).opened()
+        assert ws.native.protocol == "json"
+        await ws.closed()
+
+
+@pytest.mark.parametrize(
+    ("protocols", "header"),
+    [
+        (["json"], ""),
+        (["json"], "Sec-WebSocket-Protocol: other"),
+        (["json"], "Sec-WebSocket-Protocol: "),
+        (["json", "text"], "Sec-WebSocket-Protocol: json, text"),
+        (None, "Sec-WebSocket-Protocol: json"),
+        (None, "Sec-WebSocket-Extensions: permessage-unknown"),
+    ],
+)
+@in_loop
+async def test_an_answer_that_does_not_fit(protocols: Any, header: str) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer, *([header] if header else []))
+        assert await reader.read() == b""
+
+    async with raw(handler) as url:
+        ws = Watched(url, protocols)
+        assert await ws.ended() == LOST
+        assert ws.seen == [("error", 3), ("close", 3)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 503 Busy\r\n\r\nuntil the end",
+        b"HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: wrong\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"x" * 10_000,
+    ],
+)
+@in_loop
+async def test_a_handshake_that_fails(answer: bytes) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(answer)
+
+    async with raw(handler) as url:
+        ws = Watched(url)
+        assert await ws.ended() == LOST
+        assert ws.seen == [("error", 3), ("close", 3)]
+        with pytest.raises(InvalidAccessError):
+            ws.native.close(999)
+        ws.native.close()
+        ws.native.send("x")
+        assert ws.native.bufferedAmount == 1
+
+
+@in_loop
+async def test_a_reset_in_the_handshake() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        reset(writer)
+
+    async with raw(handler) as url:
+        assert await Watched(url).ended() == LOST
+
+
+@in_loop
+async def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    caplog.set_level(logging.DEBUG, "readystate")
+    for url in (f"ws://user:secret@127.0.0.1:{port}/?secret", "ws://nowhere.invalid/"):
+        ws = Watched(url)
+        assert await ws.ended() == LOST
+        assert ws.seen == [("error", 3), ("close", 3)]
+    assert f"ws://127.0.0.1:{port}/ cannot be connected to" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@in_loop
+async def test_it_takes_too_long_to_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    monkeypatch.setattr(wire, "OPEN_TIMEOUT", 0.05)
+    async with raw(handler) as url:
+        assert await Watched(url).ended() == LOST
+
+
+@pytest.mark.parametrize("count", range(12))
+@in_loop
+async def test_close_while_connecting(count: int) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with raw(handler) as url:
+        ws = Watched(url)
+        await turns(count)
+        assert ws.native.readyState == 0
+        ws.native.close(3000, "never mind")
+        assert ws.native.readyState == 2
+        assert ws.seen == []
+        ws.native.send("x")
+        ws.native.close()
+        assert ws.native.bufferedAmount == 1
+        assert await ws.ended() == LOST
+        assert ws.seen == [("error", 3), ("close", 3)]
+
+
+@pytest.mark.parametrize("count", range(0, 40, 3))
+@in_loop
+async def test_close_at_any_time(count: int) -> None:
+    async with server(echo) as url:
+        ws = Watched(url)
+        await turns(count)
+        was_open = ws.native.readyState == 1
+        ws.native.close()
+        assert ws.native.readyState == 2
+        assert await ws.ended() == ((1005, "", True) if was_open else LOST)
+
+
+@in_loop
+async def test_messages_right_behind_the_handshake() -> None:
+    """Who waits for "open" in a task can listen before the first message is delivered."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        close = frame(CLOSE, b"\x03\xe8")
+        await accepted(reader, writer, then=frame(TEXT, b"first") + frame(TEXT, b"2") + close)
+        await reader.read()
+
+    async with raw(handler) as url:
+        native = new_websocket(url, None)
+        opened = asyncio.get_running_loop().create_future()
+        native.addEventListener("open", opened.set_result, {"once": True})
+        await opened
+        seen: list[Any] = []
+        over = asyncio.Event()
+        native.addEventListener("message", lambda event: seen.append(event.data))
+        native.addEventListener("close", lambda _: over.set())
+        await over.wait()
+        assert seen == ["first", "2"]
+
+
+# Sending, and bufferedAmount
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+@in_loop
+async def test_all_that_can_be_sent(compression: str | None) -> None:
+    async with server(echo, compression=compression) as url:
+        ws = await Watched(url).opened()
+        sent: list[tuple[Any, str | bytes]] = [
+            (bytearray(b"abc"), b"abc"),
+            (memoryview(b"abcdef")[::2], b"ace"),
+            (array.array("H", [1, 2]), b"\1\0\2\0"),
+            (memoryview(b"abcd").cast("B", (2, 2)), b"abcd"),
+            (array.array("H"), b""),
+            (NativeBlob(b"blob"), b"blob"),
+            (NativeBuffer(b"buffer"), b"buffer"),
+            ("a\ud800b", "a\ufffdb"),
+            ("\ud83d\ude00", "😀"),
+            ("\ufeffa", "\ufeffa"),
+        ]
+        for data, _ in sent:
+            send(ws.native.send, data)
+        assert await ws.received(len(sent)) == [expected for _, expected in sent]
+        for nonsense in (None, 5, {"a": 1}, ["a"], object()):
+            with pytest.raises(TypeError, match=type(nonsense).__name__):
+                ws.native.send(nonsense)
+        await ws.closed()
+
+
+@in_loop
+async def test_binary_data_may_change_after_send() -> None:
+    async with server(echo) as url:
+        ws = await Watched(url).opened()
+        for size in (10, 2**20):
+            data = bytearray(size)
+            ws.native.send(data)
+            data[:] = b"x" * size
+        assert await ws.received(2) == [bytes(10), bytes(2**20)]
+        await ws.closed()
+
+
+@in_loop
+async def test_buffered_amount_counts_no_framing() -> None:
+    received: list[Any] = []
+    async with server(keeping(received)) as url:
+        ws = await Watched(url).opened()
+        ws.native.send("é" * 1000)
+        assert ws.native.bufferedAmount == 2000
+        ws.native.send(b"x" * 300)
+        ws.native.send("")
+        assert ws.native.bufferedAmount == 2300
+        await asyncio.sleep(0)
+        assert ws.native.bufferedAmount == 0
+        over = ws.native
+        over.close()
+        amounts = []
+        for data in ("x", "é", b"abc"):
+            over.send(data)
+            amounts.append(over.bufferedAmount)
+        await ws.ended()
+        amounts.append(over.bufferedAmount)
+        over.send("x")
+        amounts.append(over.bufferedAmount)
+        assert amounts == [1, 3, 6, 6, 7]
+    assert received == ["é" * 1000, b"x" * 300, ""]
+
+
+async def never_reads(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await accepted(reader, writer)
+    reader._transport.pause_reading()  # type: ignore[attr-defined]
+    await asyncio.Event().wait()
+
+
+@in_loop
+async def test_buffered_amount_while_the_server_does_not_read() -> None:
+    async with raw(never_reads) as url:
+        ws = await Watched(url).opened()
+        amounts = []
+        for _ in range(512):
+            ws.native.send(bytes(2**16))
+        amounts.append(ws.native.bufferedAmount)
+        assert amounts == [2**25]
+        for _ in range(100):
+            await asyncio.sleep(0)
+            amounts.append(ws.native.bufferedAmount)
+        assert amounts == sorted(amounts, reverse=True)
+        assert 0 < amounts[-1] < 2**25
+        assert amounts[-1] == amounts[-50]
+        left = ws.native.bufferedAmount
+        # A lost connection does not reset it.
+        ws.native._wire.abort()  # type: ignore[union-attr]
+        assert await ws.ended() == LOST
+        assert left <= ws.native.bufferedAmount <= left + 2**16
+        ws.native.send("x")
+        assert left + 1 <= ws.native.bufferedAmount <= left + 2**16 + 1
+
+
+@in_loop
+async def test_a_large_message_counts_by_the_part_that_is_left() -> None:
+    async with raw(never_reads) as url:
+        ws = await Watched(url).opened()
+        ws.native.send(bytes(2**26))
+        assert ws.native.bufferedAmount == 2**26
+        await turns(1000)
+        assert 0 < ws.native.bufferedAmount < 2**26
+        ws.native._wire.abort()  # type: ignore[union-attr]
+        await ws.ended()
+        assert 0 < ws.native.bufferedAmount < 2**26
+
+
+@pytest.mark.parametrize("kind", ["text", "binary"])
+@in_loop
+async def test_large_messages(kind: str) -> None:
+    """64 MiB there and back, without and with compression."""
+    data: str | bytes = "é" * 2**25 if kind == "text" else bytes(range(256)) * 2**18
+    async with server(echo, compression=None if kind == "binary" else "deflate") as url:
+        ws = await Watched(url).opened()
+        ws.native.send(data)
+        (back,) = await ws.received(1)
+        assert back == data
+        assert ws.native.bufferedAmount == 0
+        await ws.closed()
+
+
+@in_loop
+async def test_a_flood_out() -> None:
+    received: list[Any] = []
+    async with server(keeping(received)) as url:
+        ws = await Watched(url).opened()
+        numbers = [str(number) for number in range(100_000)]
+        for number in numbers:
+            ws.native.send(number)
+        assert ws.native.bufferedAmount == sum(map(len, numbers))
+        ws.native.close(1000)
+        assert await ws.ended() == (1000, "", True)
+        assert ws.native.bufferedAmount == 0
+    assert received == numbers
+
+
+@in_loop
+async def test_a_flood_in() -> None:
+    numbers = [str(number) for number in range(100_000)]
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer)
+        writer.write(b"".join(frame(TEXT, number.encode()) for number in numbers))
+        writer.write(frame(CLOSE, struct.pack("!H", 4000) + b"that is all"))
+
+    async with raw(handler) as url:
+        ws = Watched(url)
+        assert await ws.ended() == (4000, "that is all", True)
+        assert ws.messages == numbers
+
+
+@in_loop
+async def test_a_flood_over_a_server_that_reads_slowly() -> None:
+    """What waits here for long costs no more for each message than what does not."""
+    read = asyncio.Event()
+    size = 0
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal size
+        await accepted(reader, writer)
+        await read.wait()
+        while data := await reader.read(2**16):
+            size += len(data)
+
+    async with raw(handler) as url:
+        ws = await Watched(url).opened()
+        for _ in range(50_000):
+            ws.native.send(bytes(200))
+        assert ws.native.bufferedAmount == 10_000_000
+        await turns(100)
+        assert 0 < ws.native.bufferedAmount < 10_000_000
+        read.set()
+        amounts = [10_000_000]
+        while amounts[-1]:
+            await asyncio.sleep(0)
+            amounts.append(ws.native.bufferedAmount)
+        assert amounts == sorted(amounts, reverse=True)
+        ws.native._wire.abort()  # type: ignore[union-attr]
+        await ws.ended()
+        # Each frame has a header of 8 bytes: two, two of length, four of masking.
+        assert size <= 50_000 * 208
+
+
+# Receiving
+
+
+@in_loop
+async def test_fragments_and_control_frames() -> None:
+    answers = asyncio.Queue[bytes]()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer)
+        euro = "€".encode()
+        writer.write(frame(TEXT, euro[:1], fin=False))
+        writer.write(frame(PING, b"are you there?"))
+        writer.write(frame(PONG))
+        writer.write(frame(CONT, euro[1:2], fin=False) + frame(CONT, euro[2:]))
+        writer.write(frame(BINARY, b"a", fin=False) + frame(CONT))
+        writer.write(frame(TEXT))
+        await answers.put(await reader.readexactly(6 + 14))
+        await reader.read()
+
+    async with raw(handler) as url:
+        ws = Watched(url)
+        assert await ws.received(3) == ["€", b"a", ""]
+        pong = await answers.get()
+        assert pong[:2] == bytes([0x80 | PONG, 0x80 | 14])
+        mask = itertools.cycle(pong[2:6])
+        assert bytes(a ^ b for a, b in zip(pong[6:], mask, strict=False)) == b"are you there?"
+        ws.native._wire.abort()  # type: ignore[union-attr]
+        await ws.ended()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        frame(TEXT, b"\xff"),
+        frame(TEXT, b"\xc3", fin=False) + frame(CONT, b"x"),
+        frame(CONT),
+        frame(TEXT, fin=False) + frame(TEXT),
+        frame(3),
+        bytes([0x80 | TEXT, 0x80]) + bytes(4),
+        bytes([0xC0 | TEXT, 0]),
+        frame(PING, fin=False),
+        frame(CLOSE, b"\x03"),
+        frame(CLOSE, b"\x03\xe8\xff"),
+        frame(TEXT, fin=False) + frame(CLOSE, b"\x03\xe8"),
+        *(frame(CLOSE, struct.pack("!H", code)) for code in (0, 999, 1005, 1006, 1015, 65535)),
+    ],
+)
+@in_loop
+async def test_what_no_server_may_send(wrong: bytes) -> None:
+    """What came before is delivered, and then the connection fails."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer)
+        writer.write(frame(TEXT, b"before") + wrong + frame(TEXT, b"after"))
+        answer = await reader.read()
+        assert answer[0] == 0x80 | CLOSE
+
+    async with raw(handler) as url:
+        ws = Watched(url)
+        assert await ws.ended() == LOST
+        assert ws.messages == ["before"]
+
+
+@in_loop
+async def test_events() -> None:
+    async with server(echo) as url:
+        native = new_websocket(url, None)
+        events: asyncio.Queue[Any] = asyncio.Queue()
+        inside: list[Any] = []
+
+        def on_event(event: Any) -> None:
+            inside.append((event.currentTarget is native, event.eventPhase))
+            events.put_nowait(event)
+
+        listener = NativeListener(native, on_event)
+        for type in ("open", "message", "close"):
+            listener.listen(type)
+        assert listener.types == {"open", "message", "close"}
+        await events.get()
+        native.send(b"\xff\xfea")
+        message = await events.get()
+        assert (message.type, message.target, message.isTrusted) == ("message", native, True)
+        assert (message.origin, message.lastEventId) == (url, "")
+        assert (message.currentTarget, message.eventPhase) == (None, 0)
+        assert (message.bubbles, message.cancelable, message.composed) == (False, False, False)
+        message.preventDefault()
+        assert not message.defaultPrevented
+        assert message.timeStamp > 0
+        assert is_blob(message.data)
+        assert (message.data.size, message.data.type) == (3, "")
+        assert (await message.data.arrayBuffer()).to_bytes() == b"\xff\xfea"
+        assert await message.data.text() == "\ufffd\ufffda"
+        native.binaryType = "nonsense"
+        assert native.binaryType == "blob"
+        native.binaryType = "arraybuffer"
+        native.send(b"x")
+        assert is_buffer((await events.get()).data)
+        native.close()
+        close = await events.get()
+        assert (close.code, close.reason, close.wasClean) == (1005, "", True)
+        assert inside == [(True, 2)] * 4
+        listener.destroy()
+        assert listener.types == set()
+
+
+@in_loop
+async def test_dispatch_of_events_that_a_script_makes() -> None:
+    async with server(silent) as url:
+        native = new_websocket(url, None)
+        seen: list[str] = []
+
+        def again(event: Any) -> None:
+            with pytest.raises(InvalidStateError):
+                native.dispatchEvent(event)
+            seen.append(f"{event.type} {event.isTrusted}")
+            event.preventDefault()
+            event.stopImmediatePropagation()
+
+        native.addEventListener("error", again)
+        native.addEventListener("error", lambda _: seen.append("never"))
+        event = NativeEvent("error", cancelable=True)
+        assert native.dispatchEvent(event) is False
+        assert native.readyState == 0
+        assert native.dispatchEvent(NativeEvent("error")) is True
+        assert seen == ["error False"] * 2
+        with pytest.raises(TypeError):
+            native.dispatchEvent(object())
+        ws = NativeListener(native, again)
+        ws.listen("close")
+        native.removeEventListener("error", again)
+        native.close()
+        over = asyncio.Event()
+        native.addEventListener("error", lambda _: over.set())
+        await over.wait()
+
+
+@in_loop
+async def test_what_listeners_raise_stops_nothing() -> None:
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: reported.append(what))
+
+    def fail(_: Any) -> None:
+        raise ValueError
+
+    async def fail_later(_: Any) -> None:
+        raise LookupError
+
+    async with server(echo) as url:
+        ws = Watched(url)
+        for kind in ("open", "message", "close"):
+            ws.native.addEventListener(kind, fail)
+            ws.native.addEventListener(kind, fail_later)
+        last: list[str] = []
+        ws.native.addEventListener("close", lambda event: last.append(event.type))
+        await ws.opened()
+        inbox = Inbox(ws.native, fail)
+        inbox.arm()
+        ws.native.send("x")
+        assert await ws.received(1) == ["x"]
+        assert inbox.take() == ["x"]
+        await ws.closed()
+        assert last == ["close"]
+        await asyncio.sleep(0)
+    reported = [what for what in reported if "exception" in what]
+    kinds = [type(what["exception"]) for what in reported]
+    assert (kinds.count(ValueError), kinds.count(LookupError)) == (4, 3)
+    assert "a listener for 'message' of <native WebSocket ws://127" in str(reported)
+
+
+@in_loop
+async def test_listeners_with_once_and_a_signal() -> None:
+    class Signal:
+        aborted = False
+
+    class Handling:
+        def handleEvent(self, _: Any) -> None:  # noqa: N802
+            seen.append("object")
+
+    seen: list[str] = []
+    signal = Signal()
+    async with server(echo) as url:
+        ws = await Watched(url).opened()
+        add = ws.native.addEventListener
+        add("message", lambda _: seen.append("once"), {"once": True})
+        add("message", lambda _: seen.append("signal"), {"signal": signal})
+        add("message", Handling())
+        add("message", lambda _: seen.append("capture"), True)
+        ws.native.send("x")
+        await ws.received(1)
+        signal.aborted = True
+        ws.native.send("x")
+        await ws.received(2)
+        await ws.closed()
+    assert seen == ["capture", "once", "signal", "object", "capture", "object"]
+
+
+# Closing
+
+
+OURS: list[tuple[tuple[Any, ...], tuple[int, str]]] = [
+    ((), (1005, "")),
+    ((1000,), (1000, "")),
+    ((1000, ""), (1000, "")),
+    ((3000, "é"), (3000, "é")),
+    ((4999, "x" * 123), (4999, "x" * 123)),
+    ((1000, "a\ud800"), (1000, "a\ufffd")),
+    ((1000.5,), (1000, "")),
+    ((None, ""), (1005, "")),
+    ((None, "done"), (1000, "done")),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), OURS)
+@in_loop
+async def test_close_by_this_side(arguments: Any, expected: tuple[int, str]) -> None:
+    seen: list[tuple[int | None, str | None]] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+        seen.append((connection.protocol.close_code, connection.protocol.close_reason))
+
+    async with server(handler) as url:
+        ws = await Watched(url).opened()
+        close(ws.native, *(*arguments, None, None)[:2])
+        assert ws.native.readyState == 2
+        ws.native.close(4000, "second")
+        assert await ws.ended() == (*expected, True)
+    assert seen == [expected]
+
+
+@in_loop
+async def test_close_arguments() -> None:
+    bad_codes = [
+        0,
+        999,
+        *range(1001, 1017),
+        2999,
+        5000,
+        66536,
+        -1,
+        2**70,
+        "abc",
+        True,
+        [],
+        object(),
+    ]
+    async with server(silent) as url:
+        ws = Watched(url)
+
+        def check() -> None:
+            state = ws.native.readyState
+            for code in (*bad_codes, float("nan"), float("inf"), float("-inf")):
+                with pytest.raises(InvalidAccessError):
+                    ws.native.close(code)
+                with pytest.raises(InvalidAccessError):
+                    ws.native.close(code, "x" * 124)
+            for reason in ("x" * 124, "é" * 62):
+                with pytest.raises(DOMSyntaxError):
+                    close(ws.native, 1000, reason)
+                with pytest.raises(DOMSyntaxError):
+                    close(ws.native, None, reason)
+            with pytest.raises(TypeError):
+                ws.native.close(1000, 5)
+            assert ws.native.readyState == state
+
+        check()
+        await ws.opened()
+        check()
+        ws.native.close()
+        check()
+        await ws.ended()
+        check()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(1000, ""), (1001, "away"), (1008, "é"), (1011, ""), (1012, ""), (1014, ""), (4999, "😀")],
+)
+@in_loop
+async def test_close_by_the_server(code: int, reason: str) -> None:
+    async def handler(connection: ServerConnection) -> None:
+        await connection.send("last words")
+        await connection.close(code, reason)
+
+    async with server(handler) as url:
+        ws = Watched(url)
+        assert await ws.ended() == (code, reason, True)
+        assert ws.messages == ["last words"]
+
+
+@in_loop
+async def test_close_by_the_server_without_a_code() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer)
+        writer.write(frame(CLOSE))
+        answer = await reader.readexactly(6)
+        assert answer[:2] == bytes([0x80 | CLOSE, 0x80])
+
+    async with raw(handler) as url:
+        assert await Watched(url).ended() == (1005, "", True)
+
+
+@in_loop
+async def test_the_state_while_the_server_closes() -> None:
+    go_on = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer)
+        writer.write(frame(TEXT, b"last") + frame(CLOSE, b"\x03\xe8") + frame(TEXT, b"too late"))
+        await go_on.wait()
+
+    async with raw(handler) as url:
+        ws = Watched(url)
+        states: list[int] = []
+
+        def answer(_: Any) -> None:
+            # The close frame has arrived, but is not told yet.
+            states.append(ws.native.readyState)
+            ws.native.send("lost")
+            assert ws.native.bufferedAmount == 4
+
+        ws.native.addEventListener("message", answer)
+        await ws.received(1)
+        await asyncio.sleep(0)
+        assert ws.native.readyState == 2
+        ws.native.send("x")
+        ws.native.close(4000)
+        assert ws.seen == [("open", 1)]
+        go_on.set()
+        assert await ws.ended() == (1000, "", True)
+        assert states == [1]
+        assert ws.native.bufferedAmount == 5
+        assert ws.messages == ["last"]
+
+
+@in_loop
+async def test_nothing_is_received_after_close() -> None:
+    async def handler(connection: ServerConnection) -> None:
+        for _ in range(10):
+            await connection.send("x")
+        await connection.wait_closed()
+
+    async with server(handler) as url:
+        ws = Watched(url)
+        inbox = Inbox(ws.native, lambda _: None)
+        ws.native.addEventListener("message", lambda _: ws.native.close())
+        assert await ws.ended() == (1005, "", True)
+        assert ws.messages == ["x"]
+        assert inbox.take() == ["x"]
+
+
+@in_loop
+async def test_both_sides_close_at_once() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer)
+        await reader.readexactly(8)  # the other side's close frame, which this one does not answer
+        writer.write(frame(TEXT, b"too late") + frame(CLOSE, struct.pack("!H", 4001)))
+
+    async with raw(handler) as url:
+        ws = await Watched(url).opened()
+        ws.native.close(4000)
+        assert await ws.ended() == (4001, "", True)
+        assert ws.messages == []
+
+
+@pytest.mark.parametrize("how", ["reset", "end"])
+@in_loop
+async def test_the_connection_is_lost(how: str) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer)
+        writer.write(frame(TEXT, b"before") + frame(TEXT, b"half", fin=False))
+        await reader.readexactly(1)
+        if how == "reset":
+            reset(writer)
+
+    async with raw(handler) as url:
+        ws = await Watched(url).opened()
+        await ws.received(1)
+        ws.native.send("go")
+        assert await ws.ended() == LOST
+        assert ws.messages == ["before"]
+        assert ws.native.bufferedAmount == 0
+
+
+@in_loop
+async def test_the_server_ends_only_its_half() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer)
+        writer.write_eof()
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.Event().wait()
+
+    async with raw(handler) as url:
+        ws = Watched(url)
+        ws.native.addEventListener("open", lambda _: ws.native.send(bytes(2**24)))
+        assert await ws.ended() == LOST
+        assert ws.native.bufferedAmount > 0
+
+
+@in_loop
+async def test_nobody_answers_the_close_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer)
+        await reader.read()
+
+    monkeypatch.setattr(wire, "CLOSE_TIMEOUT", 0.05)
+    async with raw(handler) as url:
+        ws = await Watched(url).opened()
+        ws.native.close()
+        assert await ws.ended() == LOST
+
+
+@in_loop
+async def test_nobody_reads_before_the_close_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "CLOSE_TIMEOUT", 0.05)
+    async with raw(never_reads) as url:
+        ws = await Watched(url).opened()
+        ws.native.send(bytes(2**24))
+        ws.native.close()
+        assert await ws.ended() == LOST
+        assert 0 < ws.native.bufferedAmount < 2**24
+
+
+@in_loop
+async def test_close_waits_as_long_as_something_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer)
+        while True:
+            await reader.readexactly(2**20)
+            await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(wire, "CLOSE_TIMEOUT", 0.5)
+    async with raw(handler) as url:
+        ws = await Watched(url).opened()
+        ws.native.send(bytes(24 * 2**20))
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        ws.native.close(1000)
+        assert await ws.ended() == LOST
+        assert loop.time() - begin > 1
+        assert ws.native.bufferedAmount == 0
+
+
+@pytest.mark.parametrize("by", ["this side", "the server"])
+@in_loop
+async def test_the_server_does_not_end_tcp(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer)
+        if by == "this side":
+            await reader.readexactly(8)
+        writer.write(frame(CLOSE, b"\x03\xe8"))
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(wire, "END_TIMEOUT", 0.05)
+    async with raw(handler) as url:
+        ws = await Watched(url).opened()
+        if by == "this side":
+            ws.native.close(1000)
+        assert await ws.ended() == (1000, "", True)
+
+
+# The other parts of the port
+
+
+@in_loop
+async def test_inbox() -> None:
+    async with server(echo) as url:
+        native = new_websocket(url, None)
+        arrived = asyncio.Event()
+        calls: list[int] = []
+
+        def on_arrival(_: Any) -> None:
+            calls.append(len(calls))
+            arrived.set()
+
+        inbox = Inbox(native, on_arrival)
+        inbox.arm()
+        opened = asyncio.Event()
+        native.addEventListener("open", lambda _: opened.set())
+        await opened.wait()
+        outlet = Outlet(native)
+        assert outlet.is_open
+        assert outlet.native is native
+        for number in range(100):
+            messages = ["a", b"b", "c"]
+            assert inbox.take() == []
+            outlet.send_all(messages, 3)
+            outlet.send(str(number))
+            taken: list[str | bytes] = []
+            while len(taken) < 4:
+                await arrived.wait()
+                arrived.clear()
+                assert not inbox.is_armed
+                taken += inbox.take()
+                inbox.arm()
+            assert taken == [*messages, str(number)]
+        assert len(calls) < 400
+        inbox.destroy()
+        echoed = asyncio.Event()
+        native.addEventListener("message", lambda _: echoed.set())
+        outlet.send("x")
+        await echoed.wait()
+        assert inbox.take() == []
+        over = asyncio.Event()
+        native.addEventListener("close", lambda _: over.set())
+        native.close()
+        await over.wait()
+        assert not outlet.is_open
+
+
+@in_loop
+async def test_timers() -> None:
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: reported.append(what))
+
+    class Thing:
+        def method(self) -> None:
+            raise AssertionError
+
+    thing = Thing()
+    cancelled = Timer(3600, thing.method)
+    cancelled.cancel()
+    cancelled.cancel()
+    alive = weakref.ref(thing)
+    del thing
+    gc.collect()
+    assert alive() is None
+    fired = asyncio.Event()
+
+    def fire() -> None:
+        fired.set()
+        raise ValueError
+
+    timer = Timer(-1, fire)
+    endless = Timer(float("inf"), fire)
+    await fired.wait()
+    timer.cancel()
+    endless.cancel()
+    assert [what["message"] for what in reported] == ["Exception in a timer"]
+
+
+def test_values() -> None:
+    blob, buffer = NativeBlob(b"abc"), NativeBuffer(b"abcd")
+    assert frozen("é") == ("é", 2)
+    assert frozen(bytearray(b"ab")) == (b"ab", 2)
+    assert frozen(array.array("H", [1])) == (b"\1\0", 2)
+    assert frozen(blob) == (blob, 3)
+    assert frozen(buffer) == (b"abcd", 4)
+    assert [byte_length(data) for data in ("é", b"ab", blob, buffer, array.array("H", [1]))] == [
+        *(1, 2, 3, 4, 2)
+    ]
+    assert to_sendable(memoryview(b"abcd")[::2]) == b"ac"
+    for convert in (frozen, to_sendable):
+        with pytest.raises(TypeError, match="not NoneType"):
+            convert(None)
+    assert (tag(blob), describe(blob), describe(5)) == ("Blob", "a native Blob", "int")
+    assert (is_blob(blob), is_buffer(blob), is_buffer(buffer), is_null(None)) == (
+        *(True, False, True, True),
+    )
+    assert utf8("\ud83d\ude00 \ud800") == "😀 \ufffd".encode()
+    event = new_close_event(1006, "why", False)
+    assert (event.type, event.code, event.reason, event.wasClean) == ("close", 1006, "why", False)
+
+
+def test_what_there_is_not() -> None:
+    events = page.PageEvents(lambda _: None)
+    assert events.is_online
+    events.destroy()
+    with pytest.raises(RuntimeError, match="there is no sessionStorage here"):
+        page.save("key", "text")
+    with pytest.raises(RuntimeError, match="there is no sessionStorage here"):
+        page.restore("key")
+    assert not streams.has_websocket_stream()
+    with pytest.raises(RuntimeError, match="WebSocketStream"):
+        streams.new_stream("ws://h", None)
+    assert runtime.has_sockets()
+    assert not runtime.can_run_sync()
+    with pytest.raises(NotImplementedError):
+        runtime.run_sync(None)
+
+
+# Memory, and the end of the event loop
+
+
+@in_loop
+async def test_a_closed_socket_is_let_go_of() -> None:
+    """At once, and not only when the garbage collector finds it."""
+    async with server(silent) as url:
+        ws = await Watched(url).opened()
+        ws.native.send("x")
+        gc.disable()
+        try:
+            await ws.closed()
+            ws._listener.destroy()
+            await asyncio.sleep(0)
+            alive = weakref.ref(ws.native)
+            del ws
+            assert alive() is None
+        finally:
+            gc.enable()
+
+
+@in_loop
+async def test_sockets_that_fail_leave_nothing_behind() -> None:
+    alive = []
+    for _ in range(3):
+        ws = Watched("ws://127.0.0.1:1/")
+        await ws.ended()
+        alive.append(weakref.ref(ws.native))
+    del ws
+    await asyncio.sleep(0)
+    gc.collect()
+    assert [each() for each in alive] == [None] * 3
+
+
+@in_loop
+async def test_an_open_socket_lives_without_being_referred_to() -> None:
+    over = asyncio.Event()
+
+    async def handler(connection: ServerConnection) -> None:
+        await connection.recv()
+        gc.collect()
+        await connection.close(4000)
+
+    async with server(handler) as url:
+
+        def begin() -> None:
+            native = new_websocket(url, None)
+            native.addEventListener("open", lambda event: event.target.send("x"))
+            native.addEventListener("close", lambda _: over.set())
+
+        begin()
+        gc.collect()
+        await over.wait()
+
+
+@in_loop
+async def test_an_idle_socket_has_no_task() -> None:
+    async with server(silent) as url:
+        before = len(asyncio.all_tasks())
+        sockets = [await Watched(url).opened() for _ in range(5)]
+        # The server has some for each.
+        names = [task.get_coro().__qualname__ for task in asyncio.all_tasks()]  # type: ignore[union-attr]
+        assert not [name for name in names if "NativeWebSocket" in name]
+        assert len(names) > before
+        for ws in sockets:
+            await ws.closed()
+
+
+AT_EXIT = """
+import asyncio
+from readystate._host.cpython.sockets import new_websocket
+
+class Silent(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def eof_received(self):
+        pass
+
+async def main():
+    server = await asyncio.get_running_loop().create_server(Silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    native = new_websocket(f"ws://127.0.0.1:{port}/", None)
+    native.addEventListener("error", lambda _: print("an event"))
+    for _ in range(%d):
+        await asyncio.sleep(0)
+    return native
+
+native = asyncio.run(main())
+native.close()
+native.close()
+assert native.readyState == 3
+print("done")
+"""
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 20])
+def test_a_loop_that_ends_first(count: int) -> None:
+    command = [sys.executable, "-c", AT_EXIT % count]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+# TLS
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The server's TLS context, whose certificate is trusted."""
+    import ssl
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    wire._tls.cache_clear()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    yield context
+    wire._tls.cache_clear()
+
+
+@in_loop
+async def test_tls(certificate: Any) -> None:
+    async with server(echo, ssl=certificate, compression=None) as url:
+        address = url.replace("ws://127.0.0.1", "wss://localhost")
+        ws = await Watched(address).opened()
+        assert ws.native.url == f"{address}/"
+        sent = ["x", bytes(2**24), "y" * 2**17]
+        for data in sent:
+            ws.native.send(data)
+        assert ws.native.bufferedAmount == 1 + 2**24 + 2**17
+        assert await ws.received(3) == sent
+        assert ws.native.bufferedAmount == 0
+        ws.native.close(1000)
+        assert await ws.ended() == (1000, "", True)
+        # Its name is not the certificate's.
+        ws = Watched(url.replace("ws://", "wss://"))
+        assert await ws.ended() == LOST
+
+
+@in_loop
+async def test_tls_over_a_server_that_does_not_read(certificate: Any) -> None:
+    async with raw(never_reads, ssl=certificate) as url:
+        ws = await Watched(url.replace("ws://127.0.0.1", "wss://localhost")).opened()
+        ws.native.send(bytes(2**25))
+        amounts = [ws.native.bufferedAmount]
+        for _ in range(2000):
+            await asyncio.sleep(0)
+            amounts.append(ws.native.bufferedAmount)
+        assert amounts == sorted(amounts, reverse=True)
+        assert amounts[0] == 2**25
+        assert 2**24 < amounts[-1] < 2**25
+        ws.native._wire.abort()  # type: ignore[union-attr]
+        assert await ws.ended() == LOST
+        assert ws.native.bufferedAmount >= amounts[-1]
+
+
+def test_the_class_has_the_states() -> None:
+    states = (
+        NativeWebSocket.CONNECTING,
+        NativeWebSocket.OPEN,
+        NativeWebSocket.CLOSING,
+        NativeWebSocket.CLOSED,
+    )
+    assert states == (0, 1, 2, 3)
