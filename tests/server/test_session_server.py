@@ -1101,7 +1101,7 @@ def test_a_client_comes_later_when_the_store_is_out_of_order(control_kind: str) 
                 async with client.connected(other.connect()):
                     await client.until_joined()
             store.error = OSError("out of reach")
-            assert await client.serve(server.connect()) == control.TOO_MANY
+            assert await client.serve(server.connect()) == control.TRY_AGAIN
             store.error = None
             async with client.connected(server.connect()):
                 client.send("1")

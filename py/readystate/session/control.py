@@ -19,11 +19,10 @@ DLE = "\x10"
 
 PROTOCOL_ERROR = 4400
 NO_SUCH_SESSION = 4404
-TIMED_OUT = 4408
 TAKEN_OVER = 4409
 FAILED = 4411
 TOO_MUCH = 4413
-TOO_MANY = 1013
+TRY_AGAIN = 1013
 
 MAX_NUMBER = 2**53 - 1
 """The largest whole number that JavaScript has too."""

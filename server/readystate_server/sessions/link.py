@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
 from readystate.core.delivery import Delivery
 from readystate.session import control
-from readystate.session.control import ProtocolError
 from readystate.session.core import ServerCore
 
 from .settings import Settings
@@ -25,6 +25,8 @@ _CLOSE_FRAME_TIMEOUT = 1.0
 _FIRST_COMPLETED = asyncio.FIRST_COMPLETED
 _NO_CLOSE_FRAME = 1006
 
+_logger = logging.getLogger("readystate")
+
 
 class _Session(Protocol):
     """What a link has to know of its session."""
@@ -36,7 +38,6 @@ class _Session(Protocol):
     _progress: asyncio.Event
 
     def _receive(self, message: Message) -> bool: ...
-    def _fail(self, error: ProtocolError) -> None: ...
     def _disconnect(self, link: Link) -> None: ...
 
 
@@ -115,8 +116,16 @@ class Link:
                 async with asyncio.timeout_at(self._deadline()):
                     await self._awake.wait()
             except TimeoutError:
-                reason = "nothing was acknowledged for too long while the window was full"
-                self._session._fail(ProtocolError(reason, control.TIMED_OUT))
+                # The session is kept: who is slow is not worse off than who is gone.
+                self.stop(control.TRY_AGAIN, "nothing was acknowledged for too long")
+                _logger.info(
+                    "%r: its connection is closed, as the client has acknowledged nothing for "
+                    "%g s (ack_timeout) while its window was full; it may come back within %g s "
+                    "(expires)",
+                    self._session,
+                    self._settings.ack_timeout,
+                    self._settings.expires,
+                )
 
     async def _send(self, batch: Sequence[Message]) -> None:
         self._is_sending = True

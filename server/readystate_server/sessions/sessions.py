@@ -67,7 +67,8 @@ class Sessions:
         max_sessions: How many sessions there may be, with those whose handler has not returned.
         handshake_timeout: For how many seconds a connection may say nothing at first.
         ack_timeout: For how many seconds a client may acknowledge nothing while its window is full,
-            or not read what is sent; the latter ends the connection only.
+            or not read what is sent. Then its connection is ended, and the session is kept for
+            ``expires`` seconds, as it is for a client that is gone.
         close_timeout: For how many seconds at most something is waited for at the end: that all
             is acknowledged, that a connection closes.
         resume_burst: How often a session may be resumed at once.
@@ -233,13 +234,13 @@ class Sessions:
         if self._is_closed:
             raise ProtocolError("the server goes away", GOING_AWAY)
         if len(self._greeting) >= self._max_sessions:
-            raise ProtocolError("too many connections", control.TOO_MANY)
+            raise ProtocolError("too many connections", control.TRY_AGAIN)
         self._greeting.add(transport)
         try:
             async with asyncio.timeout(self._handshake_timeout):
                 message = await transport.receive()
         except TimeoutError:
-            raise ProtocolError("no session was asked for in time", control.TIMED_OUT) from None
+            raise ProtocolError("no session was asked for in time", control.TRY_AGAIN) from None
         finally:
             self._greeting.discard(transport)
         return None if message is None else Hello.parse(message)
@@ -272,7 +273,7 @@ class Sessions:
         if session is None or session._owner != owner:
             return None
         if not session._resumptions.take():
-            raise ProtocolError("the session is resumed too often", control.TOO_MANY)
+            raise ProtocolError("the session is resumed too often", control.TRY_AGAIN)
         if hello.connection > session._core.connection:
             with _store_errors():
                 try:
@@ -284,7 +285,7 @@ class Sessions:
     async def _claim(self, key: str, owner: str, hello: Hello, user: Any) -> ServerSession:
         """The session, taken over from another process."""
         if not self._unknown.take():
-            raise ProtocolError("too many sessions are asked for", control.TOO_MANY)
+            raise ProtocolError("too many sessions are asked for", control.TRY_AGAIN)
         lease = self._settings.lease
         with self._room(), _store_errors():
             try:
@@ -308,7 +309,7 @@ class Sessions:
             ProtocolError: There is none.
         """
         if len(self._handlers) + self._starting >= self._max_sessions:
-            raise ProtocolError("too many sessions", control.TOO_MANY)
+            raise ProtocolError("too many sessions", control.TRY_AGAIN)
         self._starting += 1
         try:
             yield
@@ -389,7 +390,7 @@ def _store_errors() -> Iterator[None]:
         raise
     except Exception as error:
         log_store_error(error)
-        raise ProtocolError("the session cannot be looked up now", control.TOO_MANY) from error
+        raise ProtocolError("the session cannot be looked up now", control.TRY_AGAIN) from error
 
 
 async def _cancel(tasks: set[asyncio.Task[None]], timeout: float) -> None:
