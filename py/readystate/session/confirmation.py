@@ -237,8 +237,7 @@ class SessionConfirmation(Confirmation):
         self._cancel_ack_timer()
         self._account()
         if self._core.has_unacknowledged:
-            self._core.acknowledge_in_time()
-            self._await_ack()
+            self._core.acknowledge()
         self._send_controls()
 
     def _cancel_ack_timer(self) -> None:

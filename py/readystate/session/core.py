@@ -18,11 +18,13 @@ from ..core.outbox import Outbox
 from . import control
 from .control import ProtocolError, Window
 
-ACK_DELAY = 5.0
-"""After how many seconds something is acknowledged that is done, if that is worth it: see
-:meth:`Core.acknowledge_in_time`."""
-_ACK_WORTH = 1024  # Bytes, of which a frame with an acknowledgement is 2 %.
-_ACK_PATIENCE = 3
+ACK_DELAY = 1.0
+"""After how many seconds at most something is acknowledged that is done.
+
+Until then its sender holds it, and sends it again if this end is gone. An acknowledgement is a
+frame of some 15 bytes. Measured beside messages of 64 bytes, frames included: 12 % of their bytes
+at one message a second, 1.8 % at 10 a second, 0.2 % at 100 a second.
+"""
 _ACK_MESSAGES = 512
 _ACK_BYTES = 2**20
 
@@ -94,7 +96,6 @@ class Core:
         # What the last acknowledgement said, and up to where another one was asked for.
         self._acknowledged = done
         self._acknowledged_bytes = 0
-        self._put_off = 0
         self._asked_until = 0
         self._ack_messages = min(max(1, window.messages // 4), _ACK_MESSAGES)
         self._ack_bytes = min(max(1, window.size // 4), _ACK_BYTES)
@@ -115,7 +116,7 @@ class Core:
     def has_unacknowledged(self) -> bool:
         """Whether something is done that was not acknowledged.
 
-        While this is so, :meth:`acknowledge_in_time` is to be called each :data:`ACK_DELAY`.
+        :meth:`acknowledge` is to be called when this has been so for :data:`ACK_DELAY`.
         """
         return self.done > self._acknowledged
 
@@ -159,15 +160,7 @@ class Core:
             if self.done >= self._asked_until:
                 self._asked_until = 0
             self._acknowledged, self._acknowledged_bytes = self.done, self._done_bytes
-            self._put_off = 0
             self._is_ack_due = True
-
-    def acknowledge_in_time(self) -> None:
-        """Says what is done, unless that would be much beside what was: then at the third call."""
-        self._put_off += 1
-        size = self._done_bytes - self._acknowledged_bytes
-        if size >= _ACK_WORTH or self._put_off >= _ACK_PATIENCE:
-            self.acknowledge()
 
     @property
     def has_unasked(self) -> bool:

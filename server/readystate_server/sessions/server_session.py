@@ -354,8 +354,7 @@ class ServerSession:
     def _acknowledge_in_time(self) -> None:
         self._ack_timer = None
         if self._core.has_unacknowledged:
-            self._core.acknowledge_in_time()
-            self._await_ack()
+            self._core.acknowledge()
             self._wake_writer()
 
     # Connections.
