@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -138,9 +139,13 @@ async def test_a_queue_goes_on_when_its_page_is_no_longer_blocked() -> None:
         serving(count_up, **options) as (url, sessions),
         QueuedWebSocket(url, session=True, backoff=Backoff(0.01, 0.01)) as ws,
     ):
+
+        def has_reconnected(count: int) -> bool:
+            return ws.stats.reconnects > count
+
         received = []
         for count in range(3):
-            await until(lambda count=count: ws.stats.reconnects > count)
+            await until(functools.partial(has_reconnected, count))
             assert len(sessions) == 1
             received += [await ws.recv() for _ in range(60)]
         received += [await ws.recv() for _ in range(COUNT - len(received))]

@@ -125,14 +125,21 @@ def test_all_wrong_ids_are_told_the_same() -> None:
             ended, old = await server.open(user="ada")
             await ended.close(1000)
             await server.ends.get()
+            # Anybody can make an id that looks like one of this server's.
+            guessed = stolen[:8] + secrets.token_urlsafe(32)
             refusals = [
-                await server.refusal(resume(secrets.token_urlsafe(32)), user="ada"),
+                await server.refusal(resume(guessed), user="ada"),
                 await server.refusal(resume(stolen), user="eve"),
                 await server.refusal(resume(stolen)),
                 await server.refusal(resume(stolen), user="ada", origin="https://evil.example"),
                 await server.refusal(resume(stolen), user="ada", origin=None),
-                await other.refusal(resume(stolen), user="eve"),
                 await server.refusal(resume(old), user="ada"),
+            ]
+            assert set(refusals) == {(4404, refusals[0][1])}
+            refusals = [
+                await other.refusal(resume(guessed), user="eve"),
+                await other.refusal(resume(stolen), user="eve"),
+                await other.refusal(resume(old), user="ada"),
             ]
             assert set(refusals) == {(4404, refusals[0][1])}
             # The owner notices nothing.

@@ -209,10 +209,14 @@ class Supervisor:
             if link.close_code is not None:
                 return False
             error = error or link.error()
-            end = self._confirmation.final(event)
-            if end is not None or not await self._may_reconnect(event):
-                self._end_by_itself(end or error)
-                return False
+            renewed = self._confirmation.renew(event)
+            if renewed is not None:
+                error = renewed
+            else:
+                end = self._confirmation.final(event)
+                if end is not None or not await self._may_reconnect(event):
+                    self._end_by_itself(end or error)
+                    return False
         if self._closing is not None and not self._sender.outbox.unfinished():
             return False
         if self._page_events is not None:

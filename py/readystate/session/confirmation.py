@@ -5,6 +5,7 @@ docs/session-protocol.md is its specification.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from ..core.handlers import report
 from ..core.outbox import Outbox
 from ..dom.blob import Blob
 from ..exceptions import ConnectionFailed, SessionExpired, connection_closed
-from .control import NO_SUCH_SESSION, SUBPROTOCOL, TAKEN_OVER, Window, ends_session, escape
+from .control import NO_SUCH_SESSION, SUBPROTOCOL, TAKEN_OVER, Window, cause, ends_session, escape
 from .core import ACK_DELAY, ClientCore
 from .options import Session
 from .snapshot import Snapshot
@@ -61,7 +62,9 @@ class SessionConfirmation(Confirmation):
         self.encode = escape
         outbox.keeps_unconfirmed = True
         self._queue = queue
-        self._core = ClientCore(outbox, _window(max_queue, max_queue_bytes))
+        self._window = _window(max_queue, max_queue_bytes)
+        self._core = ClientCore(outbox, self._window)
+        self._renews = session.renew
         self._ack_timer: Timer | None = None
         self._attempt: Attempt | None = None
         self._is_wanted = False
@@ -180,11 +183,23 @@ class SessionConfirmation(Confirmation):
         self._core.disconnect()
         self._cancel_ack_timer()
 
+    def renew(self, event: Event) -> Exception | None:
+        """Begins a new session, if the server has this one no more."""
+        if not self._renews or event.code != NO_SUCH_SESSION or self._core.session is None:
+            return None
+        outbox = self.outbox
+        expired = _expired(event, outbox, is_renewed=True)
+        outbox.keeps_unconfirmed = False  # Nobody knows what has arrived: it waits again.
+        outbox.connection_lost()
+        outbox.keeps_unconfirmed = True
+        self._core = ClientCore(outbox, self._window)
+        return expired
+
     def final(self, event: Event) -> Exception | None:
         if not ends_session(event.code):
             return None
         if event.code == NO_SUCH_SESSION:
-            return SessionExpired(event.reason, self.outbox.unfinished())
+            return _expired(event, self.outbox)
         return connection_closed(event.code, event.reason, event.wasClean)
 
     def on_page_event(self, type: str) -> Exception | None:
@@ -226,7 +241,10 @@ class SessionConfirmation(Confirmation):
     def _account(self) -> None:
         """The application is done with what it has taken from the queue."""
         core, queue = self._core, self._queue
-        core.finish(core.received - len(queue), sum(map(len, queue)))
+        # Those of a former session come first, and nobody counts them.
+        held = min(len(queue), core.received)
+        size = sum(map(len, itertools.islice(queue, len(queue) - held, None)))
+        core.finish(core.received - held, size)
 
     def _await_ack(self) -> None:
         core = self._core
@@ -256,6 +274,12 @@ class SessionConfirmation(Confirmation):
         controls = self._core.controls()
         if controls:
             self.carrier.transmit(controls)
+
+
+def _expired(event: Event, outbox: Outbox, *, is_renewed: bool = False) -> SessionExpired:
+    return SessionExpired(
+        event.reason, outbox.unfinished(), cause=cause(event.reason), is_renewed=is_renewed
+    )
 
 
 def _key(url: Any, session: Session) -> str:

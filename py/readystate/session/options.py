@@ -23,6 +23,12 @@ class Session:
         persist: ``"sessionStorage"``: when the page is left or loaded again, what is not confirmed
             is kept for this tab, and whoever makes the session there the next time goes on with it.
             That is for a page, not a worker; for some megabytes at most; and not for a ``Blob``.
+        renew: Whether to go on with a new session when the server has none any more: it was not
+            resumed in time, or the server was restarted and keeps its sessions in memory only. What
+            is unconfirmed is sent again in it, so that it arrives **at least** once; what the
+            server had still to send is lost with its session. The :class:`StateChange` to WAITING
+            tells of it: its ``error`` is the :exc:`SessionExpired`. By default that is the end, and
+            the application decides.
         name: Under which name it is kept; by default under the URL without its query, if that is
             given as a ``str``.
 
@@ -37,11 +43,13 @@ class Session:
         timeout: float = 10,
         persist: Literal["sessionStorage"] | None = None,
         name: str | None = None,
+        renew: bool = False,
     ) -> None:
         if persist not in (None, "sessionStorage"):
             raise ValueError(f"persist={persist!r} must be 'sessionStorage' or None")
         self.persist = persist
         self.name = name
+        self.renew = renew
         self.heartbeat = Heartbeat(
             encode("ask", 1), interval=interval, timeout=timeout, when_quiet=True
         )

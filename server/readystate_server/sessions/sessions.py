@@ -145,6 +145,9 @@ class Sessions:
         )
         self._max_sessions = max_sessions
         self._handshake_timeout = handshake_timeout
+        # What the ids begin with that are given out here: so one that is gone is told from one that
+        # never was here.
+        self._mark = secrets.token_urlsafe(6)
         self._unknown = Bucket(unknown_burst, unknown_rate)
         self._is_closed = False
         # With those that have ended and whose records are being deleted.
@@ -246,7 +249,7 @@ class Sessions:
         return None if message is None else Hello.parse(message)
 
     async def _open(self, transport: Transport, hello: Hello, owner: str, user: Any) -> Link:
-        secret = secrets.token_urlsafe(32)
+        secret = self._mark + secrets.token_urlsafe(32)
         key = _key(secret)
         with self._room(), _store_errors():
             epoch = await self._store.create(key, owner, self._settings.lease)
@@ -263,8 +266,8 @@ class Sessions:
             session = await self._find(key, owner, hello)
             if session is None:
                 session = await self._claim(key, owner, hello, user)
-            if session._closed is not None:
-                raise _no_such_session()
+            if session is None or session._closed is not None:
+                raise self._no_such_session(secret)
             return session._resume(transport, hello)
 
     async def _find(self, key: str, owner: str, hello: Hello) -> ServerSession | None:
@@ -282,8 +285,8 @@ class Sessions:
                     session._lose_to_another()
         return self._by_key.get(key)
 
-    async def _claim(self, key: str, owner: str, hello: Hello, user: Any) -> ServerSession:
-        """The session, taken over from another process."""
+    async def _claim(self, key: str, owner: str, hello: Hello, user: Any) -> ServerSession | None:
+        """The session, taken over from another process, if the store has it."""
         if not self._unknown.take():
             raise ProtocolError("too many sessions are asked for", control.TRY_AGAIN)
         lease = self._settings.lease
@@ -293,7 +296,7 @@ class Sessions:
             except Fenced:
                 raise ProtocolError("a later connection has come", control.TAKEN_OVER) from None
             if record is None:
-                raise _no_such_session()
+                return None
             self._unknown.put_back()
             if not 0 <= hello.received - record.confirmed <= len(record.outgoing):
                 raise ProtocolError("what the other end says it has received it cannot have")
@@ -343,6 +346,16 @@ class Sessions:
         if task.cancelled() and not self._is_closed:
             session._fail(ProtocolError("the application has failed", control.FAILED))
 
+    def _no_such_session(self, secret: str) -> ProtocolError:
+        """Says why, by the id alone: of other people's sessions this tells nothing."""
+        if secret.startswith(self._mark):
+            reason = f"{control.EXPIRED}: this server has no such session any more"
+        elif self._has_own_store:
+            reason = f"{control.FORGOTTEN}: this server has never had such a session"
+        else:
+            reason = "there is no such session"
+        return ProtocolError(reason, control.NO_SUCH_SESSION)
+
     def _ended(self, session: ServerSession, forget_record: bool) -> None:
         if not forget_record:
             self._drop(session)
@@ -375,10 +388,6 @@ def _origin_and_user(origin: str | None, user: Any) -> str:
 
 def _key(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _no_such_session() -> ProtocolError:
-    return ProtocolError("there is no such session", control.NO_SUCH_SESSION)
 
 
 @contextlib.contextmanager
