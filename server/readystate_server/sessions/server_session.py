@@ -47,7 +47,11 @@ _logger = logging.getLogger("readystate")
 class ServerSession:
     """A session, as its handler sees it: the same object over all its connections.
 
-    A message counts as done when the handler comes back for the next one, closes, or returns.
+    A message counts as done when the handler comes back for the next one, closes, or returns. One
+    with which the handler fails is not done, and ends the session; one with which the process fails
+    comes again where the session goes on, in a shared store for as long as it makes processes fail.
+    Handlers that must not let one message stop all others count how often they have begun with its
+    :attr:`message_id`, and put it aside.
 
     Attributes:
         id: What the session may be called, in logs too; not the secret that resumes it.
@@ -128,6 +132,14 @@ class ServerSession:
                 "the session has given last"
             )
         return f"{self.id}-{self._done + 1}"
+
+    def _describe_in_hand(self) -> str:
+        """Which message is in hand, for the log: nothing of what it says."""
+        message = self._in_hand
+        if message is None:
+            return ""
+        kind = "text" if isinstance(message, str) else "binary"
+        return f" with the message {self.message_id} in hand ({kind}, length {len(message):,})"
 
     async def recv(self) -> Message:
         """The next message: text or ``bytes``. The former one is done.

@@ -52,7 +52,9 @@ class Sessions:
     Args:
         handler: Runs once for each session, however many connections that has, until it returns,
             which ends the session with 1000, after a :meth:`ServerSession.drain`. When it raises,
-            that is logged, and the session ends with 4411.
+            that is logged with the ``message_id`` of the message in hand, and the session ends
+            with 4411: the same message would fail again. A handler that is to go on after a
+            message that it cannot handle catches the exception for each message.
         store: Where sessions are kept; by default in this process, and nowhere else.
         expires: For how many seconds a session is kept without a connection.
         identify: Gives the text of whom a session belongs to, from the ``Origin`` and the user; by
@@ -335,7 +337,12 @@ class Sessions:
         except Exception as error:
             is_its_end = isinstance(error, (ConnectionClosed, MessageDropped))
             if session._closed is None or not is_its_end:
-                _logger.exception("the handler of %r has failed, which ends the session", session)
+                _logger.exception(
+                    "the handler of %r has failed%s, which ends the session with %d",
+                    session,
+                    session._describe_in_hand(),
+                    control.FAILED,
+                )
                 session._fail(ProtocolError("the application has failed", control.FAILED))
         else:
             if not self._is_closed:  # else others may go on
