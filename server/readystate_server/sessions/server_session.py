@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -25,13 +24,13 @@ from readystate.session.core import ACK_DELAY, Hello, ServerCore
 from .bucket import Bucket
 from .link import Link
 from .settings import Settings
+from .stats import Ages
 from .store import Fenced, Message, Record
 from .transport import Transport
 
 __all__ = [
     "GOING_AWAY",
     "ServerSession",
-    "log_store_error",
     "sized",
 ]
 
@@ -40,8 +39,6 @@ _LONGEST_PAUSE = 5.0
 """Seconds between attempts to save."""
 _MESSAGE_TOO_BIG = 1009
 GOING_AWAY = 1001
-
-_logger = logging.getLogger("readystate")
 
 
 class ServerSession:
@@ -101,6 +98,9 @@ class ServerSession:
         # How many outgoing messages the store has or had, and those that come after these.
         self._stored = record.confirmed + len(record.outgoing)
         self._unsaved: list[Message] = []
+        self._ages = Ages()
+        if record.outgoing:
+            self._ages.accepted(record.confirmed + 1, record.confirmed)
         self._wanted = 0
         self._sending = asyncio.Lock()
         self._progress = asyncio.Event()
@@ -204,6 +204,7 @@ class ServerSession:
             delivery = self._core.outbox.accept(message, size)
             delivery._on_wanted = self._want
             self._unsaved.append(message)
+            self._ages.accepted(self._accepted, self._core.confirmed)
             self._save_soon()
         return delivery
 
@@ -263,6 +264,20 @@ class ServerSession:
         return bool(self._core.outbox.pending or self._core.outbox.unconfirmed)
 
     @property
+    def _accepted(self) -> int:
+        """How many outgoing messages there have been."""
+        return self._stored + len(self._unsaved)
+
+    @property
+    def _unacknowledged(self) -> int:
+        return self._core.outbox.pending + self._core.outbox.unconfirmed
+
+    @property
+    def _oldest_unacknowledged(self) -> float:
+        """For how long the oldest message waits that the client is not done with, in seconds."""
+        return self._ages.oldest(self._core.confirmed) if self._has_unconfirmed else 0.0
+
+    @property
     def _has_undone(self) -> bool:
         """Whether the handler is done with something that the store does not know of."""
         return self._done > self._core.done
@@ -289,7 +304,7 @@ class ServerSession:
 
     def _want(self) -> None:
         """Somebody waits until all is confirmed that was accepted up to now."""
-        self._wanted = self._stored + len(self._unsaved)
+        self._wanted = self._accepted
         self._wake_writer()
 
     def _save_soon(self) -> None:
@@ -307,11 +322,12 @@ class ServerSession:
                 self._is_dirty = False
                 try:
                     await self._save()
+                    self._settings.store_health.worked()
                     pause = _FIRST_PAUSE
                 except Fenced:
                     self._lose_to_another()
                 except Exception as error:
-                    log_store_error(error)
+                    self._settings.store_health.failed(error)
                     self._is_dirty = True
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
@@ -507,7 +523,3 @@ def sized(data: Any) -> tuple[Message, int]:
     except TypeError:
         raise TypeError(f"a message is text or bytes-like, not {type(data).__name__}") from None
     return message, len(message)
-
-
-def log_store_error(error: Exception) -> None:
-    _logger.warning("the session store is out of order: %s: %s", type(error).__name__, error)
