@@ -418,7 +418,7 @@ class Supervisor:
         end = self._confirmation.on_page_event(type)
         if end is not None:
             self._end_by_itself(end)
-        if type == "pagehide":
+        if type in ("pagehide", "hidden"):
             return
         if type != "offline":
             self._reconnector.came_back()

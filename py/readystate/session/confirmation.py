@@ -9,14 +9,14 @@ import itertools
 from collections import deque
 from typing import Any, ClassVar
 
-from .._host import NativeError, Timer, frozen, is_blob, python_error, restore, save
+from .._host import Timer, frozen, is_blob
 from ..core.confirmation import Attempt, Confirmation, Event
-from ..core.handlers import report
 from ..core.outbox import Outbox
 from ..dom.blob import Blob
 from ..exceptions import ConnectionFailed, SessionExpired, connection_closed
 from .control import NO_SUCH_SESSION, SUBPROTOCOL, TAKEN_OVER, Window, cause, ends_session, escape
 from .core import ACK_DELAY, ClientCore
+from .keeping import MOST_BYTES, Keeping
 from .options import Session
 from .snapshot import Snapshot
 
@@ -71,24 +71,29 @@ class SessionConfirmation(Confirmation):
         self._is_over = False
         # Under which name it is kept while another page is shown.
         self._key = _key(url, session) if session.persist else None
-        if self._key in self._keys:
-            raise ValueError(
-                f"another session is kept as {self._key!r} by this page: give each a name of "
-                "its own, Session(name=...)"
-            )
+        self._keeping: Keeping | None = None
+        if self._key is not None:
+            if self._key in self._keys:
+                raise ValueError(
+                    f"another session is kept as {self._key!r} by this page: give each a name of "
+                    "its own, Session(name=...)"
+                )
+            # No more is accepted than can be kept.
+            outbox.limit(_MOST, MOST_BYTES)
+            outbox.limit_pending(MOST_BYTES)
+            self._keeping = Keeping(self._key, self._snapshot, lambda: repr(self.carrier.owner))
 
     def restore(self) -> list[str | bytes]:
         """Goes on where the last page in this tab was left; returns what waited there."""
-        if self._key is None:
+        if self._key is None or self._keeping is None:
             return []
-        text = restore(self._key)
-        save(self._key, None)  # It is ours now, also if this tab is copied.
+        snapshot = self._keeping.restore()
         self._keys.add(self._key)
-        if text is None:
+        if snapshot is None:
             return []
-        snapshot = Snapshot.load(text)
         core = self._core
         core.session = snapshot.session
+        core.kept = snapshot.waiting
         core.connection = snapshot.connection
         core.received = core.done = snapshot.done
         self.outbox.restore(
@@ -100,6 +105,11 @@ class SessionConfirmation(Confirmation):
         if self._key is not None and (isinstance(data, Blob) or is_blob(data)):
             raise TypeError(
                 "a Blob cannot be kept with persist=: send its bytes, await blob.bytes()"
+            )
+        if self._key is not None and isinstance(data, (str, bytes)) and len(data) > MOST_BYTES:
+            raise ValueError(
+                f"a message of {len(data):,} bytes cannot be kept with persist=, which keeps "
+                f"{MOST_BYTES:,}: send it in parts, or over a queue without persist="
             )
 
     def opened(self, attempt: Attempt) -> bool:
@@ -116,7 +126,10 @@ class SessionConfirmation(Confirmation):
             return True
         self._attempt = attempt
         need_not_wait = self._core.need_not_wait
-        self.carrier.transmit([self._core.hello()])
+        hello = self._core.hello()
+        if self._keeping is not None:
+            self._keeping.changed(at_once=True)  # The next page must not count behind.
+        self.carrier.transmit([hello])
         if need_not_wait:
             attempt.release()
         return True
@@ -142,7 +155,11 @@ class SessionConfirmation(Confirmation):
     def taken(self) -> None:
         self._account()
         self._await_ack()
+        self._changed()
         self._send_controls()
+
+    def sent(self) -> None:
+        self._changed()
 
     def wanted(self) -> None:
         self._is_wanted = True
@@ -150,6 +167,7 @@ class SessionConfirmation(Confirmation):
 
     def flushed(self) -> None:
         """Asks what is done, if that is wanted and would tell more than what was asked before."""
+        self._changed()
         if (
             self._core.has_unasked
             and (self._is_wanted or self._core.is_short_of_window)
@@ -203,40 +221,32 @@ class SessionConfirmation(Confirmation):
         return connection_closed(event.code, event.reason, event.wasClean)
 
     def on_page_event(self, type: str) -> Exception | None:
-        """Keeps the session when the page is left, and goes on with it when it is shown again."""
-        if self._key is None or type not in ("pagehide", "pageshow"):
-            return None
-        try:
-            if type == "pageshow":
-                return self._go_on(self._key)
-            self._keep(self._key)
-        except NativeError as error:
-            report(f"The browser does not keep {self.carrier.owner!r}", python_error(error))
+        """Keeps the session while the page is hidden or left."""
+        if self._keeping is not None and self._keeping.on_page_event(type):
+            reason = "another page of this tab has gone on with the session"
+            return connection_closed(TAKEN_OVER, reason, was_clean=False)
         return None
 
     def ended(self) -> None:
         self._is_over = True
+        if self._keeping is not None:
+            self._keeping.stop()
         if self._key is not None:
             self._keys.discard(self._key)
 
-    def _keep(self, key: str) -> None:
-        """The page is left, perhaps for good."""
+    def _snapshot(self) -> Snapshot | None:
+        """What the next page needs to go on."""
         core, outbox = self._core, self.outbox
-        self._account()
         if self._is_over:
-            return
+            return None
+        self._account()
         messages = outbox.unfinished()
         sent, waiting = messages[: outbox.unconfirmed], messages[outbox.unconfirmed :]
-        counts = core.connection, core.done, core.confirmed
-        save(key, Snapshot(core.session, *counts, sent, waiting).dump())
+        return Snapshot(core.session, core.connection, core.done, core.confirmed, sent, waiting)
 
-    def _go_on(self, key: str) -> Exception | None:
-        """The page is shown again: if no other one has gone on with the session meanwhile."""
-        if restore(key) is None and self._core.session is not None:
-            reason = "another page of this tab has gone on with the session"
-            return connection_closed(TAKEN_OVER, reason, was_clean=False)
-        save(key, None)
-        return None
+    def _changed(self) -> None:
+        if self._keeping is not None:
+            self._keeping.changed()
 
     def _account(self) -> None:
         """The application is done with what it has taken from the queue."""
@@ -273,6 +283,8 @@ class SessionConfirmation(Confirmation):
     def _send_controls(self) -> None:
         controls = self._core.controls()
         if controls:
+            if self._keeping is not None:
+                self._keeping.catch_up()  # What is acknowledged does not come again.
             self.carrier.transmit(controls)
 
 

@@ -26,6 +26,7 @@ frame of some 15 bytes. Measured beside messages of 64 bytes, frames included: 1
 at one message a second, 1.8 % at 10 a second, 0.2 % at 100 a second.
 """
 _ACK_MESSAGES = 512
+_MOST_NOT_KEPT = 2**16
 _ACK_BYTES = 2**20
 
 
@@ -317,6 +318,8 @@ class ClientCore(Core):
         session: The secret with which to resume; ``None`` before there is a session.
         expires: For how many seconds without a connection the server keeps it.
         again: What is to be sent again, since the connection was joined.
+        kept: What a former page had not sent when it has kept the session, and may have sent
+            since; ``None``: there was none.
     """
 
     def __init__(
@@ -335,8 +338,11 @@ class ClientCore(Core):
         # Whether the server has said how much it takes: one that resumes a session that was kept
         # for it does not know yet.
         self._knows_window = False
+        # Up to where all counts as done, though the server has not said that it is.
+        self._assumed = 0
         self.expires = 0.0
         self.again: list[Delivery] = []
+        self.kept: list[Any] | None = None
 
     @property
     def need_not_wait(self) -> bool:
@@ -363,6 +369,9 @@ class ClientCore(Core):
         self.again.clear()
 
     def _on_control(self, kind: str, value: Any) -> None:
+        if self.is_joined and kind == "ack" and self._is_assumed(value):
+            self._is_asking = False
+            return
         if self.is_joined or kind != ("opened" if self.session is None else "resumed"):
             super()._on_control(kind, value)
             return
@@ -374,6 +383,23 @@ class ClientCore(Core):
             received = 0
         else:
             received = control.number(said.get("received"))
+            if self.kept is not None:
+                self._catch_up(received, self.kept)
+                self.kept = None
         self.again = self._join(received, window, sent=self._sent_before)
         self._knows_window = True
         self.expires = expires
+
+    def _catch_up(self, received: int, kept: list[Any]) -> None:
+        """The server has ``received`` more than the former page has kept, which has sent it."""
+        outbox = self.outbox
+        outbox.mark_sent(kept[: max(0, received - outbox.sent)])
+        if outbox.sent < received <= outbox.sent + _MOST_NOT_KEPT:
+            # What was not kept is the server's alone now; so is what comes before.
+            outbox.confirm_before(outbox.sent, "session")
+            outbox.sent = self._assumed = received
+        self._sent_before = outbox.sent
+
+    def _is_assumed(self, value: Any) -> bool:
+        """Whether an acknowledgement is of what counts as done already."""
+        return control.number(value) < self._assumed

@@ -20,9 +20,12 @@ class Session:
             seconds.
         timeout: How long the server has to answer that, in seconds; then the connection is dropped,
             and the session goes on over the next one.
-        persist: ``"sessionStorage"``: when the page is left or loaded again, what is not confirmed
-            is kept for this tab, and whoever makes the session there the next time goes on with it.
-            That is for a page, not a worker; for some megabytes at most; and not for a ``Blob``.
+        persist: ``"sessionStorage"``: while the page is hidden or left, what is not confirmed is
+            kept for this tab, and whoever makes the session there the next time goes on with it:
+            after a reload, or when the browser has discarded the tab. That is for a page, not a
+            worker, and not for a ``Blob``. Browsers keep some megabytes for all pages of an origin
+            together: of what waits, and of what is sent and unconfirmed, 1 MiB each are accepted,
+            beyond that ``on_full`` says what happens; a longer message is a :exc:`ValueError`.
         renew: Whether to go on with a new session when the server has none any more: it was not
             resumed in time, or the server was restarted and keeps its sessions in memory only. What
             is unconfirmed is sent again in it, so that it arrives **at least** once; what the
