@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_timeout
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
@@ -24,13 +25,18 @@ collect_ignore = ["guide/project"]
 
 TESTS = Path(__file__).parent
 
+# How much is tried: enough for a run at every save, or with --hypothesis-profile=long all night.
+settings.register_profile("default", max_examples=50, deadline=None)
+settings.register_profile("long", max_examples=1000, deadline=None)
+settings.load_profile("default")
+
 GROUPS = ("python", "server", "engines", *NAMES)
 """What runs side by side, each group in a process of its own.
 
 Where there are fewer processes, they come in this order: asyncio.run() does not work any more in a
 process in which Playwright has been started.
 """
-FOLDERS = {"unit": "python", "cpython": "python", "engines": "engines"}
+FOLDERS = {"unit": "python", "cpython": "python", "pages": "python", "engines": "engines"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,7 +53,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if is_part else len(GROUPS)
 
 
-class Scheduling(LoadScopeScheduling):
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Gives a group to a process, and goes on when processes are lost."""
 
     def _split_scope(self, nodeid: str) -> str:

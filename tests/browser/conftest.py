@@ -27,9 +27,9 @@ def failing(browser: Browser) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="session", params=["page", "worker"])
+@pytest.fixture(scope="session", params=["page"])
 def pyodide_place(request: pytest.FixtureRequest) -> str:
-    """All tests that run in Python do so in a page and in a worker."""
+    """Tests that run in Python do so in a page, unless they ask for a "worker"."""
     return str(request.param)
 
 

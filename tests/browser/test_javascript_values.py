@@ -80,7 +80,7 @@ async def test_a_queue_sends_what_they_were_when_it_was_given_them(waiting: bool
 
 @in_browser
 async def test_a_queued_websocket_and_a_session_send_them() -> None:
-    for path, session in (("/ws/echo", None), ("/ws/session?echo=1", True)):
+    for path, session in (("/ws/echo", False), (f"/ws/session?echo=1&id={new_id()}", True)):
         expected = ["abcdef", "abcdef", "bcd", "cdef", "", "between", "native", "wrapped", "a file"]
         async with QueuedWebSocket(url(path), session=session) as ws:
             for message, _ in sendable():

@@ -242,13 +242,13 @@ async def test_what_a_session_takes_the_place_of_cannot_be_had() -> None:
 async def test_a_connection_that_is_dead_is_replaced() -> None:
     """And nothing is lost, in neither direction."""
     id = new_id()
-    session = Session(interval=0.1, timeout=0.5)
+    session = Session(interval=0.05, timeout=0.3)
     query = {"echo": 1, "fault": "deaf", "after": 20, "times": 2}
     async with in_session(id, session, query=query) as ws:
         for number in range(100):
             ws.send(str(number))
         assert [await ws.recv() for _ in range(100)] == [str(number) for number in range(100)]
-        assert ws.stats.reconnects == 2
+        assert ws.stats.reconnects >= 2
 
 
 async def test_what_is_received_is_acknowledged_without_being_asked(

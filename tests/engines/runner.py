@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -167,13 +168,15 @@ def page_url(server: Server, request: str) -> str:
     return f"{server.url}/tests/engines/page.html?{urlencode({'request': request})}"
 
 
-def in_process(command: Callable[[], list[str]]) -> Callable[[Server, str], Told]:
+def in_process(
+    command: Callable[[], list[str]], driver: str = "process.mjs"
+) -> Callable[[Server, str], Told]:
     """Runs the cases in a process."""
 
     def told(server: Server, request: str) -> Told:
         start = command()
-        driver = str(TESTS / "engines" / "process.mjs")
-        arguments = [driver, server.url, str(WEB / pyodide_url()[1:]), request]
+        program = str(TESTS / "engines" / driver)
+        arguments = [program, server.url, str(WEB / pyodide_url()[1:]), request]
         failure = None
         try:
             done = processes.run([*start, *arguments], timeout=TIMEOUT)
@@ -224,6 +227,7 @@ def vendored(name: str) -> str:
 
 
 ENGINES: dict[str, Callable[[Server, str], Told]] = {
+    "cpython": in_process(lambda: [sys.executable], "process.py"),
     "chromium": in_playwright("chromium"),
     "firefox": in_playwright("firefox"),
     "webkitgtk": in_webkit,

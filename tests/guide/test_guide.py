@@ -41,8 +41,8 @@ def test_it_passes_from_an_installed_wheel(tmp_path: Path, browser_name: str) ->
     server = wheel.build_with_hatchling(ROOT / "server", tmp_path / "dist")
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     site = tmp_path / "site"
-    for wheel in (built, server):
-        processes.run([*install, "--no-deps", "--no-index", "--target", site, wheel])
+    for each in (built, server):
+        processes.run([*install, "--no-deps", "--no-index", "--target", site, each])
     cache = tmp_path / "cache" / "readystate" / __version__
     cache.mkdir(parents=True)
     (cache / "vendor").symlink_to(WEB / "vendor")

@@ -7,6 +7,7 @@ import sys
 import urllib.request
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,14 +25,14 @@ def project(checkout: Path) -> Path:
     return checkout
 
 
-def options_of(project: Path) -> dict[str, object]:
+def options_of(project: Path) -> dict[str, Any]:
     """How to run the server of the project, without npm, which would take a moment."""
     return {"cwd": project, "env": {"PATH": "", "PYTHONPATH": "py:server"}}
 
 
 def start(project: Path, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """Run the server until it is interrupted."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [sys.executable, "-m", "readystate_server", *options]
     return started(command, **pipes, **options_of(project))
 

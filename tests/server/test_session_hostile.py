@@ -714,7 +714,7 @@ _garbage = st.one_of(
 
 
 @given(st.lists(_garbage, max_size=30), st.booleans(), st.sampled_from(["abort", 1000, 1001]))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_garbage(messages: list[Message], has_session: bool, end: str | int) -> None:
     async def test() -> None:
         async with serving(window=16, window_bytes=500, max_message=200) as server:

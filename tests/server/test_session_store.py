@@ -212,7 +212,7 @@ def test_a_record_is_deleted(opener: Opener) -> None:
     ),
     st.integers(0, 20),
 )
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 def test_messages_keep_their_kind_and_their_order(
     redis_path: str, messages: list[Message], confirmed: int
 ) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -237,7 +238,7 @@ def test_the_size_of_a_folder_that_changes(tmp_path: Path) -> None:
 
 
 def test_two_processes_at_once(checkout: Path, npm: Path) -> None:
-    options = {"cwd": checkout, "env": {**os.environ, "PYTHONPATH": PYTHONPATH}}
+    options: dict[str, Any] = {"cwd": checkout, "env": {**os.environ, "PYTHONPATH": PYTHONPATH}}
     with (
         started(PROGRAM, stderr=subprocess.PIPE, **options) as one,
         started(PROGRAM, stderr=subprocess.PIPE, **options) as other,

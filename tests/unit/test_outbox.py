@@ -422,9 +422,7 @@ class AgainstALedger(RuleBasedStateMachine):
 
 
 AgainstALedger.TestCase.settings = settings(
-    max_examples=60,
     stateful_step_count=60,
-    deadline=None,
     phases=set(Phase) - {Phase.explain},  # It would take minutes.
     report_multiple_bugs=False,
 )

@@ -41,7 +41,7 @@ def test_importing_it_imports_little() -> None:
 def test_without_the_extra_it_says_which_one(
     constructor: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "websockets", None)
+    monkeypatch.setitem(sys.modules, "websockets.client", None)
     arguments = () if constructor is require_websocket else ("ws://127.0.0.1/",)
     with pytest.raises(ImportError, match=r"pip install 'readystate\[cpython\]'"):
         constructor(*arguments)

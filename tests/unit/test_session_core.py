@@ -30,10 +30,6 @@ from readystate.session.core import ClientCore, Core, Hello, ServerCore
 
 QUEUED, SENT, CONFIRMED, _ = DeliveryState
 
-NETWORK_EXAMPLES = 400
-"""Of some 80 steps each; by hand, as many as there is time for."""
-HOSTILE_EXAMPLES = 400
-
 ID = "an-id_of_16_to_256"
 WIDE = Window(1000, 10**6)
 
@@ -1418,9 +1414,7 @@ class Network(RuleBasedStateMachine):
 
 
 Network.TestCase.settings = settings(
-    max_examples=NETWORK_EXAMPLES,
     stateful_step_count=80,
-    deadline=None,
     phases=set(Phase) - {Phase.explain},  # It would take minutes.
     report_multiple_bugs=False,
 )
@@ -1448,7 +1442,6 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=HOSTILE_EXAMPLES, deadline=None)
 @given(
     is_client=is_client,
     window=st.builds(Window, st.integers(1, 5), st.integers(1, 12)),

@@ -1,6 +1,6 @@
-"""What holds in every engine: the cases, which run in Pyodide wherever there is a ``WebSocket``.
+"""What holds in every engine: the cases.
 
-On CPython they can be listed, and no more.
+They run in Pyodide, wherever there is a ``WebSocket``, and in CPython.
 """
 
 from __future__ import annotations

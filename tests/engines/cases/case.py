@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,21 +92,25 @@ class Case:
 
     Attributes:
         name: What it is about, for the table.
-        function: Runs in Pyodide, and raises if it does not hold.
+        function: Runs in the engine, and raises if it does not hold.
+        left_out: The engines in which it is not run, and why.
     """
 
     name: str
     function: Function
+    left_out: Mapping[str, str]
 
 
 class Cases(list[Case]):
     """The cases of a module."""
 
-    def add(self, name: str) -> Callable[[Function], Function]:
+    def add(
+        self, name: str, left_out: Mapping[str, str] | None = None
+    ) -> Callable[[Function], Function]:
         """Makes the decorated function a case."""
 
         def added(function: Function) -> Function:
-            self.append(Case(name, function))
+            self.append(Case(name, function, left_out or {}))
             return function
 
         return added

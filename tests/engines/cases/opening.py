@@ -8,6 +8,7 @@ from readystate import CloseEvent, Event, WebSocket
 from readystate_server.testing.inpage import event, journal, new_id, opened, reported, until, url
 
 from .case import Cases, Report
+from .natives import JAVASCRIPT, native_event
 
 CASES = Cases()
 
@@ -64,7 +65,7 @@ async def http_url(report: Report) -> None:
     await event(ws, "open")
 
 
-@CASES.add("a js.URL")
+@CASES.add("a js.URL", left_out=JAVASCRIPT)
 async def url_object(report: Report) -> None:
     import js
 
@@ -137,14 +138,12 @@ async def closed_while_connecting(report: Report) -> None:
 
 @CASES.add("an error event that a script makes ends nothing")
 async def made_error(report: Report) -> None:
-    import js
-
     ws = WebSocket(url("/ws/echo"))
     seen: list[str] = []
     for type in ("error", "close"):
         ws.addEventListener(type, lambda event: seen.append(event.type))
     happening = event(ws, "open")
-    ws.dispatchEvent(js.Event.new("error"))
+    ws.dispatchEvent(native_event("error"))
     assert ws.readyState == WebSocket.CONNECTING
     await happening
     assert ws.readyState == WebSocket.OPEN
@@ -172,7 +171,7 @@ async def handler_raises(report: Report) -> None:
     assert (await echo).data == "goes on"
 
 
-@CASES.add("listeners: once, a signal, and removed ones")
+@CASES.add("listeners: once, a signal, and removed ones", left_out=JAVASCRIPT)
 async def listeners(report: Report) -> None:
     import js
 

@@ -1,0 +1,93 @@
+"""The Python of the pages, on CPython: with a page that is faked, and a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from readystate_server.lab import Server
+from readystate_server.lab.places import WEB
+
+from .dom import FakePage
+
+PATIENCE = 30.0
+NAMES = {path.stem for path in WEB.glob("*.py")}
+
+Load = Callable[[str], ModuleType]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """The project's server, for a file."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def open_fake(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], FakePage]]:
+    """A function that opens the first page with a query, or at a URL."""
+
+    def open_fake(query: str = "") -> FakePage:
+        url = query if "://" in query[:8] else f"{server.url}/{query}"
+        page = FakePage((WEB / "index.html").read_text(encoding="utf-8"), url)
+        monkeypatch.syspath_prepend(str(WEB))
+        for name, module in page.modules().items():
+            monkeypatch.setitem(sys.modules, name, module)
+        opened.append(page)
+        return page
+
+    opened: list[FakePage] = []
+    yield open_fake
+    for name in NAMES & set(sys.modules):
+        del sys.modules[name]
+    for page in opened:
+        assert page.errors == []
+
+
+@pytest.fixture
+def fake(open_fake: Callable[..., FakePage]) -> FakePage:
+    """The first page, as the server has it."""
+    return open_fake()
+
+
+def load(name: str) -> Any:
+    """A module of the page, which is imported for each test anew."""
+    return importlib.import_module(name)
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    """Runs a test, for as long as a visitor is patient, and until what it has begun is over."""
+
+    async def main() -> None:
+        async with asyncio.timeout(PATIENCE):
+            await test
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others)
+
+    asyncio.run(main())
+
+
+@asynccontextmanager
+async def alive(main: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
+    """A part of the page works, until the block ends; it must not have failed."""
+    working = asyncio.ensure_future(main)
+    await asyncio.sleep(0)
+    yield
+    assert not working.done() or working.exception() is None, working
+    working.cancel()
+    await asyncio.wait([working])
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Waits until the condition holds."""
+    while not condition():
+        await asyncio.sleep(0.01)

@@ -1,0 +1,249 @@
+"""Break it: each fault, with each thing that confirms, and the account beside the journal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from readystate_server.lab import Server
+
+from .conftest import alive, load, run, until
+from .dom import FakePage
+
+WAYS = ("nothing", "heartbeat", "session")
+FAULTS = ("drop", "refuse", "restart", "half-open", "offline")
+ACCOUNT = ("accepted", "confirmed", "dropped", "waiting", "unconfirmed")
+
+
+class Bench:
+    """What a visitor sees and does."""
+
+    def __init__(self, page: FakePage) -> None:
+        self.page = page
+        self.section = page.one("#break_it")
+        self.stream = page.one("#stream")
+        self.accounts: list[list[int]] = []
+        page.one("#rate").value = 100
+
+    def text(self, field: str) -> str:
+        return str(self.page.one(f"#break_it [data-field={field}]").textContent)
+
+    def number(self, field: str) -> int:
+        text = self.text(field)
+        return int(text) if text.isdigit() else 0
+
+    def state(self) -> str:
+        return self.section.getAttribute("data-state") or ""
+
+    def fault(self, name: str) -> Any:
+        return self.page.one(f"#break_it button[data-fault={name}]")
+
+    def choose(self, way: str) -> None:
+        for switch in self.page.document.querySelectorAll("#break_it [name=confirms]"):
+            switch.checked = switch.value == way
+        self.section.querySelector("fieldset").dispatch("change")
+
+    async def start(self, way: str) -> str:
+        self.choose(way)
+        self.stream.click()
+        await until(lambda: self.state() == "running")
+        await self.at_least("confirmed", 30)
+        return str(self.section.getAttribute("data-id"))
+
+    async def at_least(self, field: str, number: int) -> None:
+        def is_there() -> bool:
+            self.accounts.append([self.number(name) for name in ACCOUNT])
+            return self.number(field) >= number
+
+        await until(is_there)
+
+    async def reconnected(self) -> None:
+        await self.at_least("reconnects", 1)
+        await until(lambda: self.text("state") == "OPEN")
+        await self.at_least("received", self.number("received") + 30)
+
+    async def stop(self) -> None:
+        if self.state() != "over":
+            self.stream.click()
+        await until(lambda: self.state() == "over")
+
+
+@pytest.fixture
+def bench(fake: FakePage) -> Iterator[Bench]:
+    bench = Bench(fake)
+    yield bench
+    assert all(accepted == sum(parts) for accepted, *parts in bench.accounts)
+    assert bench.section.getAttribute("data-off") in (None, "0")
+
+
+@asynccontextmanager
+async def working() -> Any:
+    """The section works, twenty times as often as a visitor needs it, and waits are short."""
+    module = load("break_it")
+    module.TICK, module.LOOK = 0.02, 0.1
+    async with alive(module.main()):
+        yield
+
+
+def arrivals(server: Server, id: str, way: str) -> list[int]:
+    """The numbers in the server's journal, as they came."""
+    entries = server.journal(f"{id}/session" if way == "session" else id)
+    messages = [message for entry in entries for message in entry["messages"]]
+    return [int(message["data"]) for message in sorted(messages, key=lambda found: found["order"])]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("way", WAYS)
+def test_each_fault_does_what_the_page_says(
+    bench: Bench, server: Server, way: str, fault: str
+) -> None:
+    async def break_it(id: str) -> None:
+        if way == "heartbeat":
+            # So that some have arrived that no reply has confirmed yet.
+            await bench.at_least("unconfirmed", 20)
+        bench.fault(fault).click()
+        await until(lambda: f"{fault.capitalize()}, after" in bench.text("said"))
+        if fault == "restart" and way == "session":
+            await until(lambda: bench.state() == "over")
+        elif fault == "half-open" and way == "nothing":
+            # Nobody finds out, ever: it goes on and on.
+            await bench.at_least("lost", 50)
+            assert (bench.text("state"), bench.number("reconnects")) == ("OPEN", 0)
+        else:
+            if fault == "offline":
+                await until(lambda: re.search("attempt [3-9]", bench.text("attempt")))
+                for other in FAULTS[:-1]:
+                    assert bench.fault(other).getAttribute("aria-disabled") == "true"
+                assert bench.number("reconnects") == 0
+                assert bench.fault("offline").textContent == "Go online"
+                bench.fault("offline").click()
+            await bench.reconnected()
+
+    async def test() -> None:
+        async with working():
+            id = await bench.start(way)
+            await break_it(id)
+            await bench.stop()
+        check(id)
+
+    def check(id: str) -> None:
+        account = {name: bench.number(name) for name in ACCOUNT}
+        assert account["waiting"] == account["unconfirmed"] == 0
+        assert bench.number("CONFIRMED") == account["confirmed"]
+        assert bench.number("DROPPED") == account["dropped"]
+        numbers = arrivals(server, id, way)
+        distinct = set(numbers)
+        assert distinct <= set(range(account["accepted"]))
+        assert bench.number("received") == len(distinct)
+        assert bench.number("twice") == len(numbers) - len(distinct)
+        assert bench.number("missing") == account["accepted"] - len(distinct)
+        first_times = list(dict.fromkeys(numbers))
+        assert first_times == sorted(first_times)
+        assert bench.number("disorder") == 0
+        lost, verdict = bench.number("lost"), bench.text("verdict")
+        if way == "nothing":
+            assert lost == account["confirmed"] - len(distinct) > 0
+            assert len(numbers) == len(distinct)
+            assert verdict.startswith(f"{lost:,} message")
+        elif way == "heartbeat":
+            assert account["dropped"] == lost == 0
+            assert distinct == set(range(account["accepted"]))
+            assert len(numbers) > len(distinct)
+            assert "arrived twice" in verdict
+        elif fault == "restart":
+            # What is confirmed has arrived; what is not is reported, whether it has arrived or not.
+            assert numbers == list(range(len(numbers)))
+            assert account["confirmed"] <= len(numbers) < account["accepted"]
+            assert lost == 0
+            assert "SessionExpired" in verdict
+            assert f"{account['dropped']:,} message" in verdict
+            assert f"Of these, {len(numbers) - account['confirmed']:,} had arrived" in verdict
+        else:
+            assert numbers == list(range(account["accepted"]))
+            assert account["dropped"] == lost == 0
+            assert "exactly once, in order" in verdict
+        opened = [entry["opened"] for entry in server.journal(id)]
+        if fault in ("refuse", "offline"):
+            assert False in opened
+        if fault == "half-open" and way != "nothing":
+            assert opened == [True, True]
+
+    run(test())
+
+
+def test_the_switch_begins_anew(bench: Bench, server: Server) -> None:
+    async def test() -> None:
+        async with working():
+            first = await bench.start("nothing")
+            assert "heartbeat=" not in bench.section.querySelector("pre code").textContent
+            bench.choose("heartbeat")
+            await until(lambda: bench.section.getAttribute("data-id") != first)
+            assert "heartbeat=" in bench.section.querySelector("pre code").textContent
+            assert server.journal(first, closed=1)
+            await bench.at_least("confirmed", 1)
+            second = str(bench.section.getAttribute("data-id"))
+            await bench.stop()
+        # Each stream is counted from its own beginning.
+        assert arrivals(server, second, "heartbeat") == list(range(bench.number("accepted")))
+
+    run(test())
+
+
+def test_the_slider_sets_the_rate(bench: Bench) -> None:
+    async def test() -> None:
+        async with working():
+            await bench.start("session")
+            rate = bench.page.one("#rate")
+            rate.choose(1)
+            assert rate.getAttribute("aria-valuetext") == "1 message a second"
+            # What was due before may still be sent.
+            await bench.at_least("accepted", bench.number("accepted") + 1)
+            before = bench.number("accepted")
+            await bench.at_least("accepted", before + 2)
+            assert bench.number("accepted") <= before + 4
+            rate.choose(100)
+            assert bench.text("speed") == "100 messages a second"
+            await bench.at_least("accepted", before + 50)
+
+    run(test())
+
+
+def test_without_a_stream_nothing_is_broken(bench: Bench, server: Server) -> None:
+    async def test() -> None:
+        async with working():
+            for fault in FAULTS:
+                assert bench.fault(fault).getAttribute("aria-disabled") == "true"
+                bench.fault(fault).click()
+            id = await bench.start("session")
+            await bench.stop()
+        assert len(server.journal(id, closed=1)) == 1
+
+    run(test())
+
+
+def test_a_server_that_goes_away_is_missed(open_fake: Any) -> None:
+    server = Server()
+    server.start()
+    bench = Bench(open_fake(f"{server.url}/"))
+
+    async def test() -> None:
+        async with working():
+            await bench.start("heartbeat")
+            server.stop()
+            await until(lambda: "is out of reach" in bench.text("journal"))
+            bench.fault("drop").click()
+            await until(lambda: "is out of reach" in bench.text("said"))
+            server.start()
+            await until(lambda: bench.text("state") == "OPEN")
+            # It has an empty journal: what was there is missing.
+            await bench.at_least("missing", 1)
+            await until(lambda: "Lost is what" in bench.text("journal"))
+
+    try:
+        run(test())
+    finally:
+        server.stop()
