@@ -184,6 +184,18 @@ class ServerSession:
     async def send(self, data: Any) -> Delivery:
         """Accepts a message, also without a connection; waits while as much waits as may.
 
+        What ``await x.send(message)`` waits for depends on what ``x`` is:
+
+        ===================  =======================================================================
+        ``Connection``       until the browser holds little that has not left; gives nothing
+        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` itself returns a
+                             :class:`Delivery` at once
+        ``ServerSession``    until there is room for the message; gives its :class:`Delivery`
+        ===================  =======================================================================
+
+        With the latter two, ``await x.put(message)`` waits for room and gives the
+        :class:`Delivery`, and to await that waits until the other side is done with the message.
+
         Args:
             data: Text, or anything with the buffer protocol.
 
@@ -207,6 +219,10 @@ class ServerSession:
             self._ages.accepted(self._accepted, self._core.confirmed)
             self._save_soon()
         return delivery
+
+    async def put(self, data: Any) -> Delivery:
+        """The same as :meth:`send`, by the name that it has in a :class:`QueuedWebSocket`."""
+        return await self.send(data)
 
     async def drain(self) -> None:
         """Waits until the client is done with all that was sent.
