@@ -33,9 +33,11 @@ class _Session(Protocol):
 
     _settings: Settings
     _core: ServerCore
-    _stored: int
     _wanted: int
     _progress: asyncio.Event
+
+    @property
+    def _stored(self) -> int: ...
 
     def _receive(self, message: Message) -> bool: ...
     def _disconnect(self, link: Link) -> None: ...

@@ -23,9 +23,10 @@ from readystate.session.core import ACK_DELAY, Hello, ServerCore
 
 from .bucket import Bucket
 from .link import Link
+from .saver import Progress, Saver
 from .settings import Settings
 from .stats import Ages
-from .store import Fenced, Message, Record
+from .store import Message, Record
 from .transport import Transport
 
 __all__ = [
@@ -34,9 +35,6 @@ __all__ = [
     "sized",
 ]
 
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
-"""Seconds between attempts to save."""
 _MESSAGE_TOO_BIG = 1009
 GOING_AWAY = 1001
 
@@ -95,22 +93,25 @@ class ServerSession:
         self._received_size = 0
         self._done = record.done
         self._done_size = 0
-        # How many outgoing messages the store has or had, and those that come after these.
-        self._stored = record.confirmed + len(record.outgoing)
-        self._unsaved: list[Message] = []
         self._ages = Ages()
         if record.outgoing:
             self._ages.accepted(record.confirmed + 1, record.confirmed)
         self._wanted = 0
         self._sending = asyncio.Lock()
         self._progress = asyncio.Event()
-        # Saving.
-        self._is_dirty = False
-        self._is_lease_due = False
-        self._saving: asyncio.Task[None] | None = None
+        self._saver = Saver(
+            settings,
+            key,
+            record.epoch,
+            record.confirmed + len(record.outgoing),
+            progress=lambda: Progress(
+                self._done, self._done_size, self._core.confirmed, self._core.connection
+            ),
+            on_saved=self._on_saved,
+            on_fenced=self._lose_to_another,
+        )
         self._loop = asyncio.get_running_loop()
         self._ack_timer: asyncio.TimerHandle | None = None
-        self._lease_timer = self._loop.call_later(settings.expires / 2, self._renew)
         self._expiry_timer: asyncio.TimerHandle | None = None
         self._expect_expiry()
 
@@ -215,9 +216,8 @@ class ServerSession:
             self._raise_if_closed()
             delivery = self._core.outbox.accept(message, size)
             delivery._on_wanted = self._want
-            self._unsaved.append(message)
-            self._ages.accepted(self._accepted, self._core.confirmed)
-            self._save_soon()
+            self._saver.add(message)
+            self._ages.accepted(self._saver.accepted, self._core.confirmed)
         return delivery
 
     async def put(self, data: Any) -> Delivery:
@@ -280,9 +280,9 @@ class ServerSession:
         return bool(self._core.outbox.pending or self._core.outbox.unconfirmed)
 
     @property
-    def _accepted(self) -> int:
-        """How many outgoing messages there have been."""
-        return self._stored + len(self._unsaved)
+    def _stored(self) -> int:
+        """How many outgoing messages the store has or had: they may be sent."""
+        return self._saver.stored
 
     @property
     def _unacknowledged(self) -> int:
@@ -316,80 +316,20 @@ class ServerSession:
         self._done += 1
         self._done_size += len(self._in_hand)
         self._in_hand = None
-        self._save_soon()
+        self._saver.save_soon()
 
     def _want(self) -> None:
         """Somebody waits until all is confirmed that was accepted up to now."""
-        self._wanted = self._accepted
+        self._wanted = self._saver.accepted
         self._wake_writer()
 
-    def _save_soon(self) -> None:
-        if self._closed is not None:
-            return
-        self._is_dirty = True
-        if self._saving is None:
-            self._saving = asyncio.create_task(self._save_all())
-
-    async def _save_all(self) -> None:
-        """Saves until nothing is to be saved; what comes in the meantime goes together."""
-        pause = _FIRST_PAUSE
-        try:
-            while self._is_dirty and self._closed is None:
-                self._is_dirty = False
-                try:
-                    await self._save()
-                    self._settings.store_health.worked()
-                    pause = _FIRST_PAUSE
-                except Fenced:
-                    self._lose_to_another()
-                except Exception as error:
-                    self._settings.store_health.failed(error)
-                    self._is_dirty = True
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_PAUSE)
-        finally:
-            self._saving = None
-
-    async def _save(self) -> None:
-        """Saves what is new, and lets go out what depends on it."""
-        if self._is_lease_due:
-            await self._keep(self._core.connection)
-        done, done_size = self._done, self._done_size
-        messages = self._unsaved.copy()
-        await self._settings.store.save(
-            self.id,
-            self._epoch,
-            done=done,
-            confirmed=self._core.confirmed,
-            first=self._stored + 1,
-            messages=messages,
-        )
-        if self._closed is not None:
-            return
-        del self._unsaved[: len(messages)]
-        self._stored += len(messages)
-        self._core.finish(done, self._received_size - done_size)
+    def _on_saved(self, progress: Progress, has_messages: bool) -> None:
+        """Lets go out what depends on what was saved."""
+        self._core.finish(progress.done, self._received_size - progress.done_size)
         self._await_ack()
         self._progress.set()
-        if messages or self._core.has_controls:
+        if has_messages or self._core.has_controls:
             self._wake_writer()
-
-    async def _keep(self, connection: int) -> None:
-        """Renews the lease, and saves the number of the connection.
-
-        Raises:
-            Fenced: Another process has the session.
-        """
-        settings = self._settings
-        await settings.store.keep(self.id, self._epoch, connection, settings.lease)
-        self._is_lease_due = False
-        self._lease_timer.cancel()
-        if self._closed is None:
-            self._lease_timer = self._loop.call_later(self._settings.expires / 2, self._renew)
-
-    def _renew(self) -> None:
-        self._is_lease_due = True
-        self._save_soon()
 
     def _await_ack(self) -> None:
         if self._core.has_unacknowledged and self._ack_timer is None:
@@ -503,7 +443,7 @@ class ServerSession:
         self._closed = closed
         if not keep_inbox:
             self._inbox.clear()
-        for timer in (self._expiry_timer, self._ack_timer, self._lease_timer):
+        for timer in (self._expiry_timer, self._ack_timer):
             if timer is not None:
                 timer.cancel()
         link, self._link = self._link, None
@@ -512,15 +452,14 @@ class ServerSession:
         self._core.disconnect()
         self._core.outbox.connection_lost("session ended")
         self._core.outbox.clear("session ended")
-        self._unsaved.clear()
+        self._saver.stop()
         self._arrived.set()
         self._progress.set()
         self._on_end(self, forget_record)
 
     async def _leave(self) -> None:
         """Saves what another process needs to go on, if it can in time; it ends here only."""
-        if self._saving is not None:
-            await asyncio.wait([self._saving], timeout=self._settings.close_timeout)
+        await self._saver.wait(self._settings.close_timeout)
         reason = "the server goes away"
         self._end(connection_closed(GOING_AWAY, reason, was_clean=True), forget_record=False)
 

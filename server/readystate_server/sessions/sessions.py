@@ -311,7 +311,7 @@ class Sessions:
         if hello.connection > session._core.connection:
             with self._store_errors():
                 try:
-                    await session._keep(hello.connection)
+                    await session._saver.keep(hello.connection)
                 except Fenced:
                     session._lose_to_another()
         return self._by_key.get(key)
@@ -417,8 +417,7 @@ class Sessions:
 
     async def _delete(self, session: ServerSession) -> None:
         """Forgets a session that has ended; until then it is known that it has."""
-        if session._saving is not None:
-            await asyncio.wait((session._saving,))
+        await session._saver.wait()
         try:
             await self._store.delete(session.id, session._epoch)
         except Fenced:
