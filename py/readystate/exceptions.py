@@ -200,7 +200,7 @@ class SessionExpired(ConnectionClosedError):  # noqa: N818
     """The session is gone: it could not be resumed in time, or the server does not know it.
 
     Attributes:
-        cause: ``"expired"``: this server had the session, and has it no more, as it was not resumed
+        why: ``"expired"``: this server had the session, and has it no more, as it was not resumed
             in time or was ended meanwhile. ``"forgotten"``: this server does not know it: it was
             restarted without a store that outlives it, or is another one. ``"unknown"``: one of
             these; the server cannot tell.
@@ -215,11 +215,11 @@ class SessionExpired(ConnectionClosedError):  # noqa: N818
         reason: str,
         unconfirmed: list[Any],
         *,
-        cause: Literal["expired", "forgotten", "unknown"] = "unknown",
+        why: Literal["expired", "forgotten", "unknown"] = "unknown",
         is_renewed: bool = False,
     ) -> None:
         super().__init__(4404, reason, was_clean=True)
-        self.cause = cause
+        self.why = why
         self.unconfirmed = unconfirmed
         self.is_renewed = is_renewed
 
@@ -232,7 +232,7 @@ class SessionExpired(ConnectionClosedError):  # noqa: N818
             else "see .unconfirmed. Begin a new session and send again what is still wanted, or "
             "use Session(renew=True), which does both"
         )
-        return f"{_WHY_GONE[self.cause]} ({self.code} {self.reason!r}): {messages}, {what}"
+        return f"{_WHY_GONE[self.why]} ({self.code} {self.reason!r}): {messages}, {what}"
 
 
 _WHY_GONE = {

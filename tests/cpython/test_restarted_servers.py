@@ -54,7 +54,7 @@ async def test_the_exception_says_that_the_server_was_restarted() -> None:
             await asyncio.to_thread(process.start)
             with raises(SessionExpired, match="does not know the session") as caught:
                 await ws.recv()
-            assert caught.value.cause == "forgotten"
+            assert caught.value.why == "forgotten"
             assert caught.value.unconfirmed == ["pending"]
             assert not caught.value.is_renewed
             assert "renew=True" in str(caught.value)
@@ -78,7 +78,7 @@ async def test_a_queue_goes_on_with_a_new_session() -> None:
         (application,) = await asyncio.to_thread(process.journal, "x/session", closed=1)
         assert [message["data"] for message in application["messages"]] == ["pending", "further"]
     (error,) = [c.error for c in changes if isinstance(c.error, SessionExpired)]
-    assert (error.cause, error.unconfirmed, error.is_renewed) == ("forgotten", ["pending"], True)
+    assert (error.why, error.unconfirmed, error.is_renewed) == ("forgotten", ["pending"], True)
     assert "sent again in a new session" in str(error)
 
 
@@ -131,7 +131,7 @@ async def test_the_exception_says_that_it_came_too_late() -> None:
             back.set()
             with raises(SessionExpired, match="the session has expired") as caught:
                 await ws.recv()
-            assert caught.value.cause == "expired"
+            assert caught.value.why == "expired"
 
 
 async def test_what_is_renewed_is_a_session_that_there_was() -> None:
@@ -140,7 +140,7 @@ async def test_what_is_renewed_is_a_session_that_there_was() -> None:
         ws.send("x")
         with raises(SessionExpired) as caught:
             await ws.recv()
-        assert caught.value.cause == "unknown"
+        assert caught.value.why == "unknown"
 
 
 async def test_servers_that_forget_one_session_after_another() -> None:

@@ -14,7 +14,15 @@ from ..core.confirmation import Attempt, Confirmation, Event
 from ..core.outbox import Outbox
 from ..dom.blob import Blob
 from ..exceptions import ConnectionFailed, SessionExpired, connection_closed
-from .control import NO_SUCH_SESSION, SUBPROTOCOL, TAKEN_OVER, Window, cause, ends_session, escape
+from .control import (
+    NO_SUCH_SESSION,
+    SUBPROTOCOL,
+    TAKEN_OVER,
+    Window,
+    ends_session,
+    escape,
+    why_gone,
+)
 from .core import ACK_DELAY, ClientCore
 from .keeping import MOST_BYTES, Keeping
 from .options import Session
@@ -290,7 +298,7 @@ class SessionConfirmation(Confirmation):
 
 def _expired(event: Event, outbox: Outbox, *, is_renewed: bool = False) -> SessionExpired:
     return SessionExpired(
-        event.reason, outbox.unfinished(), cause=cause(event.reason), is_renewed=is_renewed
+        event.reason, outbox.unfinished(), why=why_gone(event.reason), is_renewed=is_renewed
     )
 
 

@@ -26,7 +26,7 @@ TRY_AGAIN = 1013
 
 EXPIRED = "expired"
 FORGOTTEN = "forgotten"
-"""What a reason with 4404 begins with, if the server can tell: see :func:`cause`."""
+"""What a reason with 4404 begins with, if the server can tell: see :func:`why_gone`."""
 
 MAX_NUMBER = 2**53 - 1
 """The largest whole number that JavaScript has too."""
@@ -64,7 +64,7 @@ def ends_session(code: int) -> bool:
     return code == 1000 or 3000 <= code <= 4999
 
 
-def cause(reason: str) -> Literal["expired", "forgotten", "unknown"]:
+def why_gone(reason: str) -> Literal["expired", "forgotten", "unknown"]:
     """Why there is no such session, by the reason of a close frame with 4404."""
     word = reason.partition(":")[0]
     return "expired" if word == EXPIRED else "forgotten" if word == FORGOTTEN else "unknown"

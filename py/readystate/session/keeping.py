@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 from .._host import NativeError, Timer, python_error, restore, save
 from ..core.handlers import report
+from ..exceptions import DOMException
 from .snapshot import Snapshot
 
+_STORAGE_ERRORS = (NativeError, DOMException)
 MOST_BYTES = 2**20
 """How much is kept of what waits, and of what is unconfirmed: browsers keep some megabytes for all
 pages of an origin together."""
@@ -55,7 +57,7 @@ class Keeping:
         try:
             text = restore(self._key)
             save(self._key, None)
-        except NativeError as error:
+        except _STORAGE_ERRORS as error:
             reason = python_error(error)
             raise RuntimeError(
                 "persist= cannot be had, as the browser does not let this page use sessionStorage "
@@ -121,7 +123,7 @@ class Keeping:
             try:
                 save(self._key, snapshot.first(count).dump())
                 break
-            except NativeError as error:
+            except _STORAGE_ERRORS as error:
                 reason = python_error(error)
                 if not count:
                     report(f"The browser does not keep {self._describe()}", reason)
@@ -142,7 +144,7 @@ class Keeping:
             return False
         try:
             return restore(self._key) is None
-        except NativeError as error:
+        except _STORAGE_ERRORS as error:
             report(f"The browser does not tell of {self._describe()}", python_error(error))
             return False
 
@@ -150,7 +152,7 @@ class Keeping:
         self._cancel_timer()
         try:
             save(self._key, None)
-        except NativeError as error:
+        except _STORAGE_ERRORS as error:
             report(f"The browser does not forget {self._describe()}", python_error(error))
 
     def _cancel_timer(self) -> None:

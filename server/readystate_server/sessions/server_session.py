@@ -420,7 +420,7 @@ class ServerSession:
 
     def _expire(self) -> None:
         reason = "the client has not come back in time"
-        self._end(SessionExpired(reason, self._core.outbox.unfinished(), cause="expired"))
+        self._end(SessionExpired(reason, self._core.outbox.unfinished(), why="expired"))
 
     def _wake_writer(self) -> None:
         if self._link is not None:
