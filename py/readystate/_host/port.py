@@ -116,7 +116,8 @@ class UnthrottledTimer(Timer, Protocol):
 class PageEvents(Protocol):
     """Has a function called when the network, or the page, goes away or comes back.
 
-    With ``"online"``, ``"offline"``, ``"resume"``, ``"pageshow"``, ``"pagehide"`` or ``"visible"``.
+    With ``"online"``, ``"offline"``, ``"resume"``, ``"pageshow"``, ``"pagehide"``, ``"visible"`` or
+    ``"hidden"``.
     """
 
     def __init__(self, function: Callable[[str], None]) -> None: ...

@@ -82,6 +82,18 @@ class Connection(Receiver):
         It returns at once while that is at most the high watermark of ``write_limit``; above, it
         returns when it has fallen to the low one.
 
+        What ``await x.send(message)`` waits for depends on what ``x`` is:
+
+        ===================  =======================================================================
+        ``Connection``       until the browser holds little that has not left; gives nothing
+        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` itself returns a
+                             :class:`Delivery` at once
+        ``ServerSession``    until there is room for the message; gives its :class:`Delivery`
+        ===================  =======================================================================
+
+        With the latter two, ``await x.put(message)`` waits for room and gives the
+        :class:`Delivery`, and to await that waits until the other side is done with the message.
+
         Args:
             message: What :meth:`WebSocket.send` takes; or an iterable, or asynchronous iterable, of
                 fragments that are all text or all binary, which are joined into one message.

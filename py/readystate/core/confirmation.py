@@ -171,6 +171,13 @@ class Confirmation:
         """With what all ends if a connection has ended so; ``None``: it need not."""
         return None
 
+    def renew(self, event: Event) -> Exception | None:  # noqa: ARG002
+        """Begins anew after a connection that has ended so, if that is possible and wanted.
+
+        Returns what the application is told of it; ``None``: nothing was done.
+        """
+        return None
+
     def on_page_event(self, type: str) -> Exception | None:  # noqa: ARG002
         """Something has happened to the page. Returns with what all ends, if it does."""
         return None

@@ -290,6 +290,19 @@ class Outbox:
         """No more may be unconfirmed than so many messages, and ``size`` bytes, either."""
         self._window.limit(messages, size)
 
+    def limit_pending(self, size: int) -> None:
+        """No more may wait than ``size`` bytes, either."""
+        self._max_pending_bytes = min(self._max_pending_bytes, size)
+
+    def mark_sent(self, messages: Iterable[Any]) -> None:
+        """Those of ``messages`` that wait, before all others, were sent by another one."""
+        waiting, batch = self._waiting, []
+        for message in messages:
+            if waiting and waiting[0].message is message:
+                batch.append(waiting.popleft())
+        self.pending_bytes -= sum(delivery.size for delivery in batch)
+        self._start(batch)
+
     def resend_from(self, index: int) -> list[Delivery]:
         """What is unconfirmed from ``index`` on, which is being sent again, over a new connection
         that goes on where the last one was lost.

@@ -310,6 +310,18 @@ class QueuedWebSocket:
 
         When there is one, and nothing waits, that is now. Order is kept.
 
+        What ``await x.send(message)`` waits for depends on what ``x`` is:
+
+        ===================  =======================================================================
+        ``Connection``       until the browser holds little that has not left; gives nothing
+        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` itself returns a
+                             :class:`Delivery` at once
+        ``ServerSession``    until there is room for the message; gives its :class:`Delivery`
+        ===================  =======================================================================
+
+        With the latter two, ``await x.put(message)`` waits for room and gives the
+        :class:`Delivery`, and to await that waits until the other side is done with the message.
+
         Args:
             data: What :meth:`WebSocket.send` takes. Binary data that may change is copied.
             ttl: How long it may wait, in seconds; by default as long as the queue says.

@@ -292,10 +292,14 @@ class Supervisor:
                 return False
             error = error or link.error()
             self._log_end(link, error)
-            end = self._confirmation.final(event)
-            if end is not None or not (link.is_replaced or await self._may_reconnect(event)):
-                self.end_by_itself(end or error)
-                return False
+            renewed = self._confirmation.renew(event)
+            if renewed is not None:
+                error = renewed
+            else:
+                end = self._confirmation.final(event)
+                if end is not None or not (link.is_replaced or await self._may_reconnect(event)):
+                    self.end_by_itself(end or error)
+                    return False
         elif error is not None:
             log.failed(self._owner, error, self._reconnector.attempt)
         if self._closing is not None and not self._sender.outbox.unfinished():

@@ -17,7 +17,7 @@ class PageEvents:
 
     The function is given the type of the event, where the runtime has such events: ``"online"``,
     ``"offline"``, ``"resume"`` (of a frozen page), ``"pageshow"`` (from the back/forward cache),
-    ``"pagehide"``, ``"visible"`` (the tab is shown again).
+    ``"pagehide"``, ``"visible"`` and ``"hidden"`` (the tab is shown, or is not).
     """
 
     __slots__ = ("_function", "_listeners")
@@ -43,8 +43,7 @@ class PageEvents:
     def _on_event(self, event: Any) -> None:
         type = str(event.type)
         if type == "visibilitychange":
-            if js.document.visibilityState == "visible":
-                self._function("visible")
+            self._function("visible" if js.document.visibilityState == "visible" else "hidden")
         # Every page is shown once that did not come from the cache.
         elif type != "pageshow" or event.persisted:
             self._function(type)
