@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import ctypes
+from typing import Any
 
 import pytest
 
