@@ -145,8 +145,10 @@ class SessionConfirmation(Confirmation):
     def received(self, messages: list[Any]) -> list[Any]:
         core, attempt = self._core, self._attempt
         self._account()
-        was_joined = core.is_joined
+        was_joined, was_asking = core.is_joined, core.is_asking
         arrived = core.receive(messages)
+        if was_asking and not core.is_asking and self.heart is not None:
+            self.heart.answered()
         if core.failure is not None:
             # The server does not keep to the protocol.
             if attempt is not None:
@@ -270,6 +272,12 @@ class SessionConfirmation(Confirmation):
             self._ack_timer = Timer(ACK_DELAY, self._acknowledge_in_time)
 
     def _acknowledge_in_time(self) -> None:
+        try:
+            self._acknowledge_now()
+        except Exception as error:
+            self.carrier.fail(error)
+
+    def _acknowledge_now(self) -> None:
         self._cancel_ack_timer()
         self._account()
         if self._core.has_unacknowledged:

@@ -114,6 +114,11 @@ class Core:
         return self.outbox.sent - self.outbox.unconfirmed
 
     @property
+    def is_asking(self) -> bool:
+        """Whether a question has had no answer yet."""
+        return self._is_asking
+
+    @property
     def has_unacknowledged(self) -> bool:
         """Whether something is done that was not acknowledged.
 

@@ -36,6 +36,7 @@ class Session:
             given as a ``str``.
 
     Raises:
+        TypeError: An argument is of a wrong type.
         ValueError: An argument makes no sense.
     """
 
@@ -48,6 +49,8 @@ class Session:
         name: str | None = None,
         renew: bool = False,
     ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name={name!r} must be a str, or None")
         if persist not in (None, "sessionStorage"):
             raise ValueError(f"persist={persist!r} must be 'sessionStorage' or None")
         self.persist = persist
