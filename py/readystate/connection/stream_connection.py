@@ -20,6 +20,7 @@ from .._host import (
     to_sendable,
 )
 from ..core import checks, log
+from ..core.handlers import report
 from ..dom.websocket import WebSocket
 from .connection import Connection, size_at_most
 
@@ -57,6 +58,15 @@ class StreamConnection(Connection):
             asyncio.ensure_future(self._run()),
             asyncio.ensure_future(self._watch_close()),
         ]
+
+        for task in self._tasks:
+            task.add_done_callback(self._on_task_done)
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        """Ends the connection if a task has ended as it should not, so that nobody waits for it."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            report(f"{self!r} has ended because of an exception", error)
+            self._end(1006, "", was_clean=False)
 
     @property
     def url(self) -> str:
