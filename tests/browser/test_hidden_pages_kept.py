@@ -79,7 +79,7 @@ async def begin(*, id: str) -> None:
     ws = builtins.kept_ws = new(where)  # type: ignore[attr-defined]
     ws.start()
     await ws.send("a")
-    ws._supervisor.dead()
+    ws._supervisor.dead("nothing is heard")
 
 
 async def send(*, text: str) -> None:
