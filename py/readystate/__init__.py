@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from .core.backoff import *
     from .core.delivery import *
     from .core.heartbeat import *
-    from .core.outbox import *
     from .core.states import *
+    from .core.stats import *
     from .dom.blob import *
+    from .dom.sendable import *
     from .dom.websocket import *
     from .exceptions import *
     from .queue.queued_websocket import *
@@ -26,9 +27,10 @@ _PUBLIC = {
     "core.backoff": ("Backoff",),
     "core.delivery": ("Delivery", "DeliveryState"),
     "core.heartbeat": ("Acks", "Heartbeat"),
-    "core.outbox": ("QueueStats",),
+    "core.stats": ("QueueStats",),
     "core.states": ("State", "StateChange", "Stats"),
     "dom.blob": ("Blob",),
+    "dom.sendable": ("Sendable",),
     "dom.websocket": ("CloseEvent", "Event", "MessageEvent", "WebSocket"),
     "exceptions": (
         "ConcurrencyError",

@@ -86,7 +86,7 @@ async def test_messages_before_it_is_started_and_many_at_once_keep_their_order()
 async def test_whatever_is_sent_arrives_as_it_is() -> None:
     async with in_session(new_id(), query={"echo": 1}) as ws:
         for message in [*STRANGE, *BINARY]:
-            ws.send(message)
+            ws.send(message)  # type: ignore[arg-type]
         for message in [*STRANGE, *BINARY]:
             assert await ws.recv() == message
         ws.send(bytearray(b"abc"))
@@ -346,7 +346,7 @@ async def test_what_can_be_kept(fake_page: Page) -> None:
     session = Session(persist="sessionStorage")
     ws = in_session(new_id(), session)
     with raises(TypeError, match="bytes"):
-        ws.send(NativeBlob())
+        ws.send(NativeBlob())  # type: ignore[arg-type]
     # Two of the same name would overwrite each other.
     with raises(ValueError, match="another session"):
         in_session(new_id(), session)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
-from .._host import send
+from .._host import send, sleep_unthrottled
+from ..core import log
 from ..core.pauses import Pauses
 from ..dom.websocket import CloseEvent, Event, WebSocket
 from .connection import Connection, size_at_most
-from .receiver import OVERFLOW_CODE, OVERFLOW_REASON, Incoming, Overflow
+from .receiver import (
+    OVERFLOW_CODE,
+    OVERFLOW_REASON,
+    UNREADABLE_CODE,
+    UNREADABLE_REASON,
+    Incoming,
+    Overflow,
+)
 
 
 class EventConnection(Connection):
@@ -19,7 +26,7 @@ class EventConnection(Connection):
     def __init__(
         self,
         url: Any,
-        subprotocols: str | Iterable[str] | None,
+        subprotocols: str | Iterable[str] | Mapping[str, Any] | None,
         *,
         close_timeout: float | None,
         max_queue: int | None,
@@ -41,6 +48,7 @@ class EventConnection(Connection):
             max_queue_bytes=max_queue_bytes,
             on_overflow=on_overflow,
             close=lambda: self._ws.close(OVERFLOW_CODE, OVERFLOW_REASON),
+            fail=self._fail,
         )
         self._incoming.connect(self._native)
 
@@ -68,6 +76,10 @@ class EventConnection(Connection):
     def dropped(self) -> int:
         return self._incoming.dropped
 
+    @property
+    def _has_received(self) -> bool:
+        return self._incoming.has_received
+
     async def drain(self) -> None:
         await self._wait_for_buffer(0)
 
@@ -77,11 +89,16 @@ class EventConnection(Connection):
     def _on_close(self, event: CloseEvent) -> None:
         self._end(event.code, event.reason, event.wasClean)
 
-    def _end(self, code: int, reason: str, was_clean: bool) -> None:
+    def _end(self, code: int, reason: str, was_clean: bool, cause: str = "") -> None:
         if not self._closed.done():
             self._incoming.disconnect()
-            super()._end(code, reason, was_clean)
+            super()._end(code, reason, was_clean, cause)
             self._incoming.wake()
+
+    def _fail(self, what: str) -> None:
+        """A message has arrived that cannot be converted: what comes behind it is lost with it."""
+        self._ws.close(UNREADABLE_CODE, UNREADABLE_REASON)
+        self._end(1006, "", False, what)
 
     def _start_close(self, code: int, reason: str) -> None:
         self._ws.close(code, reason)
@@ -90,6 +107,8 @@ class EventConnection(Connection):
         if self._native.readyState != WebSocket.OPEN:
             return self._raise_closed()
         send(self._native_send, data)
+        if log.is_debugging():
+            log.sends(self._address, 1, size_at_most(data))
         # The browser's number can only have fallen since it was last asked for.
         self._unsent_at_most += size_at_most(data)
         if self._unsent_at_most > self._high:
@@ -108,7 +127,7 @@ class EventConnection(Connection):
             if amount <= limit:
                 self._unsent_at_most = amount
                 return
-            await asyncio.sleep(pauses.next(amount))
+            await sleep_unthrottled(pauses.next(amount))
 
     def _take(self) -> None:
         self._incoming.take()

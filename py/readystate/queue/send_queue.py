@@ -8,7 +8,10 @@ from typing import Any
 
 from .._host import NativeListener, NativeObject, describe
 from ..core.delivery import Delivery
-from ..core.outbox import InDoubt, OnFull, Outbox, QueueStats
+from ..core.handlers import report
+from ..core.outbox import InDoubt, OnFull, Outbox
+from ..core.stats import QueueStats
+from ..dom.sendable import Sendable
 from ..dom.websocket import WebSocket
 from ..exceptions import QueueClosed
 from .confirmations import LeftThePage
@@ -68,7 +71,13 @@ class SendQueue:
         )
         self._left = LeftThePage(self._outbox)
         self._sender = Sender(
-            self._outbox, self._left, ttl=ttl, on_full=on_full, refusal=QueueClosed, owner=self
+            self._outbox,
+            self._left,
+            ttl=ttl,
+            on_full=on_full,
+            refusal=QueueClosed,
+            failed=self._fail,
+            owner=self,
         )
         self._left.bind(self._sender)
         self._ws: WebSocket | Any | None = None
@@ -100,7 +109,7 @@ class SendQueue:
         """The messages that wait, in the order in which they will be sent."""
         return iter(self._outbox)
 
-    def send(self, data: Any, *, ttl: float | None = None) -> Delivery:
+    def send(self, data: Sendable, *, ttl: float | None = None) -> Delivery:
         """Accepts a message, in any state of the socket, and sends it when that is open.
 
         When it is open, and nothing waits, that is now. Order is kept.
@@ -117,7 +126,7 @@ class SendQueue:
         """
         return self._sender.send(data, ttl)
 
-    async def put(self, data: Any, *, ttl: float | None = None) -> Delivery:
+    async def put(self, data: Sendable, *, ttl: float | None = None) -> Delivery:
         """Accepts a message as :meth:`send` does; with ``on_full="wait"`` it waits for room first.
 
         Cancelled while it waits, it has accepted nothing.
@@ -180,6 +189,19 @@ class SendQueue:
         self._sender.is_over = True
         self._sender.drop_reason = "closed"
         self._sender.clear("closed")
+
+    def __repr__(self) -> str:
+        outbox = self._outbox
+        return f"<SendQueue {outbox.pending:,} waiting, {outbox.unconfirmed:,} unconfirmed>"
+
+    def _fail(self, error: Exception) -> None:
+        """Something has gone wrong that cannot: drops all, so that nobody waits for ever."""
+        report(f"{self!r} was closed because of an exception", error)
+        self.close()
+        if self._listener is not None:
+            self._listener.destroy()
+            self._listener = None
+        self._disconnect()
 
     def _on_event(self, event: Any) -> None:
         outlet = self._sender.outlet

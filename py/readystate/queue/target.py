@@ -5,17 +5,36 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from .._host import NativeObject
+from ..core.addresses import shown
 from ..dom.websocket import WebSocket
 from ..exceptions import DOMException, DOMSyntaxError
 
 Protocols: TypeAlias = str | Iterable[str]
 ProtocolsOrFunction: TypeAlias = Protocols | Callable[[], Protocols | Awaitable[Protocols]]
 
+T = TypeVar("T")
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def check(url: Any, protocols: Any) -> None:
+    """Refuses a URL, or subprotocols, of a type that they cannot be.
+
+    Raises:
+        TypeError: They are of such a type.
+    """
+    if not (callable(url) or isinstance(url, (str, NativeObject))):
+        raise TypeError(f"url={url!r} must be a str or a js.URL, or a function that returns one")
+    is_value = protocols is None or isinstance(protocols, (str, NativeObject, Iterable))
+    if not (is_value or callable(protocols)):
+        raise TypeError(
+            f"protocols={protocols!r} must be a str, an iterable of str, or a function that "
+            "returns either"
+        )
 
 
 class Target:
@@ -31,9 +50,24 @@ class Target:
         self.url = url
         # Iterated over once, though there may be several attempts.
         offered: Any = protocols
-        is_value = callable(offered) or offered is None or isinstance(offered, (str, NativeObject))
+        is_value = callable(offered) or isinstance(offered, (str, Mapping, NativeObject))
+        is_value = is_value or offered is None
         self._protocols = offered if is_value else list(offered)
         self._own = own
+        self._last = ""
+
+    @property
+    def address(self) -> str:
+        """Where to, as it may be shown: of the last attempt, or what is known before the first."""
+        if self._last:
+            return self._last
+        if callable(self.url):
+            return f"{getattr(self.url, '__qualname__', type(self.url).__name__)}()"
+        return shown(self.url)
+
+    def note(self, address: str) -> None:
+        """An attempt is made to connect there."""
+        self._last = address
 
     @property
     def is_constant(self) -> bool:
@@ -67,7 +101,11 @@ class Target:
         return isinstance(failure, (DOMException, TypeError, RuntimeError))
 
     def _open(self, url: Any, protocols: Any) -> WebSocket:
-        if self._own is not None:
+        if self._own is not None and isinstance(protocols, Mapping):
+            others = protocols.get("protocols") or ()
+            others = [others] if isinstance(others, str) else others
+            protocols = {**protocols, "protocols": [self._own, *others]}
+        elif self._own is not None:
             others = [protocols] if isinstance(protocols, str) else protocols or ()
             protocols = [self._own, *others]
         is_none = protocols is None or (not isinstance(protocols, str) and not protocols)
@@ -83,18 +121,27 @@ def as_exception(error: BaseException) -> Exception:
     return RuntimeError("what it waited for was cancelled")
 
 
+async def uncancelled(awaitable: Awaitable[T]) -> T:
+    """Awaits what a user's function has returned.
+
+    Raises:
+        RuntimeError: What that waited for was cancelled, which is not for the task that waits.
+    """
+    try:
+        return await awaitable
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise as_exception(error) from error
+
+
 async def _value(given: Any) -> Any:
     """What was given, or what the function that was given returns."""
     if callable(given):
         given = given()
         if inspect.isawaitable(given):
-            try:
-                given = await given
-            except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    raise
-                raise as_exception(error) from error
+            given = await uncancelled(given)
     return given
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import js
 
+from .errors import converted
 from .listeners import NativeListener
 
 __all__ = ["PageEvents", "restore", "save"]
@@ -17,7 +18,7 @@ class PageEvents:
 
     The function is given the type of the event, where the runtime has such events: ``"online"``,
     ``"offline"``, ``"resume"`` (of a frozen page), ``"pageshow"`` (from the back/forward cache),
-    ``"pagehide"``.
+    ``"pagehide"``, ``"visible"`` and ``"hidden"`` (the tab is shown, or is not).
     """
 
     __slots__ = ("_function", "_listeners")
@@ -27,7 +28,7 @@ class PageEvents:
         self._listeners = []
         for target, types in (
             (js.globalThis, ("online", "offline", "pageshow", "pagehide")),
-            (getattr(js, "document", None), ("resume",)),
+            (getattr(js, "document", None), ("resume", "visibilitychange")),
         ):
             if hasattr(target, "addEventListener"):
                 listener = NativeListener(target, self._on_event)
@@ -41,9 +42,12 @@ class PageEvents:
         return bool(getattr(getattr(js, "navigator", None), "onLine", True))
 
     def _on_event(self, event: Any) -> None:
+        type = str(event.type)
+        if type == "visibilitychange":
+            self._function("visible" if js.document.visibilityState == "visible" else "hidden")
         # Every page is shown once that did not come from the cache.
-        if event.type != "pageshow" or event.persisted:
-            self._function(str(event.type))
+        elif type != "pageshow" or event.persisted:
+            self._function(type)
 
     def destroy(self) -> None:
         """Ceases to listen. Not to be called from the function."""
@@ -51,12 +55,14 @@ class PageEvents:
             listener.destroy()
 
 
+@converted
 def save(key: str, text: str | None) -> None:
     """Keeps ``text`` under ``key`` for this tab, whatever page it shows; ``None``: nothing.
 
     Raises:
         RuntimeError: There is no ``sessionStorage`` here.
-        NativeError: What the browser throws: that it may not keep it, or not so much.
+        SecurityError: The page may keep nothing, as in a sandboxed frame.
+        QuotaExceededError: The browser does not keep so much.
     """
     storage = _session_storage()
     if text is None:
@@ -65,12 +71,13 @@ def save(key: str, text: str | None) -> None:
         storage.setItem(key, text)
 
 
+@converted
 def restore(key: str) -> str | None:
     """What is kept under ``key`` for this tab; ``None``: nothing.
 
     Raises:
         RuntimeError: There is no ``sessionStorage`` here.
-        NativeError: What the browser throws: that the page may not ask.
+        SecurityError: The page may keep nothing, as in a sandboxed frame.
     """
     text = _session_storage().getItem(key)
     return text if isinstance(text, str) else None
