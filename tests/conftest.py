@@ -24,6 +24,7 @@ pytest_plugins = ["readystate_server.testing"]
 collect_ignore = ["guide/project"]
 
 TESTS = Path(__file__).parent
+LONG = TESTS / "long"
 
 # How much is tried: enough for a run at every save, or with --hypothesis-profile=long all night.
 settings.register_profile("default", max_examples=50, deadline=None)
@@ -43,6 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Drives all browsers, unless ``--browser`` asks for one."""
     if not config.option.browser:
         config.option.browser = list(NAMES)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out what takes long, unless it is asked for."""
+    here = config.invocation_params.dir
+    asked = [(here / name.partition("::")[0]).resolve() for name in config.args]
+    is_asked = any(path.is_relative_to(LONG) for path in asked)
+    return True if collection_path == LONG and not is_asked else None
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

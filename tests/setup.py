@@ -21,7 +21,7 @@ from typing import Any
 from playwright.sync_api import Error, sync_playwright
 from selenium.common.exceptions import WebDriverException
 
-from readystate_server.lab import vendor
+from readystate_server.lab import vendor, wheel
 from readystate_server.testing.browsers import installed
 
 from .browsers import FOUND, NAMES
@@ -55,6 +55,7 @@ def main() -> int:
     missing = []
     try:
         vendor.fetch(development=True)
+        wheel.build()
     except vendor.VendorError as error:
         print(error)
         missing.append("the JavaScript runtimes")

@@ -132,12 +132,29 @@ function hasPackage({ files, packages = [] }) {
   return [...Object.keys(files), ...packages].some((name) => /(^|\/)readystate\b[^/]*$/.test(name));
 }
 
-async function configure(script, interpreter) {
+// The package: compiled for the interpreter's Python, if that wheel was made, or else its sources.
+async function wheel(interpreter) {
+  try {
+    const [wheels, { info }] = await Promise.all(
+      // Pyodide loads its lock anyway; until it has, nothing else says which Python it has.
+      [here("wheel/index.json"), new URL("pyodide-lock.json", interpreter)].map(
+        async (url) => (await get(url)).json(),
+      ),
+    );
+    const [major, minor] = info.python.split(".");
+    return here(`wheel/${wheels[`cp${major}${minor}`] ?? wheels.py3}`);
+  } catch {
+    return here("wheel/readystate.whl");
+  }
+}
+
+async function configure(script, pinned) {
   const own = await ownConfig(script);
+  const interpreter = own.interpreter ?? pinned;
   const config = {
-    interpreter,
     ...own,
-    files: hasPackage(own) ? own.files : { [here("wheel/readystate.whl")]: "./*", ...own.files },
+    interpreter,
+    files: hasPackage(own) ? own.files : { [await wheel(interpreter)]: "./*", ...own.files },
     // Errors are reported here instead.
     plugins: [...(own.plugins ?? []), "!error"],
   };

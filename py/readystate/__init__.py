@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from .core.backoff import *
     from .core.delivery import *
     from .core.heartbeat import *
-    from .core.outbox import *
     from .core.states import *
+    from .core.stats import *
     from .dom.blob import *
     from .dom.websocket import *
     from .exceptions import *
@@ -26,7 +26,7 @@ _PUBLIC = {
     "core.backoff": ("Backoff",),
     "core.delivery": ("Delivery", "DeliveryState"),
     "core.heartbeat": ("Acks", "Heartbeat"),
-    "core.outbox": ("QueueStats",),
+    "core.stats": ("QueueStats",),
     "core.states": ("State", "StateChange", "Stats"),
     "dom.blob": ("Blob",),
     "dom.websocket": ("CloseEvent", "Event", "MessageEvent", "WebSocket"),

@@ -29,7 +29,7 @@ in which engines differ.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 __all__ = [
     "ConcurrencyError",
@@ -197,23 +197,51 @@ class ConnectionClosedError(ConnectionClosed):
 
 
 class SessionExpired(ConnectionClosedError):  # noqa: N818
-    """The session is gone: it could not be resumed in time, or the server has forgotten it.
+    """The session is gone: it could not be resumed in time, or the server does not know it.
 
     Attributes:
+        why: ``"expired"``: this server had the session, and has it no more, as it was not resumed
+            in time or was ended meanwhile. ``"forgotten"``: this server does not know it: it was
+            restarted without a store that outlives it, or is another one. ``"unknown"``: one of
+            these; the server cannot tell.
         unconfirmed: The messages that were accepted and not confirmed, the oldest first. The
             first ones may have arrived.
+        is_renewed: Whether a new session takes its place, in which they are sent again
+            (``Session(renew=True)``).
     """
 
-    def __init__(self, reason: str, unconfirmed: list[Any]) -> None:
+    def __init__(
+        self,
+        reason: str,
+        unconfirmed: list[Any],
+        *,
+        why: Literal["expired", "forgotten", "unknown"] = "unknown",
+        is_renewed: bool = False,
+    ) -> None:
         super().__init__(4404, reason, was_clean=True)
+        self.why = why
         self.unconfirmed = unconfirmed
+        self.is_renewed = is_renewed
 
     def __str__(self) -> str:
-        return (
-            f"the session has expired ({self.code} {self.reason!r}): {len(self.unconfirmed):,} "
-            "messages are unconfirmed, see .unconfirmed. Begin a new session, and send again what "
-            "is still wanted"
+        count = len(self.unconfirmed)
+        messages = f"{count:,} {'message is' if count == 1 else 'messages are'} unconfirmed"
+        what = (
+            "and sent again in a new session"
+            if self.is_renewed
+            else "see .unconfirmed. Begin a new session and send again what is still wanted, or "
+            "use Session(renew=True), which does both"
         )
+        return f"{_WHY_GONE[self.why]} ({self.code} {self.reason!r}): {messages}, {what}"
+
+
+_WHY_GONE = {
+    "expired": "the session has expired: it was not resumed in time, or was ended meanwhile",
+    "forgotten": "the server does not know the session: it was restarted and its sessions are not "
+    "in a shared store, or it is another server",
+    "unknown": "the server has no such session, and cannot tell why: it has expired, or the server "
+    "was restarted and its sessions are not in a shared store",
+}
 
 
 _OK_CODES = (1000, 1001, 1005)

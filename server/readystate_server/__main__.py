@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from .lab import Server, vendor, wheel
+from .lab.compiler import MAGIC
 from .lab.places import IS_CHECKOUT, WEB
 
 ENDPOINTS = """\
@@ -98,12 +99,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def prepare() -> None:
-    """Fetch the runtimes and build the wheel; say so if the runtimes cannot be had."""
+    """Fetch the runtimes and build the wheels; say so if not all can be had."""
     try:
         vendor.fetch()
     except (vendor.VendorError, OSError) as error:
         sys.stderr.write(f"{error} Until then the pages use the public CDN.\n")
-    wheel.build()
+    missing = sorted(MAGIC.keys() - wheel.build())
+    if missing:
+        sys.stderr.write(f"Not compiled for {', '.join(missing)}: no such Python is here.\n")
 
 
 def serve(options: argparse.Namespace) -> int:

@@ -30,6 +30,7 @@ class Peer:
     Attributes:
         options: What its functions are told beside what all peers are.
         page: Peers of one module share a page, except with others than this.
+        wheel: Which of the package's wheels the page loads, by its name.
     """
 
     module: str
@@ -37,6 +38,7 @@ class Peer:
     runtime: Literal["javascript", "pyodide", "pyscript"]
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     page: str = ""
+    wheel: str = "readystate.whl"
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def open_page(browser: Browser, server: Server, peer: Peer) -> Iterator[PeerPage
     context = browser.new_context()
     try:
         page = context.new_page()
-        query = urlencode({"runtime": peer.runtime, "peer": peer.module})
+        query = urlencode({"runtime": peer.runtime, "peer": peer.module, "wheel": peer.wheel})
         page.goto(f"{server.url}/tests/benchmarks/page/index.html?{query}")
         page.evaluate("seconds => ready(seconds)", BOOT_TIMEOUT)
         yield PeerPage(page)

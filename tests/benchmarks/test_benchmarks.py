@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+import pytest
+
+from ..processes import run
 
 
+@pytest.mark.timeout(180)  # It opens a page with Python for each peer.
 def test_a_quick_run_measures_every_peer(tmp_path: Path) -> None:
-    cases = [
-        *("receive-text", "import", "queue-first", "queue-flush", "queue-send", "queue-lost"),
-        *("session-send", "session-receive-large", "session-resume", "session-overhead"),
-        *("session-memory", "session-lost"),
-    ]
+    cases = ["receive-text", "import-connect", "queue-first", "session-send"]
     # A process of its own: Playwright cannot be started twice in one.
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--output", str(tmp_path)]
-    done = subprocess.run(
-        [*command, *cases], cwd=ROOT, capture_output=True, text=True, timeout=400, check=False
-    )
+    done = run([*command, *cases], timeout=150)
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "benchmarks.json").read_text())
     assert [case["name"] for case in numbers["cases"]] == cases
@@ -33,8 +29,6 @@ def test_a_quick_run_measures_every_peer(tmp_path: Path) -> None:
             assert measured["failure"] is None, peer
             values = measured["median"].values()
             assert all(value is not None for value in values), (peer, measured)
-            # Messages can all have arrived, and memory can be free; no time is none.
-            may_be_none = case["name"] in ("queue-lost", "session-lost", "session-memory")
-            assert may_be_none or all(value > 0 for value in values), peer
+            assert all(value > 0 for value in values), peer
         assert all(target["reached"] is not None for target in case["targets"])
     assert (tmp_path / "benchmarks.svg").read_text().startswith("<svg ")

@@ -1,4 +1,4 @@
-// ?worker=1: the script runs in a worker. ?how=packages or files: how the package is got.
+// ?worker=1: the script runs in a worker. ?how=packages or files: how the package is got, from ?wheel.
 const query = new URLSearchParams(location.search);
 const { dependencies } = await (await fetch("/package.json")).json();
 
@@ -6,7 +6,7 @@ const config = {
   interpreter: `/vendor/pyodide@${dependencies.pyodide}/pyodide.mjs`,
   ...(query.get("how") === "packages"
     ? { packages: [query.get("wheel")] }
-    : { files: { "/wheel/readystate.whl": "./*" } }),
+    : { files: { [query.get("wheel")]: "./*" } }),
 };
 const script = document.createElement("script");
 script.type = "py";

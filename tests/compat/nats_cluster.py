@@ -61,7 +61,7 @@ class Node:
             )
         with self._log.open("ab") as log:
             pipes = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            command = [binary, "-c", self.configuration]
+            command = [binary, "-c", str(self.configuration)]
             self._process = self._ending.enter_context(started(command, timeout=LASTS, **pipes))
 
     def kill(self) -> None:

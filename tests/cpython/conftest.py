@@ -86,7 +86,7 @@ def fake_page(monkeypatch: pytest.MonkeyPatch) -> Page:
         page.listeners[events] = function
 
     def ignore(events: PageEvents) -> None:
-        del page.listeners[events]
+        page.listeners.pop(events, None)
 
     monkeypatch.setattr(PageEvents, "__init__", listen)
     monkeypatch.setattr(PageEvents, "destroy", ignore)

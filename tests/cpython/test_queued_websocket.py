@@ -1262,10 +1262,9 @@ async def test_on_open_receives_the_reply_though_another_task_receives_too() -> 
         async for message in ws:
             received.append(message)
 
-    receiving = asyncio.ensure_future(receive())
-    await asyncio.sleep(0)
     ws.send("a")
     async with ws:
+        receiving = asyncio.ensure_future(receive())
         await lost(ws)
         ws.send("b")
         await until(lambda: len(received) == 2)
@@ -1604,12 +1603,12 @@ async def test_a_reply_confirms_only_what_was_sent_before_its_request() -> None:
         assert after.reason == "heartbeat"
 
 
-@pytest.mark.parametrize("how", ["await", "drain", "close", "before the start"])
+@pytest.mark.parametrize("how", ["await", "drain", "close", "await before the start"])
 async def test_waiting_for_confirmations_does_not_wait_for_the_interval(how: str) -> None:
     ws = queued(heartbeat=echoed_heartbeat())
     delivery = ws.send("x")
-    if how == "before the start":
-        waiting = asyncio.ensure_future(ws.drain())
+    if how == "await before the start":
+        waiting = asyncio.ensure_future(delivery)
         await asyncio.sleep(0)
         ws.start()
         await waiting

@@ -14,6 +14,7 @@ import pytest
 
 from readystate_server.lab import Server
 from readystate_server.lab.places import WEB
+from tests.cpython.conftest import end_what_is_left
 
 from .dom import FakePage
 
@@ -70,6 +71,7 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     async def main() -> None:
         async with asyncio.timeout(PATIENCE):
             await test
+            await end_what_is_left()
             while others := asyncio.all_tasks() - {asyncio.current_task()}:
                 await asyncio.wait(others)
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from readystate._host import NativeError
+from readystate._host.cpython.events import _ORIGIN
 
 VOID = {"br", "hr", "img", "input", "link", "meta", "path", "rect", "circle", "use"}
 PART = re.compile(r"#([\w-]+)|\.([\w-]+)|\[([\w-]+)(?:=([^\]]*))?\]|:(checked)|([\w-]+|\*)")
@@ -22,8 +23,10 @@ PART = re.compile(r"#([\w-]+)|\.([\w-]+)|\[([\w-]+)(?:=([^\]]*))?\]|:(checked)|(
 class Dataset:
     """The data-... attributes of an element, as attributes."""
 
+    _attributes: dict[str, str]
+
     def __init__(self, attributes: dict[str, str]) -> None:
-        vars(self)["_attributes"] = attributes
+        object.__setattr__(self, "_attributes", attributes)
 
     def __getattr__(self, name: str) -> str:
         try:
@@ -265,7 +268,6 @@ class FakePage:
         self.errors: list[str] = []
         self.copied: list[str] | None = []
         self.less_motion = False
-        began = time.perf_counter()
         document: Any = self.document
         document.baseURI = url
         document.createElement = Element
@@ -275,7 +277,8 @@ class FakePage:
         self.js: Any = ModuleType("js")
         vars(self.js).update(
             document=document,
-            performance=SimpleNamespace(now=lambda: (time.perf_counter() - began) * 1000),
+            # The clock of the events.
+            performance=SimpleNamespace(now=lambda: (time.perf_counter() - _ORIGIN) * 1000),
             matchMedia=lambda _: SimpleNamespace(matches=self.less_motion),
             URL=SimpleNamespace(new=URL),
             URLSearchParams=SimpleNamespace(new=lambda _: query),

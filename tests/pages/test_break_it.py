@@ -208,6 +208,7 @@ def test_the_slider_sets_the_rate(bench: Bench) -> None:
             rate.choose(100)
             assert bench.text("speed") == "100 messages a second"
             await bench.at_least("accepted", before + 50)
+            await bench.stop()
 
     run(test())
 
@@ -242,6 +243,7 @@ def test_a_server_that_goes_away_is_missed(open_fake: Any) -> None:
             # It has an empty journal: what was there is missing.
             await bench.at_least("missing", 1)
             await until(lambda: "Lost is what" in bench.text("journal"))
+            await bench.stop()
 
     try:
         run(test())

@@ -28,8 +28,12 @@ class Lab:
 
     def __init__(self, page: FakePage) -> None:
         self.page = page
-        self.state = lambda: page.one("#lab").getAttribute("data-state")
-        self.said = lambda: page.one("#said").textContent
+
+    def state(self) -> Any:
+        return self.page.one("#lab").getAttribute("data-state")
+
+    def said(self) -> str:
+        return str(self.page.one("#said").textContent)
 
     def set(self, delay: int, count: int) -> None:
         self.page.one("#delay").choose(delay)

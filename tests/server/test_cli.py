@@ -61,11 +61,12 @@ def test_serves_until_interrupted(project: Path, end: signal.Signals) -> None:
         output, errors = process.communicate(timeout=IN_TIME)
     assert process.returncode == 0
     assert output == ""
-    *_, last = errors.splitlines()
-    assert last == (
+    *_, unfetched, uncompiled = errors.splitlines()
+    assert unfetched == (
         "npm is not on the PATH: install Node.js, which brings it, and try again. "
         "Until then the pages use the public CDN."
     )
+    assert uncompiled.startswith("Not compiled for cp312, ")
     assert "Traceback" not in errors
 
 

@@ -1071,7 +1071,7 @@ def test_an_answer_is_saved_together_with_what_it_answers() -> None:
 def test_a_store_that_is_out_of_order_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("readystate_server.sessions.server_session._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("readystate_server.sessions.saver._FIRST_PAUSE", 0.001)
 
     async def test() -> None:
         store = SlowStore()
@@ -1101,7 +1101,7 @@ def test_a_client_comes_later_when_the_store_is_out_of_order(control_kind: str) 
                 async with client.connected(other.connect()):
                     await client.until_joined()
             store.error = OSError("out of reach")
-            assert await client.serve(server.connect()) == control.TOO_MANY
+            assert await client.serve(server.connect()) == control.TRY_AGAIN
             store.error = None
             async with client.connected(server.connect()):
                 client.send("1")

@@ -164,6 +164,32 @@ def test_every_response_is_isolated(site: Server, path: str) -> None:
     assert response.headers["Cache-Control"] == "no-cache"
 
 
+@pytest.mark.parametrize(
+    ("path", "is_public"),
+    [
+        ("/wheel/readystate.whl", True),
+        ("/wheel/nothing.whl", True),
+        ("/vendor/pyodide@1.2.3/pyodide.mjs", True),
+        ("/vendor/manifest.json", True),
+        ("/", False),
+        ("/a.whl", False),
+        ("/examples/wheel/", False),
+        ("/wheelbarrow/", False),
+        ("/runtime/boot.mjs", False),
+        ("/tests/page.html", False),
+        ("/journal/nobody", False),
+        ("/ws/echo", False),
+    ],
+)
+def test_wheels_and_runtimes_alone_are_for_pages_of_any_origin(
+    site: Server, path: str, is_public: bool
+) -> None:
+    response, _ = get(site, path, Origin="http://localhost:1")
+    expected = ("*", "cross-origin") if is_public else (None, "same-origin")
+    names = ("Access-Control-Allow-Origin", "Cross-Origin-Resource-Policy")
+    assert tuple(map(response.headers.get, names)) == expected
+
+
 def test_every_response_is_isolated_even_when_the_host_is_wrong(site: Server) -> None:
     response, _ = get(site, "/", Host="example.org")
     assert response.status == 403

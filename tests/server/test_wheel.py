@@ -1,82 +1,211 @@
-"""The wheel."""
+"""The wheels that pages load."""
 
+import base64
+import csv
+import hashlib
+import importlib.util
+import json
 import shutil
+import subprocess
+import sys
 import zipfile
+from collections.abc import Iterator
 from email.parser import Parser
 from pathlib import Path
 
 import pytest
 
-from readystate_server.lab import wheel
+import readystate
+from readystate_server.lab import compiler, wheel
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+VERSION = readystate.__version__
+OWN = f"cp{sys.version_info.major}{sys.version_info.minor}"
+"""The Python that runs the tests compiles too, and then no other has to be here."""
+NAMES = {
+    "py3": [f"readystate-{VERSION}-py3-none-any.whl", "readystate.whl"],
+    OWN: [f"readystate-{VERSION}-{OWN}-none-any.whl", f"readystate-{OWN}.whl"],
+}
+LIMITS = {"py3": 125_000, OWN: 280_000}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def supported() -> Iterator[None]:
+    magic = int.from_bytes(importlib.util.MAGIC_NUMBER[:2], "little")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(compiler, "MAGIC", {OWN: magic})
+        yield
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return wheel.build(folder=tmp_path_factory.mktemp("wheel"))
-
-
-def read(path: Path, suffix: str) -> str:
-    with zipfile.ZipFile(path) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(suffix))
-        return archive.read(name).decode()
-
-
-def test_it_is_pure_python(built: Path) -> None:
-    name, version, *tags = built.stem.split("-")
-    assert (name, tags) == ("readystate", ["py3", "none", "any"])
-    info = Parser().parsestr(read(built, ".dist-info/WHEEL"))
-    assert (info["Root-Is-Purelib"], info["Tag"]) == ("true", "py3-none-any")
-    assert Parser().parsestr(read(built, ".dist-info/METADATA"))["Version"] == version
-
-
-def test_it_needs_nothing(built: Path) -> None:
-    info = Parser().parsestr(read(built, ".dist-info/METADATA"))
-    assert all("extra ==" in needed for needed in info.get_all("Requires-Dist", []))
-
-
-def test_it_is_the_package_alone_typed_and_small(built: Path) -> None:
-    with zipfile.ZipFile(built) as archive:
-        names = archive.namelist()
-    assert "readystate/py.typed" in names
-    assert "readystate/server/pins/package-lock.json" in names
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"readystate"}
-    assert not [name for name in names if "__pycache__" in name]
-    assert built.stat().st_size < 220_000
-
-
-def test_it_has_a_stable_name_too(built: Path) -> None:
-    assert sorted(path.name for path in built.parent.iterdir()) == sorted(
-        [built.name, "readystate.whl"]
-    )
-    assert (built.parent / "readystate.whl").read_bytes() == built.read_bytes()
-
-
-def test_it_is_reproducible(built: Path, tmp_path: Path) -> None:
-    assert wheel.build(folder=tmp_path).read_bytes() == built.read_bytes()
-
-
-def test_the_same_wheel_stays_and_others_go(built: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(built.parent, tmp_path / "wheel"))
-    (folder / "readystate-0.0.1-py3-none-any.whl").touch()
-    before = (folder / built.name).stat()
+def made(supported: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
     wheel.build(folder=folder)
-    assert (folder / built.name).stat().st_ino == before.st_ino
-    assert len(list(folder.iterdir())) == 2
+    return folder
 
 
-def test_a_changed_package_replaces_it(tmp_path: Path) -> None:
-    root = tmp_path / "project"
-    root.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, root)
-    shutil.copytree(ROOT / "py", root / "py")
-    ignore = shutil.ignore_patterns("vendor", "wheel")
-    shutil.copytree(ROOT / "web", root / "web", ignore=ignore)
-    before = wheel.build(root).read_bytes()
-    (root / "py" / "readystate" / "extra.py").touch()
-    built = wheel.build(root)
-    assert built.parent == root / "web" / "wheel"
-    assert built.read_bytes() != before
-    assert (built.parent / "readystate.whl").read_bytes() == built.read_bytes()
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package that is compiled in no time."""
+    folder = tmp_path / "readystate"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("def fail():\n    raise LookupError\n")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "wheel"
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def versions(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """What is there, and by which file: a file that is replaced is another one."""
+    return {path.name: (path.stat().st_ino, path.read_bytes()) for path in folder.iterdir()}
+
+
+def test_each_has_two_names_and_the_index_tells_which_there_are(made: Path) -> None:
+    names = {name for names in NAMES.values() for name in names}
+    assert set(versions(made)) == {*names, "index.json"}
+    assert json.loads((made / "index.json").read_text()) == {
+        tag: name for tag, (name, _) in NAMES.items()
+    }
+    for one, other in NAMES.values():
+        assert (made / one).read_bytes() == (made / other).read_bytes()
+
+
+@pytest.mark.parametrize("tag", NAMES)
+def test_it_is_a_wheel_that_needs_nothing(made: Path, tag: str) -> None:
+    path = made / NAMES[tag][0]
+    files = contents(path)
+    info = f"readystate-{VERSION}.dist-info"
+    about = Parser().parsestr(files[f"{info}/WHEEL"].decode())
+    assert (about["Root-Is-Purelib"], about["Tag"]) == ("true", f"{tag}-none-any")
+    metadata = Parser().parsestr(files[f"{info}/METADATA"].decode())
+    assert (metadata["Name"], metadata["Version"]) == ("readystate", VERSION)
+    assert (metadata["Requires-Dist"], metadata.get_payload()) == (None, "")
+    record = list(csv.reader(files[f"{info}/RECORD"].decode().splitlines()))
+    assert [name for name, _, _ in record] == list(files)
+    for name, sha256, size in record[:-1]:
+        digest = base64.urlsafe_b64encode(hashlib.sha256(files[name]).digest()).decode()
+        assert (sha256, size) == (f"sha256={digest.rstrip('=')}", str(len(files[name])))
+    assert path.stat().st_size < LIMITS[tag]
+
+
+@pytest.mark.parametrize(("tag", "suffix"), [("py3", ".py"), (OWN, ".pyc")])
+def test_it_has_the_package_without_what_pages_cannot_use(
+    made: Path, tag: str, suffix: str
+) -> None:
+    modules = {
+        f"readystate/{path.relative_to(wheel.PACKAGE).with_suffix(suffix).as_posix()}"
+        for path in wheel.PACKAGE.rglob("*.py")
+        if "cpython" not in path.parts
+    }
+    names = {name for name in contents(made / NAMES[tag][0]) if name.startswith("readystate/")}
+    assert names == {*modules, "readystate/py.typed"}
+
+
+def test_compiled_it_works_and_is_as_telling(made: Path) -> None:
+    program = (
+        "import sys, traceback; sys.path.insert(0, sys.argv[1])\n"
+        "from readystate import exceptions\n"
+        "from readystate.core.backoff import Backoff\n"
+        "print(exceptions.__file__.endswith('.pyc'), bool(Backoff.__doc__))\n"
+        "print(Backoff.__init__.__code__.co_filename)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, made / NAMES[OWN][1]],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["True True", "readystate/core/backoff.py"], done.stderr
+
+
+def test_the_same_package_makes_the_same_wheels(package: Path, tmp_path: Path) -> None:
+    one, other = (wheel.build(package, tmp_path / name) for name in ("one", "other"))
+    assert one.keys() == other.keys() == NAMES.keys()
+    for tag in NAMES:
+        assert one[tag].read_bytes() == other[tag].read_bytes()
+
+
+def test_what_is_there_stays_and_compiles_nothing_again(
+    package: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.build(package, folder)
+    before = versions(folder)
+    (folder / "readystate-0.0.1-py3-none-any.whl").touch()
+    monkeypatch.setattr(compiler, "compilers", lambda tag: pytest.fail("compiles again"))
+    wheel.build(package, folder)
+    assert versions(folder) == before
+
+
+def test_a_changed_package_replaces_them(package: Path, folder: Path) -> None:
+    wheel.build(package, folder)
+    before = versions(folder)
+    (package / "extra.py").touch()
+    wheel.build(package, folder)
+    changed = {name for name, version in versions(folder).items() if version != before[name]}
+    assert changed == {*before} - {"index.json"}
+
+
+BAD = {
+    "is not there": ["/nothing/python"],
+    "is of another version": [sys.executable, "-c", "open('readystate/__init__.pyc', 'wb')"],
+    "fails": [sys.executable, "-c", "raise SystemExit(1)"],
+    "hangs": [sys.executable, "-c", "import threading; threading.Event().wait()"],
+}
+
+
+@pytest.mark.parametrize("command", BAD.values(), ids=BAD)
+def test_a_compiler_that_does_not_work(
+    package: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """What was compiled before goes, as it is not of this package any more."""
+    wheel.build(package, folder)
+    (package / "extra.py").touch()
+    monkeypatch.setattr(compiler, "TIMEOUT", 0.5)
+    monkeypatch.setattr(compiler, "compilers", lambda tag: iter([command]))
+    assert wheel.build(package, folder).keys() == {"py3"}
+    assert json.loads((folder / "index.json").read_text()).keys() == {"py3"}
+    assert not list(folder.glob(f"*{OWN}*"))
+
+
+def test_where_one_does_not_work_the_next_is_asked(
+    package: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = [BAD["fails"], [sys.executable, "-I", "-m"]]
+    monkeypatch.setattr(compiler, "compilers", lambda tag: iter(commands))
+    assert wheel.build(package, folder).keys() == NAMES.keys()
+
+
+def test_what_does_not_compile_is_left_out(package: Path, folder: Path) -> None:
+    wheel.build(package, folder)
+    (package / "wrong.py").write_text("def")
+    assert wheel.build(package, folder).keys() == {"py3"}
+    assert not list(folder.glob(f"*{OWN}*"))
+
+
+@pytest.mark.parametrize("found", [None, "/somewhere/python9.9"])
+def test_which_compilers_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str | None
+) -> None:
+    """A Python on the PATH before Pyodide in Node, which takes seconds."""
+    for name, python in (("1", "9.9.1"), ("2", "9.10.0")):
+        lock = tmp_path / "vendor" / f"pyodide@{name}" / "pyodide-lock.json"
+        lock.parent.mkdir(parents=True)
+        lock.write_text(json.dumps({"info": {"python": python}}))
+    monkeypatch.setattr(compiler, "WEB", tmp_path)
+    path = {"python9.9": found, "node": "/somewhere/node"}
+    monkeypatch.setattr(shutil, "which", path.get)
+    pyodide = str(tmp_path / "vendor" / "pyodide@1")
+    expected = [[found, "-I", "-m"]] if found else []
+    assert list(compiler.compilers("cp99")) == [
+        *expected,
+        ["/somewhere/node", str(compiler.DRIVER), pyodide],
+    ]
+    assert list(compiler.compilers(OWN)) == [[sys.executable, "-I", "-m"]]

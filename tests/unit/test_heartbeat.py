@@ -302,9 +302,9 @@ def test_replies_are_to_the_oldest_request_and_others_to_none(steps: list[int | 
             pulse.requested(0, mark)
             requests.append(mark)
         elif requests:
-            assert pulse.replied() == requests.pop(0)
+            assert pulse.replied(0) == requests.pop(0)
         else:
-            assert pulse.replied() is None
+            assert pulse.replied(0) is None
         assert pulse.awaits_reply == bool(requests)
 
 
@@ -312,7 +312,7 @@ def test_without_replies_nothing_piles_up() -> None:
     pulse = pulse_of(10, 10)
     pulse.requested(0, 7)
     assert not pulse.awaits_reply
-    assert pulse.replied() is None
+    assert pulse.replied(0) is None
 
 
 def test_a_reply_to_the_second_chance_comes_after_that_to_the_first_request() -> None:
@@ -321,4 +321,37 @@ def test_a_reply_to_the_second_chance_comes_after_that_to_the_first_request() ->
     assert pulse.check(100) == "request"
     pulse.requested(100, 8)
     pulse.heard(101)
-    assert [pulse.replied(), pulse.replied(), pulse.replied()] == [3, 8, None]
+    assert [pulse.replied(0), pulse.replied(0), pulse.replied(0)] == [3, 8, None]
+
+
+# A watchdog
+
+
+def test_a_watchdog_asks_for_nothing_and_waits_for_anything() -> None:
+    pulse = Pulse(Heartbeat(timeout=10), 100)
+    assert pulse.wake_at == 110
+    assert pulse.check(109) is None
+    pulse.heard(109)
+    assert pulse.check(110) is None
+    assert pulse.wake_at == 119
+    assert pulse.check(119) == "lost"
+
+
+def test_a_watchdog_that_was_frozen_waits_once_more() -> None:
+    pulse = Pulse(Heartbeat(timeout=10), 100)
+    assert pulse.check(3600) is None
+    assert pulse.wake_at == 3610
+    assert pulse.check(3610) == "lost"
+
+
+def test_the_latency_is_that_of_the_reply_that_came_last() -> None:
+    pulse = pulse_of(10, 10, replies=True)
+    assert pulse.latency is None
+    pulse.requested(10, 1)
+    pulse.requested(20, 2)
+    pulse.replied(25)
+    assert pulse.latency == 15
+    pulse.replied(26)
+    assert pulse.latency == 6
+    pulse.replied(100)
+    assert pulse.latency == 6

@@ -132,9 +132,10 @@ class AgainstALedger(RuleBasedStateMachine):
         # Of this connection:
         self.messages_sent = self.bytes_sent = self.bytes_left = self.index_confirmed = 0
         self.is_held = True
-        # How much of max_unconfirmed is made use of.
+        # How much of max_unconfirmed, and of max_unconfirmed_bytes, is made use of.
         self.window = self.max_unconfirmed
-        self.confirmed = 0
+        self.window_bytes = self.max_unconfirmed_bytes
+        self.confirmed = self.confirmed_bytes = self.losses_in_a_row = 0
 
     # What the ledger says
 
@@ -150,10 +151,15 @@ class AgainstALedger(RuleBasedStateMachine):
         )
 
     def fits_the_window(self, size: int) -> bool:
-        sent = [*self.ledger.unconfirmed()]
-        return not sent or (
-            len(sent) + 1 <= self.window and size_of(sent) + size <= self.max_unconfirmed_bytes
+        sent, others = self.ledger.unconfirmed(), self.not_transient()
+        return not others or (
+            len(others) + 1 <= self.window and size_of(sent) + size <= self.window_bytes
         )
+
+    def not_transient(self) -> list[Entry]:
+        """What is unconfirmed, without what holds up nobody: on_open's, without a key."""
+        sent = self.ledger.unconfirmed()
+        return [entry for entry in sent if not (entry.is_transient and entry.key is None)]
 
     def note_expired(self) -> None:
         """When one that has expired is dropped is left open, as long as it is never sent."""
@@ -256,8 +262,8 @@ class AgainstALedger(RuleBasedStateMachine):
             self.note_sent(entry)
             expected.append(entry.delivery)
         assert batch == expected
-        if batch and self.outbox.unconfirmed > 1:
-            assert self.outbox.unconfirmed <= self.max_unconfirmed
+        if batch and len(others := self.not_transient()) > 1:
+            assert len(others) <= self.max_unconfirmed
             assert self.outbox.unconfirmed_bytes <= self.max_unconfirmed_bytes
 
     @rule(fraction=fractions)
@@ -305,8 +311,15 @@ class AgainstALedger(RuleBasedStateMachine):
     @rule()
     def connection_lost(self) -> None:
         self.outbox.connection_lost()
-        if lost := len(self.ledger.unconfirmed()):
-            self.window = min(max(lost // 2, 16), self.max_unconfirmed)
+        if lost := self.ledger.unconfirmed():
+            self.losses_in_a_row += 1
+            if self.losses_in_a_row > 1:
+                self.window = self.window_bytes = 1
+            else:
+                count, total = len(lost) // 2, size_of(lost) // 2
+                least, least_bytes = min(16, self.window // 2), min(2**16, self.window_bytes // 2)
+                self.window = min(max(count, least, 1), self.max_unconfirmed)
+                self.window_bytes = min(max(total, least_bytes, 1), self.max_unconfirmed_bytes)
         self.is_held = True
         for entry in self.ledger.unconfirmed():
             if entry.is_transient:
@@ -344,9 +357,13 @@ class AgainstALedger(RuleBasedStateMachine):
 
     @invariant()
     def the_window_grows_with_what_is_confirmed(self) -> None:
-        confirmed = sum(entry.end is CONFIRMED for entry in self.ledger.entries)
-        self.window = min(self.window + confirmed - self.confirmed, self.max_unconfirmed)
-        self.confirmed = confirmed
+        entries = [entry for entry in self.ledger.entries if entry.end is CONFIRMED]
+        count, total = len(entries) - self.confirmed, size_of(entries) - self.confirmed_bytes
+        if count:
+            self.losses_in_a_row = 0
+            self.window = min(self.window + count, self.max_unconfirmed)
+            self.window_bytes = min(self.window_bytes + total, self.max_unconfirmed_bytes)
+        self.confirmed, self.confirmed_bytes = len(entries), size_of(entries)
 
     @invariant()
     def every_message_is_where_the_ledger_says(self) -> None:
@@ -396,8 +413,7 @@ class AgainstALedger(RuleBasedStateMachine):
             assert outbox.is_clear(size) == (not waiting and self.fits_the_window(size))
         unconfirmed = self.ledger.unconfirmed()
         assert outbox.is_window_half_full == (
-            len(unconfirmed) >= self.window / 2
-            or size_of(unconfirmed) >= self.max_unconfirmed_bytes / 2
+            len(unconfirmed) >= self.window / 2 or size_of(unconfirmed) >= self.window_bytes / 2
         )
         first = min((entry.expires for entry in waiting), default=float("inf"))
         assert first == float("inf") or (
@@ -494,16 +510,16 @@ def test_none_is_without_a_limit() -> None:
 
 
 def test_order_is_kept_and_what_is_in_doubt_goes_first() -> None:
-    outbox = make(max_unconfirmed=2)
-    for message in "abcd":
+    outbox = make(max_unconfirmed=4)
+    for message in "abcdef":
         outbox.accept(message, 1)
-    assert [delivery.message for delivery in outbox.take()] == ["a", "b"]
-    outbox.confirm_bytes(1)
-    outbox.accept("e", 1)
+    assert [delivery.message for delivery in outbox.take()] == ["a", "b", "c", "d"]
+    outbox.confirm_bytes(3)
+    outbox.accept("g", 1)
     outbox.connection_lost()
-    assert list(outbox) == ["b", "c", "d", "e"]
-    assert [delivery.message for delivery in outbox.take()] == ["b", "c"]
-    assert (outbox.stats.sent, outbox.stats.resent) == (4, 1)
+    assert list(outbox) == ["d", "e", "f", "g"]
+    assert [delivery.message for delivery in outbox.take()] == ["d", "e"]
+    assert (outbox.stats.sent, outbox.stats.resent) == (6, 1)
 
 
 def test_what_is_in_doubt_and_waits_is_sent_still() -> None:
@@ -694,12 +710,12 @@ def test_the_window_shrinks_with_each_loss_and_grows_with_each_confirmation() ->
     for _ in range(8):
         sizes.append(len(outbox.take()))
         outbox.connection_lost()
-    assert sizes == [1000, 500, 250, 125, 62, 31, 16, 16]
+    assert sizes == [1000, 500, 1, 1, 1, 1, 1, 1]
     sizes = []
-    for _ in range(8):
+    for _ in range(12):
         sizes.append(len(outbox.take()))
         outbox.confirm_before(outbox.sent, "heartbeat")
-    assert sizes == [16, 32, 64, 128, 256, 512, 992, 0]
+    assert sizes == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 977, 0]
     assert outbox.stats.confirmed == 2000
 
 
@@ -711,7 +727,12 @@ def test_the_window_in_bytes_does_so_too() -> None:
     for _ in range(6):
         counts.append(len(outbox.take()))
         outbox.connection_lost()
-    assert counts == [16, 8, 4, 2, 1, 1]
+    assert counts == [16, 8, 1, 1, 1, 1]
+    counts = []
+    for _ in range(4):
+        counts.append(len(outbox.take()))
+        outbox.confirm_before(outbox.sent, "heartbeat")
+    assert counts == [1, 1, 2, 4]
 
 
 def test_a_time_to_live_ends_only_while_it_waits(clock: Clock) -> None:
@@ -964,7 +985,12 @@ def test_a_limit_outlives_losses_and_confirmations() -> None:
         outbox.confirm_before(confirmed, "session")
     taken(outbox, "abc")
     outbox.connection_lost()
-    assert len(outbox.take()) == 2
+    taken(outbox, "de")
+    sizes = []
+    for confirmed in (1, 3, 5):
+        outbox.confirm_before(confirmed, "session")
+        sizes.append(len(outbox.take()))
+    assert sizes == [2, 2, 0]
 
 
 @pytest.mark.parametrize("index", range(7))

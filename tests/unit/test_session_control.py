@@ -456,8 +456,7 @@ def test_the_codes_are_those_of_the_specification() -> None:
     assert control.SUBPROTOCOL == "readystate.v1"
     assert control.PROTOCOL_ERROR == 4400
     assert control.NO_SUCH_SESSION == 4404
-    assert control.TIMED_OUT == 4408
     assert control.TAKEN_OVER == 4409
     assert control.FAILED == 4411
     assert control.TOO_MUCH == 4413
-    assert control.TOO_MANY == 1013
+    assert control.TRY_AGAIN == 1013

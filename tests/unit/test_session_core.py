@@ -361,21 +361,6 @@ def test_it_is_known_when_something_is_done_that_is_to_be_acknowledged_in_some_s
         assert said(core) == [("ack", 1)]
 
 
-@pytest.mark.parametrize(("size", "calls"), [(64, 3), (1023, 3), (1024, 1)])
-def test_what_is_little_beside_its_acknowledgement_is_acknowledged_later(
-    size: int, calls: int
-) -> None:
-    for core in either():
-        for number in (1, 2):
-            core.receive([b"a" * size])
-            finish(core, number)
-            for _ in range(calls - 1):
-                core.acknowledge_in_time()
-                assert acks(core) == []
-            core.acknowledge_in_time()
-            assert acks(core) == [number]
-
-
 def test_what_is_done_without_a_connection_is_acknowledged_over_the_next_one() -> None:
     for core in either():
         core.receive(["a", "b"])

@@ -12,7 +12,7 @@ Everything above this package is the same on both.
 ``events``       events of our own making
 ``inbox``        ``Inbox``: collects messages in batches
 ``outlet``       ``Outlet``: sends messages in batches
-``timers``       ``Timer``: can be cancelled, and then holds nothing
+``timers``       ``Timer``: can be cancelled, and then holds nothing; others for hidden tabs
 ``page``         ``PageEvents``: online, visible, frozen, back; ``save()`` and ``restore()``
 ``streams``      ``WebSocketStream``, where the browser has it
 ``runtime``      whether Python can be suspended, and whether it has sockets
@@ -49,7 +49,7 @@ _MODULES = {
     "runtime": ("can_run_sync", "has_sockets", "run_sync"),
     "sockets": ("close", "new_websocket", "require_websocket", "send"),
     "streams": ("ReadAhead", "has_websocket_stream", "new_stream"),
-    "timers": ("Timer",),
+    "timers": ("Timer", "UnthrottledTimer", "sleep_unthrottled"),
     "values": (
         "NativeObject",
         "byte_length",

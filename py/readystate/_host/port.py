@@ -109,10 +109,15 @@ class Timer(Protocol):
         """Lets go of the function, if it was not called yet."""
 
 
+class UnthrottledTimer(Timer, Protocol):
+    """The same for short waits, which is on time in tabs that are hidden too."""
+
+
 class PageEvents(Protocol):
     """Has a function called when the network, or the page, goes away or comes back.
 
-    With ``"online"``, ``"offline"``, ``"resume"``, ``"pageshow"`` or ``"pagehide"``.
+    With ``"online"``, ``"offline"``, ``"resume"``, ``"pageshow"``, ``"pagehide"``, ``"visible"`` or
+    ``"hidden"``.
     """
 
     def __init__(self, function: Callable[[str], None]) -> None: ...
@@ -194,6 +199,9 @@ class Functions(Protocol):
 
     def restore(self, key: str) -> str | None:
         """What is kept for this tab. Raises RuntimeError without a storage."""
+
+    async def sleep_unthrottled(self, seconds: float) -> None:
+        """Returns after ``seconds``, which are few, in tabs that are hidden too."""
 
     def has_websocket_stream(self) -> bool:
         """Whether there is a ``WebSocketStream``."""

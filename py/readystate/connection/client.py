@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
@@ -39,6 +39,10 @@ class connect:  # noqa: N801 - as in websockets
             except ConnectionClosed:
                 continue
 
+    Leaving the block closes the connection and waits for that; leaving it because of an exception,
+    or a cancellation, does not wait. The logger ``readystate`` tells of connections made and lost
+    (INFO), of many failures in a row (WARNING), and of what is sent (DEBUG); never of contents.
+
     Args:
         url: Where to connect to: a ``str`` or a ``js.URL``.
         subprotocols: The subprotocols to offer.
@@ -60,13 +64,21 @@ class connect:  # noqa: N801 - as in websockets
             queue is full, and ``send()`` waits for each message to be taken. If the server closes
             the connection while it is paused, Chromium drops what it has sent beyond the queue.
             ``"auto"`` is the latter where there is one.
-        backoff: How long to wait between connections when iterating.
+        backoff: How long to wait between connections when iterating, as for the next ones:
+        max_attempts: After how many attempts in a row to give up. A connection ends a row if it has
+            lasted for the ``healthy`` seconds of ``backoff``, or has brought a message.
+        give_up_after: After how many seconds of such attempts to give up; none is begun later.
+            ``None``, for either, is never.
+        process_exception: Called with the exception of each attempt that has failed; a function,
+            plain or async. It returns ``None`` to go on, or the exception to raise. By default
+            :exc:`ConnectionFailed` is one to go on after, and all others are raised.
 
     Raises:
-        ConnectionFailed: There was no connection.
+        ConnectionFailed: There was no connection; or, when iterating, it was given up.
         OpenTimeout: There was none within ``open_timeout``.
         DOMSyntaxError: ``url`` or one of ``subprotocols`` is not well-formed.
         SecurityError: The browser forbids the connection.
+        TypeError: An argument is of a wrong type.
         ValueError: A limit makes no sense.
         RuntimeError: There is no ``WebSocketStream`` here.
     """
@@ -84,7 +96,14 @@ class connect:  # noqa: N801 - as in websockets
         write_limit: int | tuple[int, int] = 2**20,
         transport: Transport = "events",
         backoff: Backoff | None = None,
+        max_attempts: int | None = None,
+        give_up_after: float | None = None,
+        process_exception: Callable[[Exception], object] | None = None,
     ) -> None:
+        if not isinstance(url, (str, NativeObject)):
+            raise TypeError(f"url={url!r} must be a str or a js.URL")
+        if not (subprotocols is None or isinstance(subprotocols, (str, NativeObject, Iterable))):
+            raise TypeError(f"subprotocols={subprotocols!r} must be an iterable of str, or None")
         checks.choice("on_overflow", on_overflow, ("close", "drop-oldest", "drop-newest"))
         checks.choice("transport", transport, ("events", "stream", "auto"))
         checks.bound("max_queue", max_queue)
@@ -92,6 +111,12 @@ class connect:  # noqa: N801 - as in websockets
         checks.seconds("open_timeout", open_timeout)
         checks.seconds("close_timeout", close_timeout)
         checks.instance("backoff", backoff, Backoff)
+        checks.bound("max_attempts", max_attempts, least=1)
+        checks.seconds("give_up_after", give_up_after)
+        checks.function("process_exception", process_exception)
+        self._max_attempts = max_attempts
+        self._give_up_after = give_up_after
+        self._process_exception = process_exception
         self._url = url
         # Iterated over once, though there may be several attempts.
         is_text = subprotocols is None or isinstance(subprotocols, (str, NativeObject))
@@ -118,28 +143,48 @@ class connect:  # noqa: N801 - as in websockets
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._entered.pop().close()
+        await self._entered.pop().__aexit__(kind, error, traceback)
 
     async def __aiter__(self) -> AsyncIterator[Connection]:
         """Yields a connection, and after each loss or end of the loop's body a new one.
 
-        Attempts that fail are repeated without end, with ``backoff`` between them.
+        Attempts that fail are repeated, with ``backoff`` between them, until ``max_attempts``,
+        ``give_up_after`` or ``process_exception`` ends it. When the network comes back, or the tab
+        is shown again, the next one begins at once.
         """
         # Compiled only for those who iterate.
-        from ..core.reconnector import Reconnector
+        from .attempts import Attempts
 
-        reconnector = Reconnector(self._backoff)
-        while True:
-            reconnector.begin()
-            try:
-                connection = await self._connect()
-            except ConnectionFailed:
-                pass
-            else:
-                reconnector.connected()
-                async with connection:
-                    yield connection
-            await asyncio.sleep(reconnector.ended() or 0)
+        attempts = Attempts(
+            self._address,
+            self._backoff,
+            max_attempts=self._max_attempts,
+            give_up_after=self._give_up_after,
+            process_exception=self._process_exception,
+        )
+        try:
+            while True:
+                attempts.begin()
+                try:
+                    connection = await self._connect()
+                except Exception as error:
+                    await attempts.failed(error)
+                else:
+                    attempts.connected()
+                    async with connection:
+                        yield connection
+                    attempts.lost(connection)
+                await attempts.wait()
+        finally:
+            attempts.close()
+
+    def __repr__(self) -> str:
+        return f"<connect {self._address}>"
+
+    @property
+    def _address(self) -> str:
+        """Where to, without the query, which is where tokens stand."""
+        return str(self._url).partition("?")[0]
 
     async def _connect(self) -> Connection:
         connection = self._begin()
@@ -184,9 +229,13 @@ def _watermarks(write_limit: int | tuple[int, int]) -> tuple[int, int]:
     """From how many unsent bytes ``send()`` waits, and at how many it goes on.
 
     Raises:
+        TypeError: ``write_limit`` is not made of numbers.
         ValueError: ``write_limit`` is neither a number nor (high, low).
     """
-    high, low = write_limit if isinstance(write_limit, tuple) else (write_limit, write_limit // 4)
+    pair = write_limit if isinstance(write_limit, tuple) else (write_limit, 0)
+    if not (len(pair) == 2 and all(type(number) in (int, float) for number in pair)):
+        raise TypeError(f"write_limit={write_limit!r} must be a number of bytes, or (high, low)")
+    high, low = pair if isinstance(write_limit, tuple) else (write_limit, write_limit // 4)
     if not 0 <= low <= high:
-        raise ValueError(f"write_limit={write_limit!r} must be a number, or (high, low)")
+        raise ValueError(f"write_limit={write_limit!r} must be a number of bytes, or (high, low)")
     return high, low

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from .._host import NativeError, NativeObject, byte_length, describe, python_error, to_sendable
+from ..core import log
 from ..dom.blob import Blob
 from ..exceptions import ConnectionClosed, connection_closed
 from .receiver import Receiver
@@ -31,6 +33,8 @@ class Connection(Receiver):
         self._has_more = False
         self._opened: asyncio.Future[bool] = self._loop.create_future()
         self._closed: asyncio.Future[ConnectionClosed] = self._loop.create_future()
+        self._opened.add_done_callback(self._on_opened)
+        self._opened_at = 0.0
 
     @property
     @abstractmethod
@@ -77,6 +81,18 @@ class Connection(Receiver):
 
         It returns at once while that is at most the high watermark of ``write_limit``; above, it
         returns when it has fallen to the low one.
+
+        What ``await x.send(message)`` waits for depends on what ``x`` is:
+
+        ===================  =======================================================================
+        ``Connection``       until the browser holds little that has not left; gives nothing
+        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` itself returns a
+                             :class:`Delivery` at once
+        ``ServerSession``    until there is room for the message; gives its :class:`Delivery`
+        ===================  =======================================================================
+
+        With the latter two, ``await x.put(message)`` waits for room and gives the
+        :class:`Delivery`, and to await that waits until the other side is done with the message.
 
         Args:
             message: What :meth:`WebSocket.send` takes; or an iterable, or asynchronous iterable, of
@@ -136,7 +152,15 @@ class Connection(Receiver):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.close()
+        # An iterator over connections that is not iterated over any more closes as it ends.
+        if error is not None and not isinstance(error, GeneratorExit):
+            self._leave(error)
+            return
+        try:
+            await self.close()
+        except asyncio.CancelledError as cancelled:
+            self._leave(cancelled)
+            raise
 
     def __repr__(self) -> str:
         state = ("CONNECTING", "OPEN", "CLOSING", "CLOSED")[self.ready_state]
@@ -165,11 +189,32 @@ class Connection(Receiver):
             return _copy(self._closed.result())
         return None
 
+    @property
+    @abstractmethod
+    def _has_received(self) -> bool:
+        """Whether a message has arrived."""
+
+    def _on_opened(self, opened: asyncio.Future[bool]) -> None:
+        if not opened.cancelled() and opened.result():
+            self._opened_at = time.monotonic()
+            log.connected(self._address)
+
+    def _leave(self, error: BaseException) -> None:
+        """Its block was left because of ``error``: closes, and does not wait."""
+        if self._closed.done():
+            return
+        if unsent := self.buffered_amount:
+            log.left_unsent(self._address, error, unsent)
+        self._start_close(1000, "")
+        self._end(1006, "", was_clean=False)
+
     def _end(self, code: int, reason: str, was_clean: bool) -> None:
         """The connection has ended; only the first call counts."""
         if self._closed.done():
             return
         self._closed.set_result(connection_closed(code, reason, was_clean))
+        if self._opened_at:
+            log.ended(self._address, self._closed.result(), time.monotonic() - self._opened_at)
         if not self._opened.done():
             self._opened.set_result(False)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
-from .._host import send
+from .._host import send, sleep_unthrottled
+from ..core import log
 from ..core.pauses import Pauses
 from ..dom.websocket import CloseEvent, Event, WebSocket
 from .connection import Connection, size_at_most
@@ -68,6 +68,10 @@ class EventConnection(Connection):
     def dropped(self) -> int:
         return self._incoming.dropped
 
+    @property
+    def _has_received(self) -> bool:
+        return self._incoming.has_received
+
     async def drain(self) -> None:
         await self._wait_for_buffer(0)
 
@@ -90,6 +94,8 @@ class EventConnection(Connection):
         if self._native.readyState != WebSocket.OPEN:
             return self._raise_closed()
         send(self._native_send, data)
+        if log.is_debugging():
+            log.sends(self._address, 1, size_at_most(data))
         # The browser's number can only have fallen since it was last asked for.
         self._unsent_at_most += size_at_most(data)
         if self._unsent_at_most > self._high:
@@ -108,7 +114,7 @@ class EventConnection(Connection):
             if amount <= limit:
                 self._unsent_at_most = amount
                 return
-            await asyncio.sleep(pauses.next(amount))
+            await sleep_unthrottled(pauses.next(amount))
 
     def _take(self) -> None:
         self._incoming.take()

@@ -117,6 +117,7 @@ class Incoming:
 
     Attributes:
         dropped: How many messages were dropped.
+        has_received: Whether a message has arrived.
     """
 
     def __init__(
@@ -143,6 +144,7 @@ class Incoming:
         self._waiter: asyncio.Future[None] | None = None
         self._inbox: Inbox | None = None
         self.dropped = 0
+        self.has_received = False
 
     def connect(self, native: Any) -> None:
         """Begins to collect the messages of a socket."""
@@ -198,6 +200,7 @@ class Incoming:
         self._size_at_most = math.inf
 
     def _on_arrival(self, _: Any) -> None:
+        self.has_received = True
         if self._inbox is not None:
             self._inbox.is_armed = False
         if self._arrived is not None:

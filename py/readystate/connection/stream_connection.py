@@ -19,7 +19,7 @@ from .._host import (
     python_error,
     to_sendable,
 )
-from ..core import checks
+from ..core import checks, log
 from ..dom.websocket import WebSocket
 from .connection import Connection, size_at_most
 
@@ -53,6 +53,7 @@ class StreamConnection(Connection):
         self._is_closing = False
         self._reading: asyncio.Future[Any] | None = None
         self._unsent = 0
+        self._has_read = False
         self._writing = asyncio.Lock()
         # The event loop refers to tasks only weakly.
         self._tasks = [
@@ -83,6 +84,10 @@ class StreamConnection(Connection):
     @property
     def buffered_amount(self) -> int:
         return self._unsent
+
+    @property
+    def _has_received(self) -> bool:
+        return self._has_read
 
     async def drain(self) -> None:
         if self._is_closing or self._closed.done():
@@ -144,6 +149,8 @@ class StreamConnection(Connection):
         return self._write(to_sendable(data), size_at_most(data))
 
     async def _write(self, data: Any, size: int) -> None:
+        if log.is_debugging():
+            log.sends(self._address, 1, size)
         self._unsent += size
         try:
             async with self._writing:
@@ -171,6 +178,7 @@ class StreamConnection(Connection):
         elif self._is_closing:
             await self._skip(messages)
         else:
+            self._has_read = True
             self._queue.append(message)
             self._reading = None
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+
+from . import checks
 
 __all__ = ["Backoff"]
 
@@ -22,9 +25,10 @@ class Backoff:
         jitter: Which part of a wait is chance: 1 is all of it ("full jitter"), 0 is none.
         healthy: How long a connection must have lasted, in seconds, for the next wait to be a first
             one again.
-        random: Returns numbers from 0 up to 1; by default ``random.random``.
+        random: Returns numbers from 0 up to 1; by default ``random.random``. A plain function.
 
     Raises:
+        TypeError: An argument is of a wrong type.
         ValueError: A number makes no sense.
     """
 
@@ -40,14 +44,13 @@ class Backoff:
         healthy: float = 5.0,
         random: Callable[[], float] | None = None,
     ) -> None:
-        if not 0 <= initial <= maximum:
-            raise ValueError(f"initial={initial} must be from 0 to maximum={maximum} seconds")
-        if not factor >= 1:
-            raise ValueError(f"factor={factor} must be at least 1, or waits would shrink")
-        if not 0 <= jitter <= 1:
-            raise ValueError(f"jitter={jitter} must be from 0 to 1")
-        if not healthy >= 0:
-            raise ValueError(f"healthy={healthy} must not be negative")
+        checks.within("maximum", maximum, 0, math.inf, "a number of seconds, not negative")
+        checks.within("initial", initial, 0, maximum, f"from 0 to maximum={maximum} seconds")
+        checks.within("factor", factor, 1, math.inf, "at least 1, or waits would shrink")
+        checks.within("jitter", jitter, 0, 1, "from 0 to 1")
+        checks.within("healthy", healthy, 0, math.inf, "a number of seconds, not negative")
+        if random is not None:
+            checks.plain_function("random", random)
         self.initial = initial
         self.maximum = maximum
         self.factor = factor

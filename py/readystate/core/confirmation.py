@@ -39,6 +39,9 @@ class Carrier(Protocol):
     def resend(self, messages: list[Any], size: int) -> None:
         """Sends messages of the queue again, ahead of what waits."""
 
+    def fail(self, error: Exception) -> None:
+        """Something has gone wrong that cannot: ends all, so that nobody waits for ever."""
+
 
 class Attempt(Protocol):
     """A connection that is open, and not yet for what waits."""
@@ -76,6 +79,9 @@ class Heart(Protocol):
 
     def replied(self) -> int | None:
         """A reply has arrived. Returns how many messages were sent before its request, if any."""
+
+    def answered(self) -> None:
+        """The last request was answered, in another way than by a reply."""
 
 
 class Event(Protocol):
@@ -163,6 +169,13 @@ class Confirmation:
 
     def final(self, event: Event) -> Exception | None:  # noqa: ARG002
         """With what all ends if a connection has ended so; ``None``: it need not."""
+        return None
+
+    def renew(self, event: Event) -> Exception | None:  # noqa: ARG002
+        """Begins anew after a connection that has ended so, if that is possible and wanted.
+
+        Returns what the application is told of it; ``None``: nothing was done.
+        """
         return None
 
     def on_page_event(self, type: str) -> Exception | None:  # noqa: ARG002

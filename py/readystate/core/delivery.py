@@ -24,6 +24,7 @@ DropReason: TypeAlias = Literal[
     "expired",
     "in doubt",
     "overflow",
+    "resent too often",
     "session ended",
 ]
 """Why a message was dropped."""
@@ -40,6 +41,8 @@ class DeliveryState(enum.StrEnum):
     """There is evidence; :attr:`Delivery.reason` says which."""
     DROPPED = "DROPPED"
     """It will not be sent (again); :attr:`Delivery.reason` says why."""
+
+    __repr__ = enum.Enum.__str__
 
 
 QUEUED, SENT, CONFIRMED, DROPPED = DeliveryState
@@ -60,7 +63,8 @@ class Delivery:
             "closing handshake". Of one that is DROPPED the cause: "cleared", "expired" (its
             time-to-live), "overflow", "in doubt" (its connection was lost, and it may have
             arrived), "connection lost" (it was sent by ``on_open``, for that connection),
-            "session ended" (it may have arrived), "closed" or "aborted".
+            "resent too often" (``max_resends``; it may have arrived), "session ended" (it may have
+            arrived), "closed" or "aborted".
     """
 
     __slots__ = (
@@ -71,6 +75,7 @@ class Delivery:
         "_is_again",
         "_is_transient",
         "_key",
+        "_losses",
         "_on_wanted",
         "_waiters",
         "message",
@@ -93,6 +98,8 @@ class Delivery:
         # Whether it is for this connection only; whether it was sent over another one before.
         self._is_transient = False
         self._is_again = False
+        # How many connections were lost while it was the oldest one that was not confirmed.
+        self._losses = 0
         self._waiters: list[asyncio.Future[None]] | None = None
         self._on_wanted: Callable[[], None] | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
+from types import CoroutineType
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -34,8 +35,27 @@ def refuse_coroutine_function(name: str, function: Any) -> None:
     Raises:
         TypeError: ``function`` is one.
     """
-    if inspect.iscoroutinefunction(function):
-        raise TypeError(f"{name} must be a plain function, not a coroutine function: {function!r}")
+    is_async = inspect.iscoroutinefunction(function) or (
+        # An object that is called as one, too.
+        inspect.iscoroutinefunction(getattr(type(function), "__call__", None))  # noqa: B004
+    )
+    if is_async:
+        raise TypeError(
+            f"{name} must be a plain function, as its answer is needed at once, "
+            f"not a coroutine function: {function!r}"
+        )
+
+
+def at_once(name: str, answer: T) -> T:
+    """The answer of a plain function.
+
+    Raises:
+        TypeError: It is a coroutine, as a ``lambda`` may return that calls a coroutine function.
+    """
+    if isinstance(answer, CoroutineType):
+        answer.close()
+        raise TypeError(f"{name} must return its answer at once, and has returned a coroutine")
+    return answer
 
 
 def report(message: str, error: BaseException) -> None:

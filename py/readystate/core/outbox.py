@@ -14,9 +14,9 @@ Every message that is accepted ends in exactly one of CONFIRMED and DROPPED.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -25,39 +25,16 @@ from typing import Any, Literal, TypeAlias
 from ..exceptions import QueueFull
 from . import checks
 from .delivery import CONFIRMED, DROPPED, SENT, Delivery, DropReason, Evidence
-
-__all__ = ["QueueStats"]
+from .stats import QueueStats
+from .window import SendWindow
 
 OnFull: TypeAlias = Literal["raise", "wait", "drop-oldest", "drop-newest"]
 InDoubt: TypeAlias = Literal["resend", "drop"]
 
 EXPIRY_STEP = 0.05
 """How exactly a time-to-live is kept, in seconds: what waits is not looked through more often."""
-_LEAST_WINDOW = 16
-_LEAST_WINDOW_BYTES = 2**16
 
 _logger = logging.getLogger("readystate")
-
-
-@dataclasses.dataclass
-class QueueStats:
-    """What a queue has done so far.
-
-    ``accepted`` is the sum of ``confirmed``, ``dropped``, and what still waits or is unconfirmed.
-
-    Attributes:
-        accepted: The messages accepted.
-        sent: How often a message was handed to a native socket.
-        resent: How often of these it was not the first time.
-        confirmed: The messages confirmed.
-        dropped: The messages dropped, by reason.
-    """
-
-    accepted: int = 0
-    sent: int = 0
-    resent: int = 0
-    confirmed: int = 0
-    dropped: dict[DropReason, int] = dataclasses.field(default_factory=dict)
 
 
 class Outbox:
@@ -71,6 +48,8 @@ class Outbox:
             is lost.
         max_unconfirmed: How many messages may be sent and not confirmed.
         max_unconfirmed_bytes: How much of them, in bytes; one message may always be.
+        max_resends: How often a message may be the oldest one that is unconfirmed when a connection
+            is lost, and be sent again; then it is dropped.
         clock: Gives the time in seconds.
 
     Raises:
@@ -86,31 +65,32 @@ class Outbox:
         in_doubt: InDoubt,
         max_unconfirmed: int | None,
         max_unconfirmed_bytes: int | None,
+        max_resends: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         checks.choice("on_full", on_full, ("raise", "wait", "drop-oldest", "drop-newest"))
         checks.choice("in_doubt", in_doubt, ("resend", "drop"))
         self._max_pending = checks.bound("max_pending", max_pending)
         self._max_pending_bytes = checks.bound("max_pending_bytes", max_pending_bytes)
-        self._max_unconfirmed = checks.bound("max_unconfirmed", max_unconfirmed, least=1)
-        self._max_unconfirmed_bytes = checks.bound(
-            "max_unconfirmed_bytes", max_unconfirmed_bytes, least=1
+        self._window = SendWindow(
+            checks.bound("max_unconfirmed", max_unconfirmed, least=1),
+            checks.bound("max_unconfirmed_bytes", max_unconfirmed_bytes, least=1),
         )
+        self._max_resends = checks.bound("max_resends", max_resends, least=1)
         self._on_full = on_full
         self._in_doubt = in_doubt
         self.keeps_unconfirmed = False
         """Whether nothing is in doubt when a connection is lost: the other side knows better."""
-        # How much of that is made use of. As in TCP it grows with each confirmation, and shrinks
-        # when a connection is lost: over connections that do not last, a window that is too large
-        # would be sent again and again, and never be confirmed.
-        self._window = self._max_unconfirmed
-        self._window_bytes = self._max_unconfirmed_bytes
+        self.needs_keys = False
+        """Whether only one with a key, that comes after it, confirms a message without one."""
         self.clock = clock
         self._waiting: deque[Delivery] = deque()
         # Sent and not confirmed, in the order of sending; those with a key apart.
         self._sent: deque[Delivery] = deque()
         # From their first sending until they are over, also while they wait again.
         self._by_key: dict[Hashable, deque[Delivery]] = {}
+        # How many of those without a key are for this connection only; they were sent first.
+        self._transient = 0
         self._has_logged = False
         self.stats = QueueStats()
         self.pending_bytes = 0
@@ -158,9 +138,7 @@ class Outbox:
     @property
     def is_window_half_full(self) -> bool:
         """Whether it is time to ask for confirmations, so that sending need not pause."""
-        return (
-            self.unconfirmed * 2 >= self._window or self.unconfirmed_bytes * 2 >= self._window_bytes
-        )
+        return self._window.is_half_full(self.unconfirmed, self.unconfirmed_bytes)
 
     def accept(
         self,
@@ -211,6 +189,7 @@ class Outbox:
         delivery = Delivery(message, size, key)
         if key is None:
             self._sent.append(delivery)
+            self._transient += is_transient
         else:
             self._register(delivery)
         delivery._is_transient = is_transient
@@ -235,8 +214,8 @@ class Outbox:
         waiting = self._waiting
         if (
             at_most is None
-            and self.unconfirmed + len(waiting) <= self._window
-            and self.unconfirmed_bytes + self.pending_bytes <= self._window_bytes
+            and self.unconfirmed + len(waiting) <= self._window.messages
+            and self.unconfirmed_bytes + self.pending_bytes <= self._window.bytes
         ):
             batch = list(waiting)
             waiting.clear()
@@ -245,11 +224,14 @@ class Outbox:
             self._start(batch)
             return batch
         batch = []
-        count, total = self.unconfirmed, self.unconfirmed_bytes
-        while waiting and len(batch) != at_most and self._fits(count, total, waiting[0].size):
+        count, total, unkeyed = self.unconfirmed, self.unconfirmed_bytes, 0
+        while (
+            waiting and len(batch) != at_most and self._fits(count, total, waiting[0].size, unkeyed)
+        ):
             delivery = waiting.popleft()
             count += 1
             total += delivery.size
+            unkeyed += delivery._key is None
             batch.append(delivery)
         self.pending_bytes -= total - self.unconfirmed_bytes
         self._start(batch)
@@ -298,18 +280,28 @@ class Outbox:
         finally:
             self.confirm_before(newest, "acknowledged")
             # It may have come over the connection before: what is for this one may not have.
-            transient = list(itertools.takewhile(lambda sent: sent._is_transient, self._sent))
-            for _ in transient:
-                self._sent.popleft()
+            transient = [self._sent.popleft() for _ in range(self._transient)]
+            self._transient = 0
             self.confirm_before(newest_again, "acknowledged")
             self._sent.extendleft(reversed(transient))
+            self._transient = len(transient)
 
     def limit(self, messages: int, size: int) -> None:
         """No more may be unconfirmed than so many messages, and ``size`` bytes, either."""
-        self._max_unconfirmed = min(self._max_unconfirmed, messages)
-        self._max_unconfirmed_bytes = min(self._max_unconfirmed_bytes, size)
-        self._window = min(self._window, self._max_unconfirmed)
-        self._window_bytes = min(self._window_bytes, self._max_unconfirmed_bytes)
+        self._window.limit(messages, size)
+
+    def limit_pending(self, size: int) -> None:
+        """No more may wait than ``size`` bytes, either."""
+        self._max_pending_bytes = min(self._max_pending_bytes, size)
+
+    def mark_sent(self, messages: Iterable[Any]) -> None:
+        """Those of ``messages`` that wait, before all others, were sent by another one."""
+        waiting, batch = self._waiting, []
+        for message in messages:
+            if waiting and waiting[0].message is message:
+                batch.append(waiting.popleft())
+        self.pending_bytes -= sum(delivery.size for delivery in batch)
+        self._start(batch)
 
     def resend_from(self, index: int) -> list[Delivery]:
         """What is unconfirmed from ``index`` on, which is being sent again, over a new connection
@@ -340,26 +332,44 @@ class Outbox:
         keyed = (d for deliveries in self._by_key.values() for d in deliveries if d._index >= 0)
         lost = sorted(itertools.chain(self._sent, keyed), key=lambda delivery: delivery._index)
         self._sent.clear()
+        self._transient = 0
         if lost:
-            self._window = min(max(self.unconfirmed // 2, _LEAST_WINDOW), self._max_unconfirmed)
-            self._window_bytes = min(
-                max(self.unconfirmed_bytes // 2, _LEAST_WINDOW_BYTES), self._max_unconfirmed_bytes
+            self._window.shrink(
+                self.unconfirmed, self.unconfirmed_bytes, to_one=self._max_resends < math.inf
             )
+        suspect = self._suspect(lost)
         self.unconfirmed = self.unconfirmed_bytes = self.sent = self.sent_bytes = 0
-        again, dropped = [], []
+        again: list[Delivery] = []
+        dropped: list[tuple[Delivery, DropReason]] = []
         for delivery in lost:
             delivery._index = -1
-            if reason or delivery._is_transient or self._in_doubt == "drop":
-                dropped.append(delivery)
+            why = reason or self._end_of_doubt(delivery, suspect)
+            if why:
+                dropped.append((delivery, why))
                 continue
             again.append(delivery)
             self.pending_bytes += delivery.size
             if delivery._expires is not None:
                 self._expect_expiry(delivery._expires)
         self._waiting.extendleft(reversed(again))
-        for delivery in dropped:
-            why: DropReason = "connection lost" if delivery._is_transient else "in doubt"
-            self._drop(delivery, reason or why)
+        for delivery, why in dropped:
+            self._drop(delivery, why)
+
+    def _suspect(self, lost: list[Delivery]) -> Delivery | None:
+        """Of what was lost with a connection, what the other side may have failed on."""
+        suspect = next((delivery for delivery in lost if not delivery._is_transient), None)
+        if suspect is not None:
+            suspect._losses += 1
+        return suspect
+
+    def _end_of_doubt(self, delivery: Delivery, suspect: Delivery | None) -> DropReason | None:
+        """Why a message is dropped that is in doubt; ``None``: it is sent again."""
+        if delivery._is_transient:
+            return "connection lost"
+        if self._in_doubt == "drop":
+            return "in doubt"
+        is_poison = delivery is suspect and delivery._losses > self._max_resends
+        return "resent too often" if is_poison else None
 
     def expire(self) -> None:
         """Drops what has waited for longer than it may."""
@@ -398,9 +408,23 @@ class Outbox:
         if self.next_expiry is None or expires < self.next_expiry:
             self.next_expiry = expires
 
-    def _fits(self, count: int, total: int, size: int) -> bool:
-        """Whether beside ``count`` messages of ``total`` bytes one more fits into the window."""
-        return count == 0 or (count < self._window and total + size <= self._window_bytes)
+    def _fits(self, count: int, total: int, size: int, unkeyed: int = 0) -> bool:
+        """Whether beside ``count`` messages of ``total`` bytes one more fits into the window.
+
+        Of these, ``unkeyed`` messages without a key are not among the sent ones yet.
+        """
+        # What is for this connection only holds up nobody: it may never be confirmed by itself.
+        count -= self._transient
+        if not count:
+            return True
+        window = self._window
+        if not self.needs_keys:
+            return count < window.messages and total + size <= window.bytes
+        # Nor do those that wait for the confirmation of one that comes after them.
+        keyed = count - unkeyed - (len(self._sent) - self._transient)
+        if count >= window.most or total + size > window.most_bytes:
+            return False
+        return not keyed or (keyed < window.messages and total + size <= window.bytes)
 
     def _make_room(self, delivery: Delivery) -> bool:
         """Whether there is room for ``delivery`` then; if not, it has been dropped.
@@ -454,6 +478,8 @@ class Outbox:
     def _confirm_first(self, count: int, evidence: Evidence) -> None:
         """Confirms so many of those without a key, the oldest."""
         popleft = self._sent.popleft
+        if self._transient:
+            self._transient = max(0, self._transient - count)
         size = 0
         for _ in range(count):
             delivery = popleft()
@@ -487,8 +513,7 @@ class Outbox:
         self.unconfirmed -= count
         self.unconfirmed_bytes -= size
         self.stats.confirmed += count
-        self._window = min(self._window + count, self._max_unconfirmed)
-        self._window_bytes = min(self._window_bytes + size, self._max_unconfirmed_bytes)
+        self._window.grow(count, size)
 
     def _drop(self, delivery: Delivery, reason: DropReason) -> None:
         if delivery.state is SENT and delivery._key is not None:

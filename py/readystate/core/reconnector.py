@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from ..exceptions import ConnectionFailed
 from . import checks
 from .backoff import Backoff
 
@@ -129,6 +130,20 @@ class Reconnector:
             self.due = now + delay
             return delay
         return self.due - now if self.phase == "WAITING" else None
+
+    def restart(self) -> None:
+        """The application wants another connection, now: what went before does not count."""
+        if self.phase not in ("IDLE", "STOPPED"):
+            self.phase = "WAITING"
+            self.attempt = 0
+            self._delays = self._backoff.delays()
+            self._since = self.due = self._clock()
+
+    def failure(self, url: str, error: Exception | None) -> ConnectionFailed:
+        """What is raised when it has given up, the last time because of ``error``."""
+        failure = ConnectionFailed(url, f"{self.gave_up}: {error}")
+        failure.__cause__ = error
+        return failure
 
     def hurry(self) -> None:
         """Ends a wait: the next attempt is due now."""

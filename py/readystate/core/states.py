@@ -8,7 +8,7 @@ import enum
 import time
 from collections.abc import AsyncIterator, Callable
 
-from .outbox import QueueStats
+from .stats import QueueStats
 
 __all__ = ["State", "StateChange", "Stats"]
 
@@ -24,6 +24,8 @@ class State(enum.StrEnum):
     """It waits for the next attempt, or to be started."""
     CLOSED = "CLOSED"
     """It has ended, for good."""
+
+    __repr__ = enum.Enum.__str__
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,7 @@ class StateChange:
     error: Exception | None = None
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class Stats(QueueStats):
     """What a :class:`QueuedWebSocket` has done so far.
 
@@ -60,6 +62,11 @@ class Stats(QueueStats):
     seconds: dict[State, float] = dataclasses.field(
         default_factory=lambda: dict.fromkeys(State, 0.0)
     )
+
+    def _summary(self) -> str:
+        times = [f"{spent:.1f} s {state}" for state, spent in self.seconds.items() if spent]
+        done = [f"{self.attempts:,} attempts, {self.reconnects:,} reconnects", *times]
+        return f"{super()._summary()}; {', '.join(done)}"
 
 
 class _Moment:

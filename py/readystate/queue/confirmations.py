@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from .._host import UnthrottledTimer
 from ..core.confirmation import Carrier, Confirmation, Heart
-from ..core.handlers import report
+from ..core.handlers import at_once, report
 from ..core.heartbeat import Acks
 from ..core.outbox import Outbox
 from ..core.pauses import Pauses
@@ -22,7 +23,7 @@ class LeftThePage(Confirmation):
     def __init__(self, outbox: Outbox) -> None:
         super().__init__(outbox)
         self._pauses = Pauses()
-        self._timer: asyncio.Handle | None = None
+        self._timer: asyncio.Handle | UnthrottledTimer | None = None
 
     def connected(self) -> None:
         self._pauses = Pauses()
@@ -50,6 +51,12 @@ class LeftThePage(Confirmation):
         return buffered
 
     def _look(self) -> None:
+        try:
+            self._confirm_and_look_again()
+        except Exception as error:
+            self.carrier.fail(error)
+
+    def _confirm_and_look_again(self) -> None:
         """Confirms what has left the page, and looks again while there is more."""
         self._timer = None
         if not self.carrier.is_open:
@@ -57,8 +64,11 @@ class LeftThePage(Confirmation):
         buffered = self.confirm_left()
         self.carrier.flush()
         if self.outbox.unconfirmed and self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._pauses.next(buffered), self._look)
+            pause = self._pauses.next(buffered)
+            if pause:
+                self._timer = UnthrottledTimer(pause, self._look)
+            else:
+                self._timer = asyncio.get_running_loop().call_soon(self._look)
 
 
 class HeartbeatReplies(Confirmation):
@@ -101,7 +111,7 @@ class HeartbeatReplies(Confirmation):
     def confirms(self, message: str | bytes) -> bool:
         """Whether ``message`` is a reply, which confirms what it stands for."""
         try:
-            if not self._is_reply(message):
+            if not at_once("is_reply", self._is_reply(message)):
                 return False
         except Exception as error:
             report(f"Exception in is_reply of {self.carrier.owner!r}", error)
@@ -117,7 +127,8 @@ class Acknowledgements(Confirmation):
 
     def __init__(self, outbox: Outbox, acks: Acks, replies: HeartbeatReplies | None) -> None:
         super().__init__(outbox)
-        self.key_of = acks.key
+        self.key_of = lambda message: at_once("key", acks.key(message))
+        outbox.needs_keys = replies is None
         self.asks = replies is not None
         self._acks = acks
         self._replies = replies
@@ -152,7 +163,7 @@ class Acknowledgements(Confirmation):
         if self._replies is not None and self._replies.confirms(message):
             return False
         try:
-            keys = self._acks.acked(message)
+            keys = at_once("acked", self._acks.acked(message))
             if keys is None:
                 return True
             self.outbox.confirm_keys(keys)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from .._host import Timer
-from ..core.handlers import report
+from ..core.handlers import at_once, report
 from ..core.heartbeat import Heartbeat, Pulse
 from .sender import Sender
 
@@ -20,6 +20,9 @@ class Beating:
         look: Takes what has arrived, before it is judged that nothing has.
         dead: Called when the connection is dead.
         send: Sends it in another way.
+
+    Attributes:
+        latency: How long the last reply took, in seconds; ``None`` before there was one.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Beating:
         self._pulse: Pulse | None = None
         self._timer: Timer | None = None
         self._timer_at = 0.0
+        self.latency: float | None = None
 
     @property
     def awaits_reply(self) -> bool:
@@ -58,9 +62,9 @@ class Beating:
             self._timer = None
 
     def request(self) -> None:
-        """Sends the heartbeat now, if there is a connection."""
+        """Sends the heartbeat now, if there is a connection, and something to send."""
         sender, pulse = self._sender, self._pulse
-        if pulse is None or not sender.is_open:
+        if pulse is None or not sender.is_open or self._heartbeat.message is None:
             return
         try:
             self._send()
@@ -78,11 +82,24 @@ class Beating:
 
     def replied(self) -> int | None:
         """A reply has arrived. Returns how many messages were sent before its request, if any."""
-        return self._pulse.replied() if self._pulse is not None else None
+        if self._pulse is None:
+            return None
+        mark = self._pulse.replied(time.monotonic())
+        if mark is not None:
+            self.latency = self._pulse.latency
+        return mark
+
+    def answered(self) -> None:
+        """The last request was answered, in another way than by a reply."""
+        if self._pulse is not None:
+            self._pulse.answered(time.monotonic())
+            self.latency = self._pulse.latency
 
     def _send_message(self) -> None:
         message = self._heartbeat.message
-        self._sender.transmit([message() if callable(message) else message])
+        if callable(message):
+            message = at_once("message", message())
+        self._sender.transmit([message])
 
     def _set_timer(self, pulse: Pulse) -> None:
         if self._timer is not None:
@@ -93,6 +110,12 @@ class Beating:
         self._timer = Timer(pulse.wake_at - time.monotonic(), self._beat)
 
     def _beat(self) -> None:
+        try:
+            self._beat_once()
+        except Exception as error:
+            self._sender.fail(error)
+
+    def _beat_once(self) -> None:
         self._timer = None
         pulse = self._pulse
         self._look()

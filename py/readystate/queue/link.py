@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -22,6 +24,7 @@ class Link:
         opening: What receives while ``on_open`` runs.
         opening_task: Runs ``on_open``.
         is_open: Whether the socket has been open.
+        is_replaced: Whether the application has asked for another one in its place.
         failure: Why it is of no use, if not because the socket has ended.
         close_code: What our own close frame says, once it was sent.
     """
@@ -34,13 +37,25 @@ class Link:
         self.opening: Opening | None = None
         self.opening_task: asyncio.Task[None] | None = None
         self.is_open = False
+        self.is_replaced = False
         self.failure: Exception | None = None
         self.close_code: int | None = None
+        self._opened_at = 0.0
 
     @property
     def address(self) -> str:
         """The URL without the query, which is where tokens stand."""
         return self.ws.url.partition("?")[0]
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has been open."""
+        return time.monotonic() - self._opened_at
+
+    def opened(self) -> None:
+        """The socket is open."""
+        self.is_open = True
+        self._opened_at = time.monotonic()
 
     def lost_event(self) -> CloseEvent:
         """The event of an end of which the browser has not told."""
@@ -107,3 +122,9 @@ class Opening(Receiver):
             return None
         event = self._link.ended.result()
         return connection_closed(event.code, event.reason, event.wasClean)
+
+
+current_opening: contextvars.ContextVar[Opening | None] = contextvars.ContextVar(
+    "readystate_opening", default=None
+)
+"""The opening whose ``on_open`` the current task is."""

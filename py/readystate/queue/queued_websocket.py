@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
@@ -24,7 +25,7 @@ from .confirmations import Acknowledgements, HeartbeatReplies, LeftThePage
 from .heart import Beating
 from .sender import Sender
 from .supervisor import Supervisor
-from .target import ProtocolsOrFunction, Target
+from .target import ProtocolsOrFunction, Target, check
 
 if TYPE_CHECKING:
     from ..session.confirmation import SessionConfirmation
@@ -47,7 +48,12 @@ class QueuedWebSocket:
     left and was still on its way when the connection was lost is lost, as everywhere in the web.
 
     It is used with ``async with``, or with :meth:`start` and :meth:`close`. Messages are accepted
-    before that too.
+    before that too; whatever waits for the server before that raises :exc:`RuntimeError`. Leaving
+    the block closes as :meth:`close` does. If an exception is the cause, or a cancellation, that is
+    at once, as with :meth:`abort`, and what is dropped is logged.
+
+    The logger ``readystate`` tells of connections made and lost (INFO), and of states and of what
+    is sent (DEBUG); never of contents.
 
     Args:
         url: Where to connect to: a ``str`` or a ``js.URL``; or a function, plain or async, that
@@ -62,18 +68,20 @@ class QueuedWebSocket:
         give_up_after: After how many seconds without a connection to give up; no attempt is begun
             later.
         should_reconnect: Asked with the :class:`CloseEvent` of each connection lost and attempt
-            failed whether to go on. By default 1000, 1008 and from 4400 to 4499 are final.
+            failed whether to go on: a function, plain or async. By default 1000, 1008 and from 4400
+            to 4499 are final.
         heartbeat: Finds out connections that are dead, and can confirm messages.
         acks: The application's acknowledgements, which confirm messages.
         session: ``True``, or a :class:`Session`: each message arrives exactly once, over any number
             of lost connections, and so does each of the server's, which has to speak
-            ``readystate.v1``. It takes the place of ``heartbeat``, ``acks``, ``on_open`` and
-            ``in_doubt``; and the server waits where ``on_overflow`` would drop what it sends.
+            ``readystate.v1``. It takes the place of ``heartbeat``, ``acks``, ``on_open``,
+            ``in_doubt`` and ``max_resends``; and the server waits where ``on_overflow`` would drop
+            what it sends.
         on_open: Called with this object on each connection, before messages that wait: for
             authentication and subscriptions. A function, plain or async; its own ``send()`` go
             ahead of the queue and are for this connection only, and its own ``recv()`` get what
             arrives meanwhile. If it raises, that is reported and the attempt has failed.
-        on_state: Called with each :class:`StateChange`.
+        on_state: Called with each :class:`StateChange`: a function, plain or async.
         ttl: How long a message may wait, in seconds; then it is dropped.
         max_pending: How many messages may wait; ``None`` is without a limit.
         max_pending_bytes: How much may wait, in bytes; ``None`` is without a limit.
@@ -82,6 +90,9 @@ class QueuedWebSocket:
             and ``"drop-newest"`` drop messages.
         in_doubt: What becomes of a message that was sent and not confirmed when its connection was
             lost: ``"resend"`` sends it again, before all others; ``"drop"`` drops it.
+        max_resends: How often a message is sent again that the server may have failed on: the
+            oldest one that is unconfirmed when a connection is lost. Then it is dropped, for the
+            reason "resent too often". ``None`` is without a limit.
         max_unconfirmed: How many messages are sent before the others wait for confirmations;
             ``None`` is without a limit. Less of it is used after each loss, and more again with
             each confirmation.
@@ -93,6 +104,7 @@ class QueuedWebSocket:
             messages, and count them in ``dropped``; ``"close"`` closes with 4008, for good.
 
     Raises:
+        TypeError: An argument is of a wrong type.
         ValueError: An argument makes no sense.
         RuntimeError: There is no JavaScript here, or it has no ``WebSocket``.
     """
@@ -118,6 +130,7 @@ class QueuedWebSocket:
         max_pending_bytes: int | None = 2**26,
         on_full: OnFull = "raise",
         in_doubt: InDoubt = "resend",
+        max_resends: int | None = None,
         max_unconfirmed: int | None = 2**14,
         max_unconfirmed_bytes: int | None = 2**24,
         max_queue: int | None = 2**16,
@@ -125,13 +138,19 @@ class QueuedWebSocket:
         on_overflow: Overflow = "drop-oldest",
     ) -> None:
         require_websocket()  # or raise, before anything is queued
+        check(url, protocols)
         checks.seconds("close_timeout", close_timeout)
         checks.instance("backoff", backoff, Backoff)
+        checks.instance("heartbeat", heartbeat, Heartbeat)
+        checks.instance("acks", acks, Acks)
+        if not isinstance(session, (bool, Session)):
+            raise TypeError(f"session={session!r} must be True, False or a Session")
         outbox = Outbox(
             max_pending=max_pending,
             max_pending_bytes=max_pending_bytes,
             on_full=on_full,
             in_doubt=in_doubt,
+            max_resends=max_resends,
             max_unconfirmed=max_unconfirmed,
             max_unconfirmed_bytes=max_unconfirmed_bytes,
         )
@@ -140,7 +159,7 @@ class QueuedWebSocket:
         send_heartbeat: Callable[[], None] | None = None
         waiting: list[str | bytes] = []
         if session:
-            _check_session(heartbeat, acks, on_open, in_doubt, on_overflow)
+            _check_session(heartbeat, acks, on_open, in_doubt, max_resends, on_overflow)
             chosen = session if isinstance(session, Session) else Session()
             kept = _new_session(outbox, chosen, queue, max_queue, max_queue_bytes, url)
             confirmation, heartbeat, send_heartbeat = kept, chosen.heartbeat, kept.ask
@@ -157,13 +176,15 @@ class QueuedWebSocket:
             ttl=ttl,
             on_full=on_full,
             refusal=lambda: self._supervisor.refusal(),
+            failed=lambda error: self._supervisor.fail(error),
             owner=self,
         )
         self._reconnector = Reconnector(
             backoff or Backoff(), max_attempts=max_attempts, give_up_after=give_up_after
         )
+        self._target = Target(url, protocols, confirmation.subprotocol)
         self._supervisor = Supervisor(
-            Target(url, protocols, confirmation.subprotocol),
+            self._target,
             self._sender,
             self._reconnector,
             owner=self,
@@ -188,10 +209,11 @@ class QueuedWebSocket:
             end=self._supervisor.end_of_messages,
             taken=confirmation.taken,
         )
-        heart = None
+        self._heart = heart = None
         if heartbeat is not None:
             look, dead = self._incoming.take, self._supervisor.dead
             heart = Beating(heartbeat, self._sender, look=look, dead=dead, send=send_heartbeat)
+            self._heart = heart
         confirmation.bind(self._sender, heart)
         self._supervisor.bind(self._incoming, heart)
         for message in waiting:
@@ -213,6 +235,14 @@ class QueuedWebSocket:
         """The subprotocol that the server has chosen; ``""`` if none, or without a connection."""
         link = self._supervisor.link
         return link.ws.protocol if link is not None else ""
+
+    @property
+    def latency(self) -> float | None:
+        """How long the last reply to a heartbeat took, in seconds; ``None`` before there was one.
+
+        It needs a heartbeat with ``is_reply``, or a session.
+        """
+        return self._heart.latency if self._heart is not None else None
 
     @property
     def pending(self) -> int:
@@ -266,12 +296,31 @@ class QueuedWebSocket:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.close()
+        if error is not None:
+            self._supervisor.leave(error)
+            return
+        try:
+            await self.close()
+        except asyncio.CancelledError as cancelled:
+            self._supervisor.leave(cancelled)
+            raise
 
     def send(self, data: Any, *, ttl: float | None = None) -> Delivery:
         """Accepts a message, in any state but CLOSED, and sends it when there is a connection.
 
         When there is one, and nothing waits, that is now. Order is kept.
+
+        What ``await x.send(message)`` waits for depends on what ``x`` is:
+
+        ===================  =======================================================================
+        ``Connection``       until the browser holds little that has not left; gives nothing
+        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` itself returns a
+                             :class:`Delivery` at once
+        ``ServerSession``    until there is room for the message; gives its :class:`Delivery`
+        ===================  =======================================================================
+
+        With the latter two, ``await x.put(message)`` waits for room and gives the
+        :class:`Delivery`, and to await that waits until the other side is done with the message.
 
         Args:
             data: What :meth:`WebSocket.send` takes. Binary data that may change is copied.
@@ -310,11 +359,43 @@ class QueuedWebSocket:
         """Waits until no message waits or is in doubt: each is confirmed, or was dropped.
 
         Raises:
-            RuntimeError: It was called by ``on_open``, for which the messages wait.
+            RuntimeError: It was called by ``on_open``, for which the messages wait; or before the
+                start.
         """
         if self._supervisor.own_opening():
             raise RuntimeError("drain() in on_open waits for messages that wait for on_open")
+        self._supervisor.require_start("drain()")
         await self._sender.drain()
+
+    async def wait_open(self, timeout: float | None = None) -> None:
+        """Waits until there is a connection.
+
+        Args:
+            timeout: How long, in seconds; ``None``: until there is one, or there will be none.
+
+        Raises:
+            TimeoutError: There was none within ``timeout``; its cause is that of the last attempt.
+            ConnectionClosed: It is closed, for good.
+            ConnectionFailed: It was given up.
+            RuntimeError: It was called by ``on_open``, or before the start.
+        """
+        checks.seconds("timeout", timeout)
+        if self._supervisor.own_opening():
+            raise RuntimeError("wait_open() in on_open waits for the end of on_open")
+        await self._supervisor.wait_open(timeout)
+
+    def reconnect(self) -> None:
+        """Goes on over a new connection, at once, whatever the state: as with another token.
+
+        A URL function is asked anew. Nothing is lost: what is not confirmed is sent again (or
+        dropped, if ``in_doubt`` says so), and whoever receives goes on receiving. Attempts, and the
+        waits between them, are counted anew.
+
+        Raises:
+            ConnectionClosed: It is closing, or has ended.
+            RuntimeError: It was not started.
+        """
+        self._supervisor.reconnect()
 
     def clear(self) -> int:
         """Drops all that waits; returns how many messages that were."""
@@ -338,8 +419,10 @@ class QueuedWebSocket:
             ConnectionClosed: There will be no more messages: the connection was closed for good.
             ConnectionFailed: It was given up.
             ConcurrencyError: Another task is waiting for one.
+            RuntimeError: It was not started.
             UnicodeDecodeError: A binary message, decoded, is not UTF-8.
         """
+        self._supervisor.require_start("recv()")
         receiver = self._supervisor.own_opening() or self._receiver
         return await receiver.recv(decode)
 
@@ -350,7 +433,9 @@ class QueuedWebSocket:
             ConnectionClosedError: It has ended in another way than by closing.
             ConnectionFailed: It was given up.
             ConcurrencyError: Another task is waiting for a message.
+            RuntimeError: It was not started.
         """
+        self._supervisor.require_start("iteration")
         receiver = self._supervisor.own_opening() or self._receiver
         return receiver.__aiter__()
 
@@ -392,14 +477,11 @@ class QueuedWebSocket:
         self._supervisor.abort()
 
     def __repr__(self) -> str:
-        # Without the query, which is where tokens stand.
-        return f"<QueuedWebSocket {self.url.partition('?')[0]} {self.state}>"
+        return f"<QueuedWebSocket {self._target.address} {self.state}>"
 
 
 def _confirmation(outbox: Outbox, heartbeat: Heartbeat | None, acks: Acks | None) -> Confirmation:
     """What confirms messages without a session."""
-    checks.instance("heartbeat", heartbeat, Heartbeat)
-    checks.instance("acks", acks, Acks)
     replies = None
     if heartbeat is not None and heartbeat.is_reply is not None:
         replies = HeartbeatReplies(outbox, heartbeat.is_reply)
@@ -409,7 +491,12 @@ def _confirmation(outbox: Outbox, heartbeat: Heartbeat | None, acks: Acks | None
 
 
 def _check_session(
-    heartbeat: object, acks: object, on_open: object, in_doubt: InDoubt, on_overflow: Overflow
+    heartbeat: object,
+    acks: object,
+    on_open: object,
+    in_doubt: InDoubt,
+    max_resends: int | None,
+    on_overflow: Overflow,
 ) -> None:
     """Refuses options that a session takes the place of.
 
@@ -421,6 +508,7 @@ def _check_session(
         ("acks", acks is not None),
         ("on_open", on_open is not None),
         ("in_doubt", in_doubt != "resend"),
+        ("max_resends", max_resends is not None),
         ("on_overflow", on_overflow != "drop-oldest"),
     ):
         if is_given:

@@ -8,7 +8,9 @@ from typing import Any
 
 from .._host import NativeListener, NativeObject, describe
 from ..core.delivery import Delivery
-from ..core.outbox import InDoubt, OnFull, Outbox, QueueStats
+from ..core.handlers import report
+from ..core.outbox import InDoubt, OnFull, Outbox
+from ..core.stats import QueueStats
 from ..dom.websocket import WebSocket
 from ..exceptions import QueueClosed
 from .confirmations import LeftThePage
@@ -68,7 +70,13 @@ class SendQueue:
         )
         self._left = LeftThePage(self._outbox)
         self._sender = Sender(
-            self._outbox, self._left, ttl=ttl, on_full=on_full, refusal=QueueClosed, owner=self
+            self._outbox,
+            self._left,
+            ttl=ttl,
+            on_full=on_full,
+            refusal=QueueClosed,
+            failed=self._fail,
+            owner=self,
         )
         self._left.bind(self._sender)
         self._ws: WebSocket | Any | None = None
@@ -180,6 +188,19 @@ class SendQueue:
         self._sender.is_over = True
         self._sender.drop_reason = "closed"
         self._sender.clear("closed")
+
+    def __repr__(self) -> str:
+        outbox = self._outbox
+        return f"<SendQueue {outbox.pending:,} waiting, {outbox.unconfirmed:,} unconfirmed>"
+
+    def _fail(self, error: Exception) -> None:
+        """Something has gone wrong that cannot: drops all, so that nobody waits for ever."""
+        report(f"{self!r} was closed because of an exception", error)
+        self.close()
+        if self._listener is not None:
+            self._listener.destroy()
+            self._listener = None
+        self._disconnect()
 
     def _on_event(self, event: Any) -> None:
         outlet = self._sender.outlet

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .._host import NativeError, Outlet, Timer, frozen, python_error
-from ..core import checks
+from ..core import checks, log
 from ..core.confirmation import Confirmation
 from ..core.delivery import Delivery, DropReason
 from ..core.handlers import report
-from ..core.outbox import EXPIRY_STEP, OnFull, Outbox, QueueStats
+from ..core.outbox import EXPIRY_STEP, OnFull, Outbox
+from ..core.stats import QueueStats
 from ..dom.blob import Blob
 
 _FIRST = 16
@@ -27,6 +28,7 @@ class Sender:
         ttl: How long a message may wait, in seconds; ``None``: without a limit.
         on_full: What :meth:`put` does when there is no room.
         refusal: Returns the exception for a message that comes too late.
+        failed: Called when something has gone wrong that cannot, to end all.
         owner: What is shown in reports.
     """
 
@@ -38,6 +40,7 @@ class Sender:
         ttl: float | None,
         on_full: OnFull,
         refusal: Callable[[], Exception],
+        failed: Callable[[Exception], None],
         owner: Any,
     ) -> None:
         checks.seconds("ttl", ttl)
@@ -46,6 +49,7 @@ class Sender:
         self._ttl = ttl
         self._on_full = on_full
         self._refusal = refusal
+        self.fail = failed
         self.owner = owner
         self.is_over = False
         """Whether no message is accepted any more."""
@@ -90,6 +94,8 @@ class Sender:
         if outlet is not None and not self.is_held and outbox.is_clear(size) and outlet.is_open:
             delivery = outbox.accept_sent(message, size, ttl=ttl, key=key)
             self._hand_over(outlet, [message], size)
+            if log.is_debugging():
+                log.sends(self.owner, 1, size)
             if confirmation.asks and outbox.is_window_half_full:
                 confirmation.flushed()
         else:
@@ -156,6 +162,8 @@ class Sender:
         key = confirmation.key_of(message) if confirmation.key_of is not None else None
         delivery = self.outbox.accept_sent(message, size, key=key, is_transient=True)
         self._hand_over(self.outlet, [message], size)
+        if log.is_debugging():
+            log.sends(self.owner, 1, size)
         if confirmation.asks:
             delivery._on_wanted = confirmation.wanted
         return delivery
@@ -168,6 +176,8 @@ class Sender:
     def resend(self, messages: list[Any], size: int) -> None:
         """Sends messages of the queue again, ahead of what waits."""
         if self.outlet is not None:
+            if log.is_debugging():
+                log.sends(self.owner, len(messages), size, len(messages))
             self._hand_over(self.outlet, messages, size)
 
     def halt(self) -> None:
@@ -193,7 +203,11 @@ class Sender:
                 batch = outbox.take(at_most)
                 if batch:
                     messages = [delivery.message for delivery in batch]
-                    self._hand_over(outlet, messages, outbox.sent_bytes - before)
+                    size = outbox.sent_bytes - before
+                    if log.is_debugging():
+                        again = sum(delivery._is_again for delivery in batch)
+                        log.sends(self.owner, len(batch), size, again)
+                    self._hand_over(outlet, messages, size)
                 if self.outlet is not outlet:
                     return
         self._watch_expiry()
@@ -249,9 +263,12 @@ class Sender:
 
     def _expire(self) -> None:
         self._expiry_timer = self._expiry_watched = None
-        self.outbox.expire()
-        self._watch_expiry()
-        self.changed()
+        try:
+            self.outbox.expire()
+            self._watch_expiry()
+            self.changed()
+        except Exception as error:
+            self.fail(error)
 
     async def _change(self) -> None:
         """Returns when something has been sent, confirmed or dropped."""

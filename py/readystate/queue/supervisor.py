@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import functools
 import inspect
 import time
@@ -13,7 +12,7 @@ from typing import Any
 
 from .._host import PageEvents
 from ..connection.receiver import OVERFLOW_CODE, OVERFLOW_REASON, Incoming
-from ..core import checks
+from ..core import checks, log
 from ..core.delivery import Delivery, DropReason
 from ..core.handlers import call_handler, report
 from ..core.reconnector import Reconnector
@@ -21,23 +20,21 @@ from ..core.states import State, StateChange, StateLog
 from ..dom.websocket import CloseEvent, Event, WebSocket
 from ..exceptions import (
     ConnectionClosed,
-    ConnectionFailed,
     OpenTimeout,
     SessionExpired,
     connection_closed,
 )
+from .handshake import Handshake
 from .heart import Beating
-from .link import Link, Opening
+from .link import Link, Opening, current_opening
 from .sender import Sender
-from .target import Target, as_exception
+from .target import Target, as_exception, uncancelled
 
 _CLOSING_HANDSHAKE = 1.0
 """How long a closing handshake may take at least, in seconds, however long the rest has taken."""
 
-# The opening whose on_open the current task is.
-_current_opening: contextvars.ContextVar[Opening | None] = contextvars.ContextVar(
-    "readystate_opening", default=None
-)
+_AWAY = ("pagehide", "hidden", "freeze")
+"""The events of a page that goes away."""
 
 
 class Supervisor:
@@ -94,6 +91,11 @@ class Supervisor:
         self._page_events: PageEvents | None = None
         # Done to cut a wait short.
         self._alarm: asyncio.Future[None] | None = None
+        # What bounds the present attempt; whether the application wants another one instead.
+        self._attempt_timeout: asyncio.Timeout | None = None
+        self._is_replaced = False
+        # Why the last attempt, or connection, is no more.
+        self._error: Exception | None = None
         self.link: Link | None = None
         self.end: Exception | None = None
         self.states = StateLog()
@@ -131,8 +133,79 @@ class Supervisor:
         if self._closing is None:
             self._sender.is_over = True
             self._sender.changed()
-            self._closing = self._loop.create_task(self._close(code, reason, timeout))
+            self._closing = self._loop.create_task(self._close_or_fail(code, reason, timeout))
         await asyncio.shield(self._closing)
+
+    def reconnect(self) -> None:
+        """Connects anew, at once, whatever is under way.
+
+        Raises:
+            RuntimeError: It was not started.
+            ConnectionClosed: It is closing, or has ended.
+        """
+        if self._sender.is_over or self.end is not None:
+            raise self.refusal()
+        self.require_start("reconnect()")
+        link = self.link
+        if self.states.state is State.WAITING:
+            self._reconnector.restart()
+            self._ring()
+            return
+        self._is_replaced = True
+        if link is None:
+            if self._attempt_timeout is not None:  # The URL function is under way.
+                self._attempt_timeout.reschedule(self._loop.time())
+            return
+        link.is_replaced = True
+        if link.ready.done():
+            self._incoming.take()
+            self._confirmation.arriving()  # What has left the page need not be sent again.
+        self.abandon(link)
+
+    async def wait_open(self, timeout: float | None) -> None:
+        """Returns when there is a connection."""
+        if self.end is None:
+            self.require_start("wait_open()")
+        try:
+            async with asyncio.timeout(timeout):
+                async for _ in self.states.follow():
+                    # A link that has gone is known before the state is another one.
+                    is_open = self.states.state is State.OPEN and self.link is not None
+                    if is_open or self.end is not None:
+                        break
+        except TimeoutError:
+            raise TimeoutError(
+                f"{self._owner!r} is not open after {timeout:g} s, in which the last of "
+                f"{self._reconnector.attempts} attempts is under way, or waited for"
+            ) from self._error
+        if (end := self.end_of_messages()) is not None:
+            raise end
+
+    def require_start(self, what: str) -> None:
+        """Refuses what would wait for ever.
+
+        Raises:
+            RuntimeError: It was never started, and has not ended.
+        """
+        if self._task is None and self.end is None and self._closing is None:
+            raise RuntimeError(
+                f"{what} would wait for ever, as {self._owner!r} was not started: use "
+                "'async with', or call start() first"
+            )
+
+    def leave(self, error: BaseException) -> None:
+        """The block that it was used in was left because of ``error``: ends at once."""
+        if self.end is not None:
+            return
+        outbox = self._sender.outbox
+        if count := outbox.pending + outbox.unconfirmed:
+            log.left(self._owner, error, count, outbox.pending_bytes + outbox.unconfirmed_bytes)
+        self.abort()
+
+    def fail(self, error: Exception) -> None:
+        """Something has gone wrong that cannot: ends, so that nobody waits for ever."""
+        report(f"{self._owner!r} has ended because of an exception", error)
+        self.end_by_itself(error)
 
     def abort(self) -> None:
         """Ends at once."""
@@ -145,12 +218,12 @@ class Supervisor:
         """More has arrived than may be held: closes for good."""
         if self.link is not None:
             self.link.ws.close(OVERFLOW_CODE, OVERFLOW_REASON)
-        self._end_by_itself(connection_closed(OVERFLOW_CODE, OVERFLOW_REASON, was_clean=False))
+        self.end_by_itself(connection_closed(OVERFLOW_CODE, OVERFLOW_REASON, was_clean=False))
 
     def dead(self) -> None:
         """Nothing is to be heard over the connection: another one takes its place."""
         if self.link is not None:
-            self._abandon(self.link)
+            self.abandon(self.link)
 
     def hurry(self) -> None:
         """Cuts a wait short."""
@@ -162,10 +235,16 @@ class Supervisor:
         link = self.link
         if link is None:
             return messages
-        if self._heart is not None:
-            self._heart.heard()
-        messages = self._confirmation.received(messages)
-        if messages:
+        stats = self._sender.outbox.stats
+        confirmed = stats.confirmed
+        try:
+            if self._heart is not None:
+                self._heart.heard()
+            messages = self._confirmation.received(messages)
+        except Exception as error:
+            self.fail(error)
+            return []
+        if messages or stats.confirmed > confirmed:
             self._reconnector.progressed()
         if link.opening is not None:
             link.opening.push(messages)
@@ -185,7 +264,7 @@ class Supervisor:
 
     def own_opening(self) -> Opening | None:
         """Where ``on_open`` receives, if that is what is running."""
-        opening = _current_opening.get()
+        opening = current_opening.get()
         is_own = opening is not None and self.link is not None and self.link.opening is opening
         return opening if is_own else None
 
@@ -196,8 +275,11 @@ class Supervisor:
             while await self._attempt(link):
                 link = None
         except Exception as error:
-            report(f"{self._owner!r} has ended because of an exception", error)
-            self._end_by_itself(error)
+            self.fail(error)
+        except asyncio.CancelledError as error:
+            # By nobody here if it has not ended: so the event loop is about to.
+            self.end_by_itself(as_exception(error))
+            raise
 
     async def _attempt(self, link: Link | None) -> bool:
         """Sees one attempt, and what it leads to, to its end; returns whether another begins."""
@@ -209,29 +291,55 @@ class Supervisor:
             if link.close_code is not None:
                 return False
             error = error or link.error()
-            end = self._confirmation.final(event)
-            if end is not None or not await self._may_reconnect(event):
-                self._end_by_itself(end or error)
-                return False
+            self._log_end(link, error)
+            renewed = self._confirmation.renew(event)
+            if renewed is not None:
+                error = renewed
+            else:
+                end = self._confirmation.final(event)
+                if end is not None or not (link.is_replaced or await self._may_reconnect(event)):
+                    self.end_by_itself(end or error)
+                    return False
+        elif error is not None:
+            log.failed(self._owner, error, self._reconnector.attempt)
         if self._closing is not None and not self._sender.outbox.unfinished():
             return False
+        return await self._wait(error)
+
+    def _log_end(self, link: Link, error: Exception) -> None:
+        if link.is_open:
+            log.ended(self._owner, error, link.seconds)
+        else:
+            log.failed(self._owner, error, self._reconnector.attempt)
+
+    async def _wait(self, error: Exception | None) -> bool:
+        """Waits for the next attempt, and begins it; returns whether there is one."""
+        self._error = error
         if self._page_events is not None:
             self._reconnector.is_online = self._page_events.is_online
+        if self._is_replaced:
+            self._is_replaced = False
+            self._reconnector.restart()
         delay = self._reconnector.ended()
         if delay is None:
-            self._end_by_itself(_given_up(error, self._reconnector.gave_up))
+            self.end_by_itself(self._reconnector.failure(self._where(error), error))
             return False
         self._alarm = self._loop.create_future()
         self._change_state(State.WAITING, delay=delay, error=error)
+        log.waits(self._owner, delay)
         await asyncio.wait([self._alarm], timeout=delay)
         self._start_attempt()
         return True
+
+    def _where(self, error: Exception | None) -> str:
+        return getattr(error, "url", "") or self._target.address
 
     async def _wait_ready(self, link: Link | None) -> tuple[Link | None, Exception | None]:
         """Returns when there is a connection, or the attempt has failed, for that reason."""
         error: Exception | None = None
         try:
             async with asyncio.timeout(self._connect_timeout) as timeout:
+                self._attempt_timeout = timeout
                 if link is None:
                     connect = await self._target.resolve()
                     if self.end is not None:
@@ -241,23 +349,27 @@ class Supervisor:
                 await asyncio.wait([link.ready])
         except Exception as failure:
             if timeout.expired():
-                if link is None or not link.ready.done():
+                if self._is_replaced:
+                    pass  # which it has been expired for
+                elif link is None or not link.ready.done():
                     where = link.address if link is not None else "the server of the URL function"
                     error = OpenTimeout(where, self._connect_timeout or 0)
             elif self._target.is_hopeless(failure):
-                self._end_by_itself(failure)
+                self.end_by_itself(failure)
                 return None, failure
             else:
                 report(f"An attempt of {self._owner!r} has failed", failure)
                 error = failure
             if link is not None and error is not None:
-                self._abandon(link)
+                self.abandon(link)
+        finally:
+            self._attempt_timeout = None
         return link, error
 
     async def _may_reconnect(self, event: CloseEvent) -> bool:
         try:
             answer = self._should_reconnect(event)
-            return bool(await answer if inspect.isawaitable(answer) else answer)
+            return bool(await uncancelled(answer) if inspect.isawaitable(answer) else answer)
         except Exception as error:
             report(f"Exception in should_reconnect of {self._owner!r}", error)
             return may_reconnect(event)
@@ -268,25 +380,32 @@ class Supervisor:
 
     def _begin(self, ws: WebSocket) -> Link:
         link = Link(ws)
-        ws.onopen = functools.partial(self._on_link_open, link)
-        ws.onclose = functools.partial(self._end_link, link)
+        ws.onopen = functools.partial(self._guarded, self._on_link_open, link)
+        ws.onclose = functools.partial(self._guarded, self._end_link, link)
         self.link = link
+        self._target.note(link.address)
         self._incoming.connect(ws.js_websocket)
         return link
+
+    def _guarded(self, function: Callable[[Link, Any], None], link: Link, event: Event) -> None:
+        try:
+            function(link, event)
+        except Exception as error:
+            self.fail(error)
 
     # One link, from its opening to its end
 
     def _on_link_open(self, link: Link, _: Event) -> None:
         if link.ended.done():
             return
-        link.is_open = True
+        link.opened()
         self._sender.connect(link.ws.js_websocket, hold=True)
         if self._heart is not None:
             self._heart.start()
-        if self._confirmation.opened(_Handshake(self, link)):
+        if self._confirmation.opened(Handshake(link, self)):
             return
         if self._on_open is None:
-            self._on_link_ready(link)
+            self.link_ready(link)
         else:
             link.opening = Opening(link, self._after_opening)
             link.opening_task = self._loop.create_task(
@@ -297,7 +416,7 @@ class Supervisor:
 
     async def _open(self, link: Link, opening: Opening, on_open: Callable[[Any], object]) -> None:
         """Has ``on_open`` do its part."""
-        _current_opening.set(opening)
+        current_opening.set(opening)
         try:
             result = on_open(self._owner)
             if inspect.isawaitable(result) and not isinstance(result, Delivery):
@@ -306,11 +425,14 @@ class Supervisor:
             if not link.ended.done():
                 report(f"Exception in on_open of {self._owner!r}", error)
                 link.failure = as_exception(error)
-                self._abandon(link)
+                self.abandon(link)
             return
-        self._end_opening(link)
-        if not link.ended.done():
-            self._on_link_ready(link)
+        try:
+            self._end_opening(link)
+            if not link.ended.done():
+                self.link_ready(link)
+        except Exception as error:
+            self.fail(error)
 
     def _end_opening(self, link: Link) -> None:
         """What ``on_open`` has not received is for the others."""
@@ -318,11 +440,17 @@ class Supervisor:
         if opening is not None:
             self._incoming.add(opening.end())
 
-    def _on_link_ready(self, link: Link) -> None:
+    def release(self) -> None:
+        """What waits may be sent, though the link is not ready."""
+        self._sender.release()
+
+    def link_ready(self, link: Link) -> None:
+        """The link is ready, ``on_open`` included."""
         self._sender.release()
         if link.ended.done():
             return
         link.ready.set_result(True)
+        log.connected(self._owner, self._reconnector.attempt)
         self._reconnector.connected()
         self._change_state(State.OPEN)
 
@@ -345,12 +473,18 @@ class Supervisor:
             link.opening_task.cancel()
         self._sender.disconnect()
 
-    def _abandon(self, link: Link) -> None:
+    def abandon(self, link: Link) -> None:
         """Lets go of a connection without waiting for its end, of which nobody may ever tell."""
         self._end_link(link, link.lost_event())
         link.ws.close()
 
     # The end
+
+    async def _close_or_fail(self, code: int, reason: str, timeout: float | None) -> None:
+        try:
+            await self._close(code, reason, timeout)
+        except Exception as error:
+            self.fail(error)
 
     async def _close(self, code: int, reason: str, timeout: float | None) -> None:
         since = time.monotonic()
@@ -370,7 +504,7 @@ class Supervisor:
             await asyncio.wait([link.ended], timeout=rest)
         self._finish(connection_closed(code, reason, was_clean=True), "closed")
 
-    def _end_by_itself(self, end: Exception) -> None:
+    def end_by_itself(self, end: Exception) -> None:
         """It ends for good, and not because it was told to."""
         self._finish(end, self._confirmation.ends_as if self._closing is None else "closed")
 
@@ -382,7 +516,7 @@ class Supervisor:
         self._sender.is_over = True
         self._sender.drop_reason = reason
         if self.link is not None:
-            self._abandon(self.link)
+            self.abandon(self.link)
         else:
             self._sender.disconnect()
         self._sender.clear(reason)
@@ -394,6 +528,7 @@ class Supervisor:
             # Not from within its function.
             self._loop.call_soon(self._page_events.destroy)
         self._change_state(State.CLOSED, error=end)
+        log.over(self._owner, end)
         self._incoming.wake()
 
     def _change_state(
@@ -401,6 +536,7 @@ class Supervisor:
     ) -> None:
         attempt = 0 if state is State.OPEN else self._reconnector.attempt
         change = StateChange(state, attempt, delay, error)
+        log.state(self._owner, state)
         if self.states.change(change) and self._on_state is not None:
             call_handler(
                 self._on_state, change, lambda _: f"Exception in on_state of {self._owner!r}"
@@ -411,55 +547,22 @@ class Supervisor:
             self._alarm.set_result(None)
 
     def _on_page_event(self, type: str) -> None:
-        end = self._confirmation.on_page_event(type)
-        if end is not None:
-            self._end_by_itself(end)
-        if type == "pagehide":
-            return
-        if type != "offline":
-            self._reconnector.came_back()
-            self._ring()
-        if self._heart is not None:
-            # The connection may have died meanwhile, or be about to.
-            self._heart.request()
-
-
-class _Handshake:
-    """A link that is open, as a :class:`Confirmation` sees it."""
-
-    def __init__(self, supervisor: Supervisor, link: Link) -> None:
-        self._supervisor = supervisor
-        self._link = link
-
-    @property
-    def protocol(self) -> str:
-        return self._link.ws.protocol
-
-    @property
-    def address(self) -> str:
-        return self._link.address
-
-    def release(self) -> None:
-        self._supervisor._sender.release()
-
-    def ready(self) -> None:
-        self._supervisor._on_link_ready(self._link)
-
-    def fail(self, error: Exception) -> None:
-        self._link.failure = error
-        self._supervisor._abandon(self._link)
-
-    def end(self, code: int, reason: str) -> None:
-        self._link.ws.close(code, reason)
-        self._supervisor._end_by_itself(connection_closed(code, reason, was_clean=False))
+        try:
+            end = self._confirmation.on_page_event(type)
+            if end is not None:
+                self.end_by_itself(end)
+            if type in _AWAY:
+                return
+            if type != "offline":
+                self._reconnector.came_back()
+                self._ring()
+            if self._heart is not None:
+                # The connection may have died meanwhile, or be about to.
+                self._heart.request()
+        except Exception as error:
+            self.fail(error)
 
 
 def may_reconnect(event: CloseEvent) -> bool:
     """Whether the server may be connected to again: it has not said that it is of no use."""
     return not (event.code in (1000, 1008) or 4400 <= event.code <= 4499)
-
-
-def _given_up(error: Exception | None, why: str | None) -> ConnectionFailed:
-    given_up = ConnectionFailed(getattr(error, "url", "the server"), f"{why}: {error}")
-    given_up.__cause__ = error
-    return given_up

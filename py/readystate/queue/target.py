@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from .._host import NativeObject
 from ..dom.websocket import WebSocket
@@ -15,7 +15,25 @@ from ..exceptions import DOMException, DOMSyntaxError
 Protocols: TypeAlias = str | Iterable[str]
 ProtocolsOrFunction: TypeAlias = Protocols | Callable[[], Protocols | Awaitable[Protocols]]
 
+T = TypeVar("T")
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def check(url: Any, protocols: Any) -> None:
+    """Refuses a URL, or subprotocols, of a type that they cannot be.
+
+    Raises:
+        TypeError: They are of such a type.
+    """
+    if not (callable(url) or isinstance(url, (str, NativeObject))):
+        raise TypeError(f"url={url!r} must be a str or a js.URL, or a function that returns one")
+    is_value = protocols is None or isinstance(protocols, (str, NativeObject, Iterable))
+    if not (is_value or callable(protocols)):
+        raise TypeError(
+            f"protocols={protocols!r} must be a str, an iterable of str, or a function that "
+            "returns either"
+        )
 
 
 class Target:
@@ -34,6 +52,20 @@ class Target:
         is_value = callable(offered) or offered is None or isinstance(offered, (str, NativeObject))
         self._protocols = offered if is_value else list(offered)
         self._own = own
+        self._last = ""
+
+    @property
+    def address(self) -> str:
+        """Where to, as it may be shown: of the last attempt, or what is known before the first."""
+        if self._last:
+            return self._last
+        if callable(self.url):
+            return f"{getattr(self.url, '__qualname__', type(self.url).__name__)}()"
+        return str(self.url).partition("?")[0]
+
+    def note(self, address: str) -> None:
+        """An attempt is made to connect there."""
+        self._last = address
 
     @property
     def is_constant(self) -> bool:
@@ -83,18 +115,27 @@ def as_exception(error: BaseException) -> Exception:
     return RuntimeError("what it waited for was cancelled")
 
 
+async def uncancelled(awaitable: Awaitable[T]) -> T:
+    """Awaits what a user's function has returned.
+
+    Raises:
+        RuntimeError: What that waited for was cancelled, which is not for the task that waits.
+    """
+    try:
+        return await awaitable
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise as_exception(error) from error
+
+
 async def _value(given: Any) -> Any:
     """What was given, or what the function that was given returns."""
     if callable(given):
         given = given()
         if inspect.isawaitable(given):
-            try:
-                given = await given
-            except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    raise
-                raise as_exception(error) from error
+            given = await uncancelled(given)
     return given
 
 

@@ -5,17 +5,26 @@ docs/session-protocol.md is its specification.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from typing import Any, ClassVar
 
-from .._host import NativeError, Timer, frozen, is_blob, python_error, restore, save
+from .._host import Timer, frozen, is_blob
 from ..core.confirmation import Attempt, Confirmation, Event
-from ..core.handlers import report
 from ..core.outbox import Outbox
 from ..dom.blob import Blob
 from ..exceptions import ConnectionFailed, SessionExpired, connection_closed
-from .control import NO_SUCH_SESSION, SUBPROTOCOL, TAKEN_OVER, Window, ends_session, escape
+from .control import (
+    NO_SUCH_SESSION,
+    SUBPROTOCOL,
+    TAKEN_OVER,
+    Window,
+    ends_session,
+    escape,
+    why_gone,
+)
 from .core import ACK_DELAY, ClientCore
+from .keeping import MOST_BYTES, Keeping
 from .options import Session
 from .snapshot import Snapshot
 
@@ -61,31 +70,38 @@ class SessionConfirmation(Confirmation):
         self.encode = escape
         outbox.keeps_unconfirmed = True
         self._queue = queue
-        self._core = ClientCore(outbox, _window(max_queue, max_queue_bytes))
+        self._window = _window(max_queue, max_queue_bytes)
+        self._core = ClientCore(outbox, self._window)
+        self._renews = session.renew
         self._ack_timer: Timer | None = None
         self._attempt: Attempt | None = None
         self._is_wanted = False
         self._is_over = False
         # Under which name it is kept while another page is shown.
         self._key = _key(url, session) if session.persist else None
-        if self._key in self._keys:
-            raise ValueError(
-                f"another session is kept as {self._key!r} by this page: give each a name of "
-                "its own, Session(name=...)"
-            )
+        self._keeping: Keeping | None = None
+        if self._key is not None:
+            if self._key in self._keys:
+                raise ValueError(
+                    f"another session is kept as {self._key!r} by this page: give each a name of "
+                    "its own, Session(name=...)"
+                )
+            # No more is accepted than can be kept.
+            outbox.limit(_MOST, MOST_BYTES)
+            outbox.limit_pending(MOST_BYTES)
+            self._keeping = Keeping(self._key, self._snapshot, lambda: repr(self.carrier.owner))
 
     def restore(self) -> list[str | bytes]:
         """Goes on where the last page in this tab was left; returns what waited there."""
-        if self._key is None:
+        if self._key is None or self._keeping is None:
             return []
-        text = restore(self._key)
-        save(self._key, None)  # It is ours now, also if this tab is copied.
+        snapshot = self._keeping.restore()
         self._keys.add(self._key)
-        if text is None:
+        if snapshot is None:
             return []
-        snapshot = Snapshot.load(text)
         core = self._core
         core.session = snapshot.session
+        core.kept = snapshot.waiting
         core.connection = snapshot.connection
         core.received = core.done = snapshot.done
         self.outbox.restore(
@@ -97,6 +113,11 @@ class SessionConfirmation(Confirmation):
         if self._key is not None and (isinstance(data, Blob) or is_blob(data)):
             raise TypeError(
                 "a Blob cannot be kept with persist=: send its bytes, await blob.bytes()"
+            )
+        if self._key is not None and isinstance(data, (str, bytes)) and len(data) > MOST_BYTES:
+            raise ValueError(
+                f"a message of {len(data):,} bytes cannot be kept with persist=, which keeps "
+                f"{MOST_BYTES:,}: send it in parts, or over a queue without persist="
             )
 
     def opened(self, attempt: Attempt) -> bool:
@@ -113,7 +134,10 @@ class SessionConfirmation(Confirmation):
             return True
         self._attempt = attempt
         need_not_wait = self._core.need_not_wait
-        self.carrier.transmit([self._core.hello()])
+        hello = self._core.hello()
+        if self._keeping is not None:
+            self._keeping.changed(at_once=True)  # The next page must not count behind.
+        self.carrier.transmit([hello])
         if need_not_wait:
             attempt.release()
         return True
@@ -121,8 +145,10 @@ class SessionConfirmation(Confirmation):
     def received(self, messages: list[Any]) -> list[Any]:
         core, attempt = self._core, self._attempt
         self._account()
-        was_joined = core.is_joined
+        was_joined, was_asking = core.is_joined, core.is_asking
         arrived = core.receive(messages)
+        if was_asking and not core.is_asking and self.heart is not None:
+            self.heart.answered()
         if core.failure is not None:
             # The server does not keep to the protocol.
             if attempt is not None:
@@ -139,7 +165,11 @@ class SessionConfirmation(Confirmation):
     def taken(self) -> None:
         self._account()
         self._await_ack()
+        self._changed()
         self._send_controls()
+
+    def sent(self) -> None:
+        self._changed()
 
     def wanted(self) -> None:
         self._is_wanted = True
@@ -147,6 +177,7 @@ class SessionConfirmation(Confirmation):
 
     def flushed(self) -> None:
         """Asks what is done, if that is wanted and would tell more than what was asked before."""
+        self._changed()
         if (
             self._core.has_unasked
             and (self._is_wanted or self._core.is_short_of_window)
@@ -180,53 +211,60 @@ class SessionConfirmation(Confirmation):
         self._core.disconnect()
         self._cancel_ack_timer()
 
+    def renew(self, event: Event) -> Exception | None:
+        """Begins a new session, if the server has this one no more."""
+        if not self._renews or event.code != NO_SUCH_SESSION or self._core.session is None:
+            return None
+        outbox = self.outbox
+        expired = _expired(event, outbox, is_renewed=True)
+        outbox.keeps_unconfirmed = False  # Nobody knows what has arrived: it waits again.
+        outbox.connection_lost()
+        outbox.keeps_unconfirmed = True
+        self._core = ClientCore(outbox, self._window)
+        return expired
+
     def final(self, event: Event) -> Exception | None:
         if not ends_session(event.code):
             return None
         if event.code == NO_SUCH_SESSION:
-            return SessionExpired(event.reason, self.outbox.unfinished())
+            return _expired(event, self.outbox)
         return connection_closed(event.code, event.reason, event.wasClean)
 
     def on_page_event(self, type: str) -> Exception | None:
-        """Keeps the session when the page is left, and goes on with it when it is shown again."""
-        if self._key is None or type not in ("pagehide", "pageshow"):
-            return None
-        try:
-            if type == "pageshow":
-                return self._go_on(self._key)
-            self._keep(self._key)
-        except NativeError as error:
-            report(f"The browser does not keep {self.carrier.owner!r}", python_error(error))
+        """Keeps the session while the page is hidden or left."""
+        if self._keeping is not None and self._keeping.on_page_event(type):
+            reason = "another page of this tab has gone on with the session"
+            return connection_closed(TAKEN_OVER, reason, was_clean=False)
         return None
 
     def ended(self) -> None:
         self._is_over = True
+        if self._keeping is not None:
+            self._keeping.stop()
         if self._key is not None:
             self._keys.discard(self._key)
 
-    def _keep(self, key: str) -> None:
-        """The page is left, perhaps for good."""
+    def _snapshot(self) -> Snapshot | None:
+        """What the next page needs to go on."""
         core, outbox = self._core, self.outbox
-        self._account()
         if self._is_over:
-            return
+            return None
+        self._account()
         messages = outbox.unfinished()
         sent, waiting = messages[: outbox.unconfirmed], messages[outbox.unconfirmed :]
-        counts = core.connection, core.done, core.confirmed
-        save(key, Snapshot(core.session, *counts, sent, waiting).dump())
+        return Snapshot(core.session, core.connection, core.done, core.confirmed, sent, waiting)
 
-    def _go_on(self, key: str) -> Exception | None:
-        """The page is shown again: if no other one has gone on with the session meanwhile."""
-        if restore(key) is None and self._core.session is not None:
-            reason = "another page of this tab has gone on with the session"
-            return connection_closed(TAKEN_OVER, reason, was_clean=False)
-        save(key, None)
-        return None
+    def _changed(self) -> None:
+        if self._keeping is not None:
+            self._keeping.changed()
 
     def _account(self) -> None:
         """The application is done with what it has taken from the queue."""
         core, queue = self._core, self._queue
-        core.finish(core.received - len(queue), sum(map(len, queue)))
+        # Those of a former session come first, and nobody counts them.
+        held = min(len(queue), core.received)
+        size = sum(map(len, itertools.islice(queue, len(queue) - held, None)))
+        core.finish(core.received - held, size)
 
     def _await_ack(self) -> None:
         core = self._core
@@ -234,11 +272,16 @@ class SessionConfirmation(Confirmation):
             self._ack_timer = Timer(ACK_DELAY, self._acknowledge_in_time)
 
     def _acknowledge_in_time(self) -> None:
+        try:
+            self._acknowledge_now()
+        except Exception as error:
+            self.carrier.fail(error)
+
+    def _acknowledge_now(self) -> None:
         self._cancel_ack_timer()
         self._account()
         if self._core.has_unacknowledged:
-            self._core.acknowledge_in_time()
-            self._await_ack()
+            self._core.acknowledge()
         self._send_controls()
 
     def _cancel_ack_timer(self) -> None:
@@ -256,7 +299,15 @@ class SessionConfirmation(Confirmation):
     def _send_controls(self) -> None:
         controls = self._core.controls()
         if controls:
+            if self._keeping is not None:
+                self._keeping.catch_up()  # What is acknowledged does not come again.
             self.carrier.transmit(controls)
+
+
+def _expired(event: Event, outbox: Outbox, *, is_renewed: bool = False) -> SessionExpired:
+    return SessionExpired(
+        event.reason, outbox.unfinished(), why=why_gone(event.reason), is_renewed=is_renewed
+    )
 
 
 def _key(url: Any, session: Session) -> str:

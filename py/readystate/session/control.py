@@ -9,7 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 SUBPROTOCOL = "readystate.v1"
 """The name of the protocol, and its version."""
@@ -19,11 +19,14 @@ DLE = "\x10"
 
 PROTOCOL_ERROR = 4400
 NO_SUCH_SESSION = 4404
-TIMED_OUT = 4408
 TAKEN_OVER = 4409
 FAILED = 4411
 TOO_MUCH = 4413
-TOO_MANY = 1013
+TRY_AGAIN = 1013
+
+EXPIRED = "expired"
+FORGOTTEN = "forgotten"
+"""What a reason with 4404 begins with, if the server can tell: see :func:`why_gone`."""
 
 MAX_NUMBER = 2**53 - 1
 """The largest whole number that JavaScript has too."""
@@ -59,6 +62,12 @@ class Window(NamedTuple):
 def ends_session(code: int) -> bool:
     """Whether a close frame with this code ends a session, and not the connection alone."""
     return code == 1000 or 3000 <= code <= 4999
+
+
+def why_gone(reason: str) -> Literal["expired", "forgotten", "unknown"]:
+    """Why there is no such session, by the reason of a close frame with 4404."""
+    word = reason.partition(":")[0]
+    return "expired" if word == EXPIRED else "forgotten" if word == FORGOTTEN else "unknown"
 
 
 def escape(messages: Iterable[Any]) -> list[Any]:

@@ -18,12 +18,15 @@ from ..core.outbox import Outbox
 from . import control
 from .control import ProtocolError, Window
 
-ACK_DELAY = 5.0
-"""After how many seconds something is acknowledged that is done, if that is worth it: see
-:meth:`Core.acknowledge_in_time`."""
-_ACK_WORTH = 1024  # Bytes, of which a frame with an acknowledgement is 2 %.
-_ACK_PATIENCE = 3
+ACK_DELAY = 1.0
+"""After how many seconds at most something is acknowledged that is done.
+
+Until then its sender holds it, and sends it again if this end is gone. An acknowledgement is a
+frame of some 15 bytes. Measured beside messages of 64 bytes, frames included: 12 % of their bytes
+at one message a second, 1.8 % at 10 a second, 0.2 % at 100 a second.
+"""
 _ACK_MESSAGES = 512
+_MOST_NOT_KEPT = 2**16
 _ACK_BYTES = 2**20
 
 
@@ -94,7 +97,6 @@ class Core:
         # What the last acknowledgement said, and up to where another one was asked for.
         self._acknowledged = done
         self._acknowledged_bytes = 0
-        self._put_off = 0
         self._asked_until = 0
         self._ack_messages = min(max(1, window.messages // 4), _ACK_MESSAGES)
         self._ack_bytes = min(max(1, window.size // 4), _ACK_BYTES)
@@ -112,10 +114,15 @@ class Core:
         return self.outbox.sent - self.outbox.unconfirmed
 
     @property
+    def is_asking(self) -> bool:
+        """Whether a question has had no answer yet."""
+        return self._is_asking
+
+    @property
     def has_unacknowledged(self) -> bool:
         """Whether something is done that was not acknowledged.
 
-        While this is so, :meth:`acknowledge_in_time` is to be called each :data:`ACK_DELAY`.
+        :meth:`acknowledge` is to be called when this has been so for :data:`ACK_DELAY`.
         """
         return self.done > self._acknowledged
 
@@ -159,15 +166,7 @@ class Core:
             if self.done >= self._asked_until:
                 self._asked_until = 0
             self._acknowledged, self._acknowledged_bytes = self.done, self._done_bytes
-            self._put_off = 0
             self._is_ack_due = True
-
-    def acknowledge_in_time(self) -> None:
-        """Says what is done, unless that would be much beside what was: then at the third call."""
-        self._put_off += 1
-        size = self._done_bytes - self._acknowledged_bytes
-        if size >= _ACK_WORTH or self._put_off >= _ACK_PATIENCE:
-            self.acknowledge()
 
     @property
     def has_unasked(self) -> bool:
@@ -324,6 +323,8 @@ class ClientCore(Core):
         session: The secret with which to resume; ``None`` before there is a session.
         expires: For how many seconds without a connection the server keeps it.
         again: What is to be sent again, since the connection was joined.
+        kept: What a former page had not sent when it has kept the session, and may have sent
+            since; ``None``: there was none.
     """
 
     def __init__(
@@ -342,8 +343,11 @@ class ClientCore(Core):
         # Whether the server has said how much it takes: one that resumes a session that was kept
         # for it does not know yet.
         self._knows_window = False
+        # Up to where all counts as done, though the server has not said that it is.
+        self._assumed = 0
         self.expires = 0.0
         self.again: list[Delivery] = []
+        self.kept: list[Any] | None = None
 
     @property
     def need_not_wait(self) -> bool:
@@ -370,6 +374,9 @@ class ClientCore(Core):
         self.again.clear()
 
     def _on_control(self, kind: str, value: Any) -> None:
+        if self.is_joined and kind == "ack" and self._is_assumed(value):
+            self._is_asking = False
+            return
         if self.is_joined or kind != ("opened" if self.session is None else "resumed"):
             super()._on_control(kind, value)
             return
@@ -381,6 +388,23 @@ class ClientCore(Core):
             received = 0
         else:
             received = control.number(said.get("received"))
+            if self.kept is not None:
+                self._catch_up(received, self.kept)
+                self.kept = None
         self.again = self._join(received, window, sent=self._sent_before)
         self._knows_window = True
         self.expires = expires
+
+    def _catch_up(self, received: int, kept: list[Any]) -> None:
+        """The server has ``received`` more than the former page has kept, which has sent it."""
+        outbox = self.outbox
+        outbox.mark_sent(kept[: max(0, received - outbox.sent)])
+        if outbox.sent < received <= outbox.sent + _MOST_NOT_KEPT:
+            # What was not kept is the server's alone now; so is what comes before.
+            outbox.confirm_before(outbox.sent, "session")
+            outbox.sent = self._assumed = received
+        self._sent_before = outbox.sent
+
+    def _is_assumed(self, value: Any) -> bool:
+        """Whether an acknowledgement is of what counts as done already."""
+        return control.number(value) < self._assumed

@@ -27,7 +27,12 @@ class Snapshot(NamedTuple):
         """It as text."""
         sent, waiting = (list(map(_plain, messages)) for messages in (self.sent, self.waiting))
         numbers = self.connection, self.done, self.confirmed
-        return json.dumps([self.session, *numbers, sent, waiting])
+        return json.dumps([self.session, *numbers, sent, waiting], ensure_ascii=False)
+
+    def first(self, count: int) -> Snapshot:
+        """It with the first ``count`` messages only."""
+        sent = self.sent[:count]
+        return self._replace(sent=sent, waiting=self.waiting[: count - len(sent)])
 
     @classmethod
     def load(cls, text: str) -> Snapshot:

@@ -27,6 +27,12 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+PUBLIC = ("/vendor/", "/wheel/")
+"""Where there is nothing but published files, which pages of any origin may load."""
+PUBLIC_HEADERS = {
+    hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
 
 
 class WebSockets:
@@ -161,9 +167,11 @@ class JournalPage:
         return web.json_response(found, status=200 if reached else 504)
 
 
-async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """Isolate every response; cache no failure."""
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Isolate every response that is not public; cache no failure."""
     response.headers.update(HEADERS)
+    if request.path.startswith(PUBLIC):
+        response.headers.update(PUBLIC_HEADERS)
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-cache")
     if response.status >= 400:
         response.headers[hdrs.CACHE_CONTROL] = "no-cache"

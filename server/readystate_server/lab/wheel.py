@@ -1,75 +1,130 @@
-"""The wheel of readystate: of this checkout, or of the package as it is installed."""
+"""The wheels of readystate that pages load, made of the package as it is imported here.
+
+======================================  ===========================================================
+readystate-<version>-py3-none-any.whl    its sources
+readystate-<version>-cp314-none-any.whl  the same compiled, for each Python a compiler is here for
+readystate.whl, readystate-cp314.whl     the same under names without a version, for PyScript
+index.json                               which there are: the names with a version, by the first tag
+======================================  ===========================================================
+"""
 
 import base64
 import hashlib
-import shutil
-import tempfile
+import io
+import json
+import os
 import zipfile
-from importlib.metadata import distribution
+from collections.abc import Mapping
 from pathlib import Path
 
-from .places import IS_CHECKOUT, ROOT, WEB
+import readystate
 
-STABLE_NAME = "readystate.whl"
-"""The name under which PyScript's `files` finds the wheel whatever its version."""
-NOT_PACKED = frozenset({"INSTALLER", "RECORD", "REQUESTED", "direct_url.json"})
-"""What pip adds to the metadata."""
+from . import compiler
+from .places import WEB
+
+PLAIN = "py3"
+"""The tag of the wheel with sources, which every Python takes."""
+NOT_FOR_PAGES = ("_host/cpython/", "__pycache__/")
+PACKAGE = Path(readystate.__file__).parent
+INFO = f"readystate-{readystate.__version__}.dist-info"
+METADATA = f"""\
+Metadata-Version: 2.1
+Name: readystate
+Version: {readystate.__version__}
+Summary: {readystate.__doc__}
+License: MIT
+Requires-Python: >=3.11
+"""
 
 
-def build(root: Path | None = ROOT if IS_CHECKOUT else None, folder: Path | None = None) -> Path:
-    """Put the wheel of the project at `root` into `folder` (web/wheel/) and return its path.
+def build(package: Path = PACKAGE, folder: Path = WEB / "wheel") -> dict[str, Path]:
+    """Put the wheels of `package` into `folder`, and return them by their tags.
 
-    None as the root: of the installed package. The same bytes are there as readystate.whl too;
-    wheels of other versions are removed.
+    They are PLAIN, and those of compiler.MAGIC that something here compiles. What is there already
+    and the same stays; what is of other versions goes.
     """
-    folder = folder or (WEB if root is None else root / "web") / "wheel"
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".staging-", dir=folder) as staging:
-        built = pack(Path(staging)) if root is None else build_with_hatchling(root, Path(staging))
-        copy = Path(shutil.copyfile(built, Path(staging) / STABLE_NAME))
-        for wheel in (built, copy):
-            put(wheel, folder / wheel.name)
+    files = read(package)
+    plain = pack(files, PLAIN)
+    # What compiled wheels are made of, and how, which they carry along.
+    origin = hashlib.sha256(plain + repr(compiler.COMPILEALL).encode()).hexdigest().encode()
+    wheels = {PLAIN: plain}
+    for tag in compiler.MAGIC:
+        found = kept(folder / versioned(tag), origin)
+        if found is None and (code := compiler.compiled(files, tag)):
+            found = pack(code, tag, origin)
+        if found is not None:
+            wheels[tag] = found
+    index = {tag: versioned(tag) for tag in wheels}
+    made = {
+        **{versioned(tag): data for tag, data in wheels.items()},
+        **{stable(tag): data for tag, data in wheels.items()},
+        "index.json": json.dumps(index, indent=1).encode() + b"\n",
+    }
+    for name, data in made.items():
+        put(data, folder / name)
     for other in folder.glob("*.whl"):
-        if other.name not in (built.name, STABLE_NAME):
-            other.unlink()
-    return folder / built.name
+        if other.name not in made:
+            other.unlink(missing_ok=True)
+    return {tag: folder / name for tag, name in index.items()}
 
 
-def build_with_hatchling(root: Path, folder: Path) -> Path:
-    """Build the wheel of the project at `root` into `folder` and return its path."""
-    try:  # an installed package can do without
-        from hatchling.builders.wheel import WheelBuilder
-    except ModuleNotFoundError:
-        text = "hatchling is not installed: pip install -e '.[lab]'"
-        raise ModuleNotFoundError(text, name="hatchling") from None
-    return Path(next(WheelBuilder(str(root)).build(directory=str(folder), versions=["standard"])))
+def versioned(tag: str) -> str:
+    """Return the name by which an installer knows the wheel."""
+    return f"readystate-{readystate.__version__}-{tag}-none-any.whl"
 
 
-def pack(folder: Path) -> Path:
-    """Make a wheel, in `folder`, of the files that are installed, and return its path."""
-    installed = distribution("readystate")
-    paths = [
-        path
-        for path in sorted(installed.files or ())
-        if path.parts[0].startswith("readystate")
-        and path.suffix != ".pyc"
-        and path.name not in NOT_PACKED
-    ]
-    metadata = next(path.parts[0] for path in paths if path.name == "METADATA")
-    wheel = folder / f"readystate-{installed.version}-py3-none-any.whl"
-    record = [f"{metadata}/RECORD,,"]
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in paths:
-            data = path.read_binary()
-            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-            record.append(f"{path},sha256={digest},{len(data)}")
-            # With the time of the file the same package would not make the same wheel.
-            archive.writestr(zipfile.ZipInfo(str(path)), data, zipfile.ZIP_DEFLATED)
-        archive.writestr(zipfile.ZipInfo(f"{metadata}/RECORD"), "\n".join([*record, ""]))
-    return wheel
+def stable(tag: str) -> str:
+    """Return the name by which a page finds the wheel whatever its version."""
+    return "readystate.whl" if tag == PLAIN else f"readystate-{tag}.whl"
 
 
-def put(source: Path, target: Path) -> None:
-    """Move `source` to `target` in one step, unless the same bytes are there (and cached)."""
-    if not target.is_file() or target.read_bytes() != source.read_bytes():
-        source.replace(target)
+def read(package: Path) -> dict[str, bytes]:
+    """Return the files of the package that a page can use."""
+    names = {path.relative_to(package).as_posix(): path for path in package.rglob("*")}
+    return {
+        f"readystate/{name}": names[name].read_bytes()
+        for name in sorted(names)
+        if names[name].is_file() and not any(part in name for part in NOT_FOR_PAGES)
+    }
+
+
+def pack(files: Mapping[str, bytes], tag: str, comment: bytes = b"") -> bytes:
+    """Return the wheel of `files`: the same bytes for the same ones."""
+    about = f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}-none-any\n"
+    files = {
+        **files,
+        f"{INFO}/METADATA": METADATA.encode(),
+        f"{INFO}/WHEEL": about.encode(),
+    }
+    record = [f"{name},sha256={digest(data)},{len(data)}\n" for name, data in files.items()]
+    files[f"{INFO}/RECORD"] = "".join([*record, f"{INFO}/RECORD,,\n"]).encode()
+    wheel = io.BytesIO()
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, data in files.items():
+            # By a ZipInfo, which has no time of its own.
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, compresslevel=9)
+        archive.comment = comment
+    return wheel.getvalue()
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 as RECORD has it."""
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+
+
+def kept(path: Path, origin: bytes) -> bytes | None:
+    """Return the compiled wheel at `path`, if it is there and made of `origin`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return path.read_bytes() if archive.comment == origin else None
+    except (OSError, zipfile.BadZipFile):
+        return None
+
+
+def put(data: bytes, path: Path) -> None:
+    """Write a file in one step, unless the same bytes are there (and cached)."""
+    if not path.is_file() or path.read_bytes() != data:
+        staged = path.with_name(f".{path.name}.{os.getpid()}")
+        staged.write_bytes(data)
+        staged.replace(path)

@@ -6,12 +6,22 @@ from readystate.session.control import SUBPROTOCOL
 
 from .server_session import ServerSession
 from .sessions import Sessions
+from .stats import Health, SessionsStats
 from .store import MemoryStore, Store
 
 if TYPE_CHECKING:
     from .redis_store import RedisStore
 
-__all__ = ["SUBPROTOCOL", "MemoryStore", "RedisStore", "ServerSession", "Sessions", "Store"]
+__all__ = [
+    "SUBPROTOCOL",
+    "Health",
+    "MemoryStore",
+    "RedisStore",
+    "ServerSession",
+    "Sessions",
+    "SessionsStats",
+    "Store",
+]
 
 
 if not TYPE_CHECKING:

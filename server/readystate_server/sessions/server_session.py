@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
-import logging
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from readystate.core.delivery import Delivery
 from readystate.core.outbox import Outbox
@@ -21,127 +18,35 @@ from readystate.exceptions import (
     connection_closed,
 )
 from readystate.session import control
-from readystate.session.control import ProtocolError, Window
+from readystate.session.control import ProtocolError
 from readystate.session.core import ACK_DELAY, Hello, ServerCore
 
-from .store import Fenced, Message, Record, Store
+from .bucket import Bucket
+from .link import Link
+from .saver import Progress, Saver
+from .settings import Settings
+from .stats import Ages
+from .store import Message, Record
+from .transport import Transport
 
 __all__ = [
     "GOING_AWAY",
-    "Bucket",
-    "Link",
     "ServerSession",
-    "Settings",
-    "Transport",
-    "close_transport",
-    "log_store_error",
     "sized",
 ]
 
-_LEASE = 1.5
-"""For how long a record is kept, in units of ``expires``; it is renewed after half a unit."""
-_BATCH = 64
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
-"""Seconds between attempts to save."""
-_CLOSE_FRAME_TIMEOUT = 1.0
-"""Seconds that are given to a close frame to be read when nothing can be written any more."""
-_FIRST_COMPLETED = asyncio.FIRST_COMPLETED
-_LOST = (ConnectionError, TimeoutError)
-"""What says that a connection has ended."""
 _MESSAGE_TOO_BIG = 1009
-_NO_CLOSE_FRAME = 1006
 GOING_AWAY = 1001
-
-_logger = logging.getLogger("readystate")
-
-
-class Transport(Protocol):
-    """A WebSocket connection, as an adapter makes it of a framework's."""
-
-    @property
-    def origin(self) -> str | None:
-        """The header ``Origin`` of its handshake."""
-
-    @property
-    def close_code(self) -> int | None:
-        """Of the close frame, once :meth:`receive` has returned ``None``.
-
-        1005 if that had no code; 1006 or ``None`` if there was no frame.
-        """
-
-    @property
-    def close_reason(self) -> str:
-        """Of the close frame."""
-
-    async def receive(self) -> Message | None:
-        """The next message; ``None`` when the connection has ended. It may be cancelled."""
-
-    async def send(self, message: Message) -> None:
-        """Sends a message, and waits while too much is on its way. It may be cancelled.
-
-        Raises:
-            ConnectionError: The connection has ended.
-        """
-
-    async def close(self, code: int, reason: str) -> None:
-        """Closes with a close frame, and raises nothing. It may be cancelled."""
-
-    def abort(self) -> None:
-        """Lets go of the connection at once, without a close frame."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What all sessions have in common; :class:`Sessions` says what it means."""
-
-    store: Store
-    expires: float
-    window: Window
-    max_unconfirmed: int
-    max_unconfirmed_bytes: int
-    max_pending: int
-    max_pending_bytes: int
-    max_message: int
-    ack_timeout: float
-    close_timeout: float
-    resume_burst: int
-    resume_rate: float
-
-    @property
-    def lease(self) -> float:
-        """For how many seconds the store keeps what nobody renews."""
-        return self.expires * _LEASE
-
-
-class Bucket:
-    """A token bucket: ``burst`` at once, and ``rate`` a second."""
-
-    def __init__(self, burst: int, rate: float) -> None:
-        self._burst = burst
-        self._rate = rate
-        self._tokens = float(burst)
-        self._filled = time.monotonic()
-
-    def take(self) -> bool:
-        """Takes a token, if there is one."""
-        now = time.monotonic()
-        self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
-        self._filled = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-    def put_back(self) -> None:
-        """Gives a token back."""
-        self._tokens += 1
 
 
 class ServerSession:
     """A session, as its handler sees it: the same object over all its connections.
 
-    A message counts as done when the handler comes back for the next one, closes, or returns.
+    A message counts as done when the handler comes back for the next one, closes, or returns. One
+    with which the handler fails is not done, and ends the session; one with which the process fails
+    comes again where the session goes on, in a shared store for as long as it makes processes fail.
+    Handlers that must not let one message stop all others count how often they have begun with its
+    :attr:`message_id`, and put it aside.
 
     Attributes:
         id: What the session may be called, in logs too; not the secret that resumes it.
@@ -188,19 +93,25 @@ class ServerSession:
         self._received_size = 0
         self._done = record.done
         self._done_size = 0
-        # How many outgoing messages the store has or had, and those that come after these.
-        self._stored = record.confirmed + len(record.outgoing)
-        self._unsaved: list[Message] = []
+        self._ages = Ages()
+        if record.outgoing:
+            self._ages.accepted(record.confirmed + 1, record.confirmed)
         self._wanted = 0
         self._sending = asyncio.Lock()
         self._progress = asyncio.Event()
-        # Saving.
-        self._is_dirty = False
-        self._is_lease_due = False
-        self._saving: asyncio.Task[None] | None = None
+        self._saver = Saver(
+            settings,
+            key,
+            record.epoch,
+            record.confirmed + len(record.outgoing),
+            progress=lambda: Progress(
+                self._done, self._done_size, self._core.confirmed, self._core.connection
+            ),
+            on_saved=self._on_saved,
+            on_fenced=self._lose_to_another,
+        )
         self._loop = asyncio.get_running_loop()
         self._ack_timer: asyncio.TimerHandle | None = None
-        self._lease_timer = self._loop.call_later(settings.expires / 2, self._renew)
         self._expiry_timer: asyncio.TimerHandle | None = None
         self._expect_expiry()
 
@@ -222,6 +133,14 @@ class ServerSession:
                 "the session has given last"
             )
         return f"{self.id}-{self._done + 1}"
+
+    def _describe_in_hand(self) -> str:
+        """Which message is in hand, for the log: nothing of what it says."""
+        message = self._in_hand
+        if message is None:
+            return ""
+        kind = "text" if isinstance(message, str) else "binary"
+        return f" with the message {self.message_id} in hand ({kind}, length {len(message):,})"
 
     async def recv(self) -> Message:
         """The next message: text or ``bytes``. The former one is done.
@@ -266,6 +185,18 @@ class ServerSession:
     async def send(self, data: Any) -> Delivery:
         """Accepts a message, also without a connection; waits while as much waits as may.
 
+        What ``await x.send(message)`` waits for depends on what ``x`` is:
+
+        ===================  =======================================================================
+        ``Connection``       until the browser holds little that has not left; gives nothing
+        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` itself returns a
+                             :class:`Delivery` at once
+        ``ServerSession``    until there is room for the message; gives its :class:`Delivery`
+        ===================  =======================================================================
+
+        With the latter two, ``await x.put(message)`` waits for room and gives the
+        :class:`Delivery`, and to await that waits until the other side is done with the message.
+
         Args:
             data: Text, or anything with the buffer protocol.
 
@@ -285,9 +216,13 @@ class ServerSession:
             self._raise_if_closed()
             delivery = self._core.outbox.accept(message, size)
             delivery._on_wanted = self._want
-            self._unsaved.append(message)
-            self._save_soon()
+            self._saver.add(message)
+            self._ages.accepted(self._saver.accepted, self._core.confirmed)
         return delivery
+
+    async def put(self, data: Any) -> Delivery:
+        """The same as :meth:`send`, by the name that it has in a :class:`QueuedWebSocket`."""
+        return await self.send(data)
 
     async def drain(self) -> None:
         """Waits until the client is done with all that was sent.
@@ -345,6 +280,20 @@ class ServerSession:
         return bool(self._core.outbox.pending or self._core.outbox.unconfirmed)
 
     @property
+    def _stored(self) -> int:
+        """How many outgoing messages the store has or had: they may be sent."""
+        return self._saver.stored
+
+    @property
+    def _unacknowledged(self) -> int:
+        return self._core.outbox.pending + self._core.outbox.unconfirmed
+
+    @property
+    def _oldest_unacknowledged(self) -> float:
+        """For how long the oldest message waits that the client is not done with, in seconds."""
+        return self._ages.oldest(self._core.confirmed) if self._has_unconfirmed else 0.0
+
+    @property
     def _has_undone(self) -> bool:
         """Whether the handler is done with something that the store does not know of."""
         return self._done > self._core.done
@@ -367,79 +316,20 @@ class ServerSession:
         self._done += 1
         self._done_size += len(self._in_hand)
         self._in_hand = None
-        self._save_soon()
+        self._saver.save_soon()
 
     def _want(self) -> None:
         """Somebody waits until all is confirmed that was accepted up to now."""
-        self._wanted = self._stored + len(self._unsaved)
+        self._wanted = self._saver.accepted
         self._wake_writer()
 
-    def _save_soon(self) -> None:
-        if self._closed is not None:
-            return
-        self._is_dirty = True
-        if self._saving is None:
-            self._saving = asyncio.create_task(self._save_all())
-
-    async def _save_all(self) -> None:
-        """Saves until nothing is to be saved; what comes in the meantime goes together."""
-        pause = _FIRST_PAUSE
-        try:
-            while self._is_dirty and self._closed is None:
-                self._is_dirty = False
-                try:
-                    await self._save()
-                    pause = _FIRST_PAUSE
-                except Fenced:
-                    self._lose_to_another()
-                except Exception as error:
-                    log_store_error(error)
-                    self._is_dirty = True
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_PAUSE)
-        finally:
-            self._saving = None
-
-    async def _save(self) -> None:
-        """Saves what is new, and lets go out what depends on it."""
-        if self._is_lease_due:
-            await self._keep(self._core.connection)
-        done, done_size = self._done, self._done_size
-        messages = self._unsaved.copy()
-        await self._settings.store.save(
-            self.id,
-            self._epoch,
-            done=done,
-            confirmed=self._core.confirmed,
-            first=self._stored + 1,
-            messages=messages,
-        )
-        if self._closed is not None:
-            return
-        del self._unsaved[: len(messages)]
-        self._stored += len(messages)
-        self._core.finish(done, self._received_size - done_size)
+    def _on_saved(self, progress: Progress, has_messages: bool) -> None:
+        """Lets go out what depends on what was saved."""
+        self._core.finish(progress.done, self._received_size - progress.done_size)
         self._await_ack()
         self._progress.set()
-        if messages or self._core.has_controls:
+        if has_messages or self._core.has_controls:
             self._wake_writer()
-
-    async def _keep(self, connection: int) -> None:
-        """Renews the lease, and saves the number of the connection.
-
-        Raises:
-            Fenced: Another process has the session.
-        """
-        settings = self._settings
-        await settings.store.keep(self.id, self._epoch, connection, settings.lease)
-        self._is_lease_due = False
-        self._lease_timer.cancel()
-        if self._closed is None:
-            self._lease_timer = self._loop.call_later(self._settings.expires / 2, self._renew)
-
-    def _renew(self) -> None:
-        self._is_lease_due = True
-        self._save_soon()
 
     def _await_ack(self) -> None:
         if self._core.has_unacknowledged and self._ack_timer is None:
@@ -448,8 +338,7 @@ class ServerSession:
     def _acknowledge_in_time(self) -> None:
         self._ack_timer = None
         if self._core.has_unacknowledged:
-            self._core.acknowledge_in_time()
-            self._await_ack()
+            self._core.acknowledge()
             self._wake_writer()
 
     # Connections.
@@ -531,7 +420,7 @@ class ServerSession:
 
     def _expire(self) -> None:
         reason = "the client has not come back in time"
-        self._end(SessionExpired(reason, self._core.outbox.unfinished()))
+        self._end(SessionExpired(reason, self._core.outbox.unfinished(), why="expired"))
 
     def _wake_writer(self) -> None:
         if self._link is not None:
@@ -554,7 +443,7 @@ class ServerSession:
         self._closed = closed
         if not keep_inbox:
             self._inbox.clear()
-        for timer in (self._expiry_timer, self._ack_timer, self._lease_timer):
+        for timer in (self._expiry_timer, self._ack_timer):
             if timer is not None:
                 timer.cancel()
         link, self._link = self._link, None
@@ -563,132 +452,16 @@ class ServerSession:
         self._core.disconnect()
         self._core.outbox.connection_lost("session ended")
         self._core.outbox.clear("session ended")
-        self._unsaved.clear()
+        self._saver.stop()
         self._arrived.set()
         self._progress.set()
         self._on_end(self, forget_record)
 
     async def _leave(self) -> None:
         """Saves what another process needs to go on, if it can in time; it ends here only."""
-        if self._saving is not None:
-            await asyncio.wait([self._saving], timeout=self._settings.close_timeout)
+        await self._saver.wait(self._settings.close_timeout)
         reason = "the server goes away"
         self._end(connection_closed(GOING_AWAY, reason, was_clean=True), forget_record=False)
-
-
-class Link:
-    """A connection that a session goes on with: its reader, its writer and its end."""
-
-    def __init__(
-        self, session: ServerSession, transport: Transport, again: Sequence[Delivery]
-    ) -> None:
-        self.transport = transport
-        self._session = session
-        self._settings = session._settings
-        self._again = deque(again)
-        self._awake = asyncio.Event()
-        self._is_sending = False
-        # Since when the client's window is full, and how many messages it had confirmed then.
-        self._full_since: float | None = None
-        self._confirmed = 0
-        self._loop = asyncio.get_running_loop()
-        self._stopped: asyncio.Future[tuple[int, str, Sequence[str]]] = self._loop.create_future()
-
-    def wake(self) -> None:
-        """There may be something to be sent."""
-        self._awake.set()
-
-    def stop(self, code: int, reason: str, farewell: Sequence[str] = ()) -> None:
-        """Nothing is sent any more but ``farewell`` and a close frame."""
-        if not self._stopped.done():
-            self._stopped.set_result((code, reason, farewell))
-
-    async def run(self) -> None:
-        """Serves the connection to its end."""
-        reader = asyncio.create_task(self._read())
-        writer = asyncio.create_task(self._write())
-        was_sending = False
-        try:
-            await asyncio.wait((reader, writer, self._stopped), return_when=_FIRST_COMPLETED)
-            if writer.done() and not self._stopped.done():
-                await asyncio.wait((reader,), timeout=_CLOSE_FRAME_TIMEOUT)
-            was_sending = self._is_sending
-        except asyncio.CancelledError:
-            self.transport.abort()
-            raise
-        finally:
-            reader.cancel()
-            writer.cancel()
-            self._session._disconnect(self)
-            results = await asyncio.gather(reader, writer, return_exceptions=True)
-        if self._stopped.done():
-            code, reason, farewell = self._stopped.result()
-            await self._close(code, reason, () if was_sending else farewell)
-        elif self.transport.close_code in (None, _NO_CLOSE_FRAME):
-            self.transport.abort()
-        for result in results:
-            if isinstance(result, Exception) and not isinstance(result, _LOST):
-                raise result
-
-    async def _close(self, code: int, reason: str, farewell: Sequence[str]) -> None:
-        with contextlib.suppress(*_LOST):
-            await self._send(farewell)
-        await close_transport(self.transport, code, reason, self._settings.close_timeout)
-
-    async def _read(self) -> None:
-        while (message := await self.transport.receive()) is not None:
-            if self._stopped.done():
-                return
-            if self._session._receive(message):
-                self._awake.set()
-
-    async def _write(self) -> None:
-        while not self._stopped.done():
-            batch = self._next_batch()
-            if batch:
-                await self._send(batch)
-                continue
-            self._awake.clear()
-            try:
-                async with asyncio.timeout_at(self._deadline()):
-                    await self._awake.wait()
-            except TimeoutError:
-                reason = "nothing was acknowledged for too long while the window was full"
-                self._session._fail(ProtocolError(reason, control.TIMED_OUT))
-
-    async def _send(self, batch: Sequence[Message]) -> None:
-        self._is_sending = True
-        async with asyncio.timeout(self._settings.ack_timeout):
-            for message in batch:
-                await self.transport.send(message)
-        self._is_sending = False
-
-    def _next_batch(self) -> list[Message]:
-        """What is to be sent now."""
-        session, core = self._session, self._session._core
-        outbox = core.outbox
-        controls = core.controls()
-        if self._again:
-            batch = [self._again.popleft() for _ in range(min(_BATCH, len(self._again)))]
-        else:
-            batch = outbox.take(min(_BATCH, session._stored - outbox.sent))
-            session._progress.set()
-        is_wanted = core.confirmed < session._wanted or core.is_short_of_window
-        if is_wanted and core.has_unasked and not self._again:
-            core.ask()  # after all that it is about
-        messages = control.escape([delivery.message for delivery in batch])
-        return [*controls, *messages, *core.controls()]
-
-    def _deadline(self) -> float | None:
-        """When the client must have acknowledged something."""
-        core = self._session._core
-        if not core.outbox.pending or core.outbox.sent == self._session._stored:
-            self._full_since = None
-            return None
-        if self._full_since is None or core.confirmed > self._confirmed:
-            self._full_since = self._loop.time()
-            self._confirmed = core.confirmed
-        return self._full_since + self._settings.ack_timeout
 
 
 def sized(data: Any) -> tuple[Message, int]:
@@ -705,19 +478,3 @@ def sized(data: Any) -> tuple[Message, int]:
     except TypeError:
         raise TypeError(f"a message is text or bytes-like, not {type(data).__name__}") from None
     return message, len(message)
-
-
-def log_store_error(error: Exception) -> None:
-    _logger.warning("the session store is out of order: %s: %s", type(error).__name__, error)
-
-
-async def close_transport(transport: Transport, code: int, reason: str, timeout: float) -> None:
-    """Closes a connection, within ``timeout`` seconds."""
-    try:
-        async with asyncio.timeout(timeout):
-            await transport.close(code, reason)
-    except TimeoutError:
-        transport.abort()
-    except asyncio.CancelledError:
-        transport.abort()
-        raise

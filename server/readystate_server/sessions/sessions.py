@@ -26,22 +26,19 @@ from weakref import WeakValueDictionary
 from readystate.exceptions import (
     ConnectionClosed,
     MessageDropped,
+    SessionExpired,
 )
 from readystate.session import control
 from readystate.session.control import ProtocolError, Window
 from readystate.session.core import Hello
 
-from .server_session import (
-    GOING_AWAY,
-    Bucket,
-    Link,
-    ServerSession,
-    Settings,
-    Transport,
-    close_transport,
-    log_store_error,
-)
+from .bucket import Bucket
+from .link import Link
+from .server_session import GOING_AWAY, ServerSession
+from .settings import Settings
+from .stats import Health, Refusals, SessionsStats
 from .store import Fenced, MemoryStore, Record, Store
+from .transport import Transport, close_transport
 
 __all__ = ["Handler", "Sessions"]
 
@@ -57,7 +54,9 @@ class Sessions:
     Args:
         handler: Runs once for each session, however many connections that has, until it returns,
             which ends the session with 1000, after a :meth:`ServerSession.drain`. When it raises,
-            that is logged, and the session ends with 4411.
+            that is logged with the ``message_id`` of the message in hand, and the session ends
+            with 4411: the same message would fail again. A handler that is to go on after a
+            message that it cannot handle catches the exception for each message.
         store: Where sessions are kept; by default in this process, and nowhere else.
         expires: For how many seconds a session is kept without a connection.
         identify: Gives the text of whom a session belongs to, from the ``Origin`` and the user; by
@@ -72,7 +71,8 @@ class Sessions:
         max_sessions: How many sessions there may be, with those whose handler has not returned.
         handshake_timeout: For how many seconds a connection may say nothing at first.
         ack_timeout: For how many seconds a client may acknowledge nothing while its window is full,
-            or not read what is sent; the latter ends the connection only.
+            or not read what is sent. Then its connection is ended, and the session is kept for
+            ``expires`` seconds, as it is for a client that is gone.
         close_timeout: For how many seconds at most something is waited for at the end: that all
             is acknowledged, that a connection closes.
         resume_burst: How often a session may be resumed at once.
@@ -107,27 +107,6 @@ class Sessions:
         unknown_burst: int = 1000,
         unknown_rate: float = 100.0,
     ) -> None:
-        for name, value in (
-            ("expires", expires),
-            ("window", window),
-            ("window_bytes", window_bytes),
-            ("max_unconfirmed", max_unconfirmed),
-            ("max_unconfirmed_bytes", max_unconfirmed_bytes),
-            ("max_pending", max_pending),
-            ("max_pending_bytes", max_pending_bytes),
-            ("max_message", max_message),
-            ("max_sessions", max_sessions),
-            ("handshake_timeout", handshake_timeout),
-            ("ack_timeout", ack_timeout),
-            ("close_timeout", close_timeout),
-            ("resume_burst", resume_burst),
-            ("unknown_burst", unknown_burst),
-        ):
-            if not value > 0:
-                raise ValueError(f"{name}={value!r} must be more than 0")
-        for name, value in (("resume_rate", resume_rate), ("unknown_rate", unknown_rate)):
-            if not value >= 0:
-                raise ValueError(f"{name}={value!r} must be at least 0")
         self._handler = handler
         self._identify = identify or _origin_and_user
         # One of our own needs no lease: whoever has a session here deletes its record.
@@ -142,14 +121,21 @@ class Sessions:
             max_pending=max_pending,
             max_pending_bytes=max_pending_bytes,
             max_message=max_message,
+            max_sessions=max_sessions,
+            handshake_timeout=handshake_timeout,
             ack_timeout=ack_timeout,
             close_timeout=close_timeout,
             resume_burst=resume_burst,
             resume_rate=resume_rate,
+            unknown_burst=unknown_burst,
+            unknown_rate=unknown_rate,
         )
-        self._max_sessions = max_sessions
-        self._handshake_timeout = handshake_timeout
+        # What the ids begin with that are given out here: so one that is gone is told from one that
+        # never was here.
+        self._mark = secrets.token_urlsafe(6)
         self._unknown = Bucket(unknown_burst, unknown_rate)
+        self._refusals = Refusals()
+        self._opened = self._resumed = self._taken_over = self._expired = 0
         self._is_closed = False
         # With those that have ended and whose records are being deleted.
         self._by_key: dict[str, ServerSession] = {}
@@ -207,6 +193,47 @@ class Sessions:
         if self._has_own_store:
             await self._store.close()
 
+    @property
+    def stats(self) -> SessionsStats:
+        """How many sessions there are, for how long clients acknowledge nothing, and what was done
+        and refused so far; a copy.
+        """
+        alive = [session for session in self._by_key.values() if session._closed is None]
+        connected = sum(session.is_connected for session in alive)
+        return SessionsStats(
+            connected=connected,
+            disconnected=len(alive) - connected,
+            ending=max(0, len(self._handlers) - len(alive)),
+            greeting=len(self._greeting),
+            unacknowledged=sum(session._unacknowledged for session in alive),
+            oldest_unacknowledged=max(
+                (session._oldest_unacknowledged for session in alive), default=0.0
+            ),
+            opened=self._opened,
+            resumed=self._resumed,
+            taken_over=self._taken_over,
+            expired=self._expired,
+            refused=dict(self._refusals.counts),
+        )
+
+    def health(self) -> Health:
+        """Whether sessions can be begun and resumed now: for a probe. It costs nothing. ::
+
+        async def ready(request):
+            health = sessions.health()
+            return web.Response(status=200 if health else 503, text="\\n".join(health.problems))
+        """
+        problems = []
+        if self._is_closed:
+            problems.append("the server goes away: close() was called")
+        count, limit = len(self._handlers) + self._starting, self._settings.max_sessions
+        if count >= limit:
+            problems.append(f"there are {count:,} sessions, as many as max_sessions= allows")
+        error = self._settings.store_health.error
+        if error is not None:
+            problems.append(f"the session store is out of order: {type(error).__name__}: {error}")
+        return Health(tuple(problems))
+
     def __repr__(self) -> str:
         return f"<Sessions {len(self):,} sessions, {len(self._connections):,} connections>"
 
@@ -237,24 +264,25 @@ class Sessions:
         """
         if self._is_closed:
             raise ProtocolError("the server goes away", GOING_AWAY)
-        if len(self._greeting) >= self._max_sessions:
-            raise ProtocolError("too many connections", control.TOO_MANY)
+        if len(self._greeting) >= self._settings.max_sessions:
+            raise self._refusals.refuse("max_sessions", "too many connections without a session")
         self._greeting.add(transport)
         try:
-            async with asyncio.timeout(self._handshake_timeout):
+            async with asyncio.timeout(self._settings.handshake_timeout):
                 message = await transport.receive()
         except TimeoutError:
-            raise ProtocolError("no session was asked for in time", control.TIMED_OUT) from None
+            raise ProtocolError("no session was asked for in time", control.TRY_AGAIN) from None
         finally:
             self._greeting.discard(transport)
         return None if message is None else Hello.parse(message)
 
     async def _open(self, transport: Transport, hello: Hello, owner: str, user: Any) -> Link:
-        secret = secrets.token_urlsafe(32)
+        secret = self._mark + secrets.token_urlsafe(32)
         key = _key(secret)
-        with self._room(), _store_errors():
+        with self._room(), self._store_errors():
             epoch = await self._store.create(key, owner, self._settings.lease)
             session = self._start(key, Record(owner, epoch), user, connection=1)
+        self._opened += 1
         return session._open(transport, hello, secret)
 
     async def _resume(
@@ -267,9 +295,11 @@ class Sessions:
             session = await self._find(key, owner, hello)
             if session is None:
                 session = await self._claim(key, owner, hello, user)
-            if session._closed is not None:
-                raise _no_such_session()
-            return session._resume(transport, hello)
+            if session is None or session._closed is not None:
+                raise self._no_such_session(secret)
+            link = session._resume(transport, hello)
+            self._resumed += 1
+            return link
 
     async def _find(self, key: str, owner: str, hello: Hello) -> ServerSession | None:
         """The session, if this process holds it."""
@@ -277,31 +307,32 @@ class Sessions:
         if session is None or session._owner != owner:
             return None
         if not session._resumptions.take():
-            raise ProtocolError("the session is resumed too often", control.TOO_MANY)
+            raise self._refusals.refuse("resume_rate", "a session is resumed too often")
         if hello.connection > session._core.connection:
-            with _store_errors():
+            with self._store_errors():
                 try:
-                    await session._keep(hello.connection)
+                    await session._saver.keep(hello.connection)
                 except Fenced:
                     session._lose_to_another()
         return self._by_key.get(key)
 
-    async def _claim(self, key: str, owner: str, hello: Hello, user: Any) -> ServerSession:
-        """The session, taken over from another process."""
+    async def _claim(self, key: str, owner: str, hello: Hello, user: Any) -> ServerSession | None:
+        """The session, taken over from another process, if the store has it."""
         if not self._unknown.take():
-            raise ProtocolError("too many sessions are asked for", control.TOO_MANY)
+            raise self._refusals.refuse("unknown_rate", "too many unknown sessions are asked for")
         lease = self._settings.lease
-        with self._room(), _store_errors():
+        with self._room(), self._store_errors():
             try:
                 record = await self._store.claim(key, owner, hello.connection, lease)
             except Fenced:
                 raise ProtocolError("a later connection has come", control.TAKEN_OVER) from None
             if record is None:
-                raise _no_such_session()
+                return None
             self._unknown.put_back()
             if not 0 <= hello.received - record.confirmed <= len(record.outgoing):
                 raise ProtocolError("what the other end says it has received it cannot have")
             session = self._start(key, record, user, connection=hello.connection)
+        self._taken_over += 1
         session._restore(record, hello.received)
         return session
 
@@ -312,13 +343,26 @@ class Sessions:
         Raises:
             ProtocolError: There is none.
         """
-        if len(self._handlers) + self._starting >= self._max_sessions:
-            raise ProtocolError("too many sessions", control.TOO_MANY)
+        if len(self._handlers) + self._starting >= self._settings.max_sessions:
+            raise self._refusals.refuse("max_sessions", "too many sessions")
         self._starting += 1
         try:
             yield
         finally:
             self._starting -= 1
+
+    @contextlib.contextmanager
+    def _store_errors(self) -> Iterator[None]:
+        """What the store raises is logged; the client is to try again later."""
+        try:
+            yield
+        except ProtocolError:
+            raise
+        except Exception as error:
+            self._settings.store_health.failed(error)
+            what = "the session cannot be looked up now"
+            raise ProtocolError(what, control.TRY_AGAIN) from error
+        self._settings.store_health.worked()
 
     def _start(self, key: str, record: Record, user: Any, *, connection: int) -> ServerSession:
         if self._is_closed:
@@ -336,7 +380,12 @@ class Sessions:
         except Exception as error:
             is_its_end = isinstance(error, (ConnectionClosed, MessageDropped))
             if session._closed is None or not is_its_end:
-                _logger.exception("the handler of %r has failed, which ends the session", session)
+                _logger.exception(
+                    "the handler of %r has failed%s, which ends the session with %d",
+                    session,
+                    session._describe_in_hand(),
+                    control.FAILED,
+                )
                 session._fail(ProtocolError("the application has failed", control.FAILED))
         else:
             if not self._is_closed:  # else others may go on
@@ -347,7 +396,18 @@ class Sessions:
         if task.cancelled() and not self._is_closed:
             session._fail(ProtocolError("the application has failed", control.FAILED))
 
+    def _no_such_session(self, secret: str) -> ProtocolError:
+        """Says why, by the id alone: of other people's sessions this tells nothing."""
+        if secret.startswith(self._mark):
+            reason = f"{control.EXPIRED}: this server has no such session any more"
+        elif self._has_own_store:
+            reason = f"{control.FORGOTTEN}: this server has never had such a session"
+        else:
+            reason = "there is no such session"
+        return ProtocolError(reason, control.NO_SUCH_SESSION)
+
     def _ended(self, session: ServerSession, forget_record: bool) -> None:
+        self._expired += isinstance(session._closed, SessionExpired)
         if not forget_record:
             self._drop(session)
             return
@@ -357,14 +417,13 @@ class Sessions:
 
     async def _delete(self, session: ServerSession) -> None:
         """Forgets a session that has ended; until then it is known that it has."""
-        if session._saving is not None:
-            await asyncio.wait((session._saving,))
+        await session._saver.wait()
         try:
             await self._store.delete(session.id, session._epoch)
         except Fenced:
             pass
         except Exception as error:
-            log_store_error(error)
+            self._settings.store_health.failed(error)
         finally:
             self._drop(session)
 
@@ -379,22 +438,6 @@ def _origin_and_user(origin: str | None, user: Any) -> str:
 
 def _key(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _no_such_session() -> ProtocolError:
-    return ProtocolError("there is no such session", control.NO_SUCH_SESSION)
-
-
-@contextlib.contextmanager
-def _store_errors() -> Iterator[None]:
-    """What the store raises is logged; the client is to try again later."""
-    try:
-        yield
-    except ProtocolError:
-        raise
-    except Exception as error:
-        log_store_error(error)
-        raise ProtocolError("the session cannot be looked up now", control.TOO_MANY) from error
 
 
 async def _cancel(tasks: set[asyncio.Task[None]], timeout: float) -> None:

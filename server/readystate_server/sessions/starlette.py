@@ -35,7 +35,16 @@ async def serve(sessions: Sessions, websocket: WebSocket, user: Any = None) -> N
         websocket: As the route has it, not accepted.
         user: Whom the connection belongs to, if the application knows: anything that JSON can
             express.
+
+    Raises:
+        RuntimeError: ``websocket`` was accepted, or closed, before.
     """
+    if websocket.application_state is not WebSocketState.CONNECTING:
+        raise RuntimeError(
+            "serve() accepts the connection itself, to choose the subprotocol "
+            f"{SUBPROTOCOL}: leave out websocket.accept(), and refuse with websocket.close() "
+            "instead of calling serve()"
+        )
     if SUBPROTOCOL not in websocket.scope.get("subprotocols", ()):
         await websocket.close()
         return

@@ -64,7 +64,7 @@ def ws_server(
 
 
 def prepare(run: str | None) -> None:
-    """Build the wheel, and fetch Pyodide if it is not here.
+    """Fetch Pyodide if it is not here, and build the wheels.
 
     The processes of pytest-xdist have a `run` in common: the first of them does it for all.
     """
@@ -74,12 +74,12 @@ def prepare(run: str | None) -> None:
     with vendor.locked(folder):
         if run is not None and done.is_file() and done.read_text() == run:
             return
-        wheel.build()
         if pyodide_url().startswith(CDN):
             try:
                 vendor.fetch()
             except (vendor.VendorError, OSError) as error:
                 sys.stderr.write(f"{error} Until then Pyodide comes from {CDN}.\n")
+        wheel.build()
         done.write_text(run or "")
 
 

@@ -1,4 +1,5 @@
-// A page in which one peer runs: ?runtime=javascript, pyodide or pyscript, ?peer=<module in peers/>.
+// A page in which one peer runs: ?runtime=javascript, pyodide or pyscript, ?peer=<module in peers/>,
+// ?wheel=<the package's, where Pyodide runs without PyScript>.
 import "./watch.mjs";
 
 const query = new URLSearchParams(location.search);
@@ -13,7 +14,7 @@ async function pyodide({ pyodide }) {
   const folder = `/vendor/pyodide@${pyodide}`;
   const { loadPyodide } = await import(`${folder}/pyodide.mjs`);
   const python = await loadPyodide({ indexURL: folder });
-  const wheel = await (await fetch("/wheel/readystate.whl")).arrayBuffer();
+  const wheel = await (await fetch(`/wheel/${query.get("wheel")}`)).arrayBuffer();
   python.unpackArchive(wheel, "wheel");
   for (const name of [peer, "memory"]) {
     const source = await (await fetch(`../peers/${name}.py`)).arrayBuffer();

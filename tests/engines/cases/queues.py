@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from readystate import (
+    Backoff,
     DeliveryState,
     MessageDropped,
     QueuedWebSocket,
@@ -224,3 +225,73 @@ async def accounted(report: Report) -> None:
     assert {delivery.reason for delivery in deliveries} == {"closed"}
     stats = ws.stats
     assert stats.accepted == 5
+
+
+@CASES.add("SendQueue: what has waited for too long is dropped")
+async def too_old(report: Report) -> None:
+    ws = WebSocket(url("/ws/echo", delay=0.3))
+    queue = SendQueue(ws)
+    old, kept = queue.send("old", ttl=0.01), queue.send("kept")
+    await kept
+    assert (old.state, old.reason) == (DeliveryState.DROPPED, "expired")
+
+
+@CASES.add("QueuedWebSocket: on_open() sends first, on each connection")
+async def greeted(report: Report) -> None:
+    id = new_id()
+
+    async def greet(ws: QueuedWebSocket) -> None:
+        ws.send("hello")
+
+    async with QueuedWebSocket(url("/ws/sink", id=id, ack=0), on_open=greet) as ws:
+        await ws.send("waited")
+    (connection,) = await journal(id, closed=1)
+    assert [message["data"] for message in connection["messages"]] == ["hello", "waited"]
+
+
+@CASES.add("QueuedWebSocket: a URL for each attempt, and its states")
+async def url_for_each(report: Report) -> None:
+    id = new_id()
+    asked = 0
+
+    async def address() -> str:
+        nonlocal asked
+        asked += 1
+        return url("/ws/close", id=id, code=1011) if asked == 1 else url("/ws/echo", id=id)
+
+    states: list[State] = []
+    ws = QueuedWebSocket(
+        address, backoff=Backoff(0.01), on_state=lambda change: states.append(change.state)
+    )
+    async with ws:
+        ws.send("there and back")
+        assert await ws.recv() == "there and back"
+    assert asked == ws.stats.attempts == 2
+    assert [state for state in states if state is not State.CONNECTING] == [
+        *(State.OPEN, State.WAITING, State.OPEN, State.CLOSED),
+    ]
+
+
+@CASES.add("QueuedWebSocket: it gives up, and says why")
+async def given_up(report: Report) -> None:
+    ws = QueuedWebSocket(url("/nothing"), backoff=Backoff(0.01), max_attempts=2)
+    delivery = ws.send("never sent")
+    ws.start()
+    try:
+        await delivery
+    except MessageDropped as error:
+        report.saw(f"dropped: {error.reason}")
+    else:
+        raise AssertionError("it was delivered")
+    assert (ws.state, ws.stats.attempts) == (State.CLOSED, 2)
+
+
+@CASES.add("QueuedWebSocket: what was received and not asked for is bounded")
+async def received_bounded(report: Report) -> None:
+    async with QueuedWebSocket(url("/ws/echo"), max_queue=5) as ws:
+        for number in range(20):
+            ws.send(str(number))
+        await ws.drain()
+        while ws.dropped < 15:
+            await asyncio.sleep(0.01)
+        assert [await ws.recv() for _ in range(5)] == [str(number) for number in range(15, 20)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ...core.handlers import report
 
-__all__ = ["Timer"]
+__all__ = ["Timer", "UnthrottledTimer", "sleep_unthrottled"]
 
 
 class Timer:
@@ -36,3 +36,14 @@ class Timer:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+
+
+class UnthrottledTimer(Timer):
+    """The same: there are no tabs to be hidden."""
+
+    __slots__ = ()
+
+
+async def sleep_unthrottled(seconds: float) -> None:
+    """Returns after ``seconds``."""
+    await asyncio.sleep(seconds)

@@ -17,7 +17,7 @@ class PageEvents:
 
     The function is given the type of the event, where the runtime has such events: ``"online"``,
     ``"offline"``, ``"resume"`` (of a frozen page), ``"pageshow"`` (from the back/forward cache),
-    ``"pagehide"``.
+    ``"pagehide"``, ``"visible"`` and ``"hidden"`` (the tab is shown, or is not).
     """
 
     __slots__ = ("_function", "_listeners")
@@ -27,7 +27,7 @@ class PageEvents:
         self._listeners = []
         for target, types in (
             (js.globalThis, ("online", "offline", "pageshow", "pagehide")),
-            (getattr(js, "document", None), ("resume",)),
+            (getattr(js, "document", None), ("resume", "visibilitychange")),
         ):
             if hasattr(target, "addEventListener"):
                 listener = NativeListener(target, self._on_event)
@@ -41,9 +41,12 @@ class PageEvents:
         return bool(getattr(getattr(js, "navigator", None), "onLine", True))
 
     def _on_event(self, event: Any) -> None:
+        type = str(event.type)
+        if type == "visibilitychange":
+            self._function("visible" if js.document.visibilityState == "visible" else "hidden")
         # Every page is shown once that did not come from the cache.
-        if event.type != "pageshow" or event.persisted:
-            self._function(str(event.type))
+        elif type != "pageshow" or event.persisted:
+            self._function(type)
 
     def destroy(self) -> None:
         """Ceases to listen. Not to be called from the function."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import js
 from pyodide.ffi import create_once_callable
 
 from ...core.handlers import report
+from .values import options
 
-__all__ = ["Timer"]
+__all__ = ["Timer", "UnthrottledTimer", "sleep_unthrottled"]
 
 
 class Timer:
@@ -40,3 +43,68 @@ class Timer:
             js.clearTimeout(self._id)
             self._proxy.destroy()
             self._proxy = None
+
+
+class UnthrottledTimer(Timer):
+    """A timer for short waits, which is on time in a tab that is hidden too.
+
+    Browsers run the timers of hidden tabs once a second, and later once a minute. What waits for
+    memory to change they do not hold up, and that is given a timeout here, and memory that never
+    changes. Where a browser has no such thing, or the tab is shown, it is a timer as any other.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, delay: float, function: Callable[[], None]) -> None:
+        memory = _memory() if _is_hidden() else None
+        if memory is None:
+            super().__init__(delay, function)
+            return
+        self._function = function
+        self._proxy = self._id = None
+        # It takes no callback of ours with it if it is never called.
+        waiting = js.Atomics.waitAsync(memory, 0, 0, max(delay * 1000, 1))
+        waiting.value.then(lambda _: self._run())
+
+    def cancel(self) -> None:
+        """Nothing, if it has been called."""
+        # A wait for memory cannot be cancelled, but is short.
+        self._function = _nothing
+        super().cancel()
+
+
+async def sleep_unthrottled(seconds: float) -> None:
+    """Returns after ``seconds``, which are few, in a tab that is hidden too."""
+    if not (seconds and _is_hidden()):
+        await asyncio.sleep(seconds)
+        return
+    woken = asyncio.Event()
+    timer = UnthrottledTimer(seconds, woken.set)
+    try:
+        await woken.wait()
+    finally:
+        timer.cancel()
+
+
+def _is_hidden() -> bool:
+    return bool(getattr(getattr(js, "document", None), "hidden", False))
+
+
+def _nothing() -> None:
+    pass
+
+
+_shared: list[Any] = []
+
+
+def _memory() -> Any:
+    """Memory that can be waited for, and never changes; ``None`` where there is none."""
+    if not _shared:
+        try:
+            # Shared between threads in name only: so it is there without cross-origin isolation.
+            memory = js.WebAssembly.Memory.new(options(initial=1, maximum=1, shared=True))
+            has_wait = hasattr(js.Atomics, "waitAsync")
+            _shared.append(js.Int32Array.new(memory.buffer) if has_wait else None)
+        except Exception:  # whatever a browser has against it, there are other timers
+            _shared.append(None)
+    return _shared[0]

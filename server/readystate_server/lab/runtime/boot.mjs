@@ -4,18 +4,30 @@
 const TESTING = ["__init__.py", "inpage.py", "runner.py"]
   .map((name) => `readystate_server/testing/${name}`);
 
-async function write(pyodide, name, url) {
+async function get(url) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  return response;
+}
+
+async function write(pyodide, name, url) {
+  const data = await (await get(url)).arrayBuffer();
   pyodide.FS.mkdirTree(name.slice(0, name.lastIndexOf("/") + 1));
-  pyodide.FS.writeFile(name, new Uint8Array(await response.arrayBuffer()));
+  pyodide.FS.writeFile(name, new Uint8Array(data));
+}
+
+// Installs the wheel that is compiled for this Python, where there is one, or the one with sources.
+async function install(pyodide, folder) {
+  const wheels = await (await get(`${folder}/index.json`)).json();
+  const tag = pyodide.runPython("__import__('sys').implementation.cache_tag").replace("cpython-", "cp");
+  const wheel = await get(`${folder}/${wheels[tag] ?? wheels.py3}`);
+  pyodide.unpackArchive(await wheel.arrayBuffer(), "wheel");
 }
 
 export async function boot({ server = "", pyodide: folder, modules = [] }) {
   const { loadPyodide } = await import(`${folder}/pyodide.mjs`);
   const pyodide = await loadPyodide({ indexURL: folder });
-  const wheel = await (await fetch(`${server}/wheel/readystate.whl`)).arrayBuffer();
-  pyodide.unpackArchive(wheel, "wheel");
+  await install(pyodide, `${server}/wheel`);
   for (const name of TESTING) await write(pyodide, name, `${server}/runtime/${name}`);
   for (const name of modules) await write(pyodide, name, `${server}/${name}`);
   return pyodide;

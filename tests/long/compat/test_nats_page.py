@@ -13,9 +13,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from readystate_server.lab import Server
-
-from . import packages
-from .nats_cluster import Cluster
+from tests.compat import packages
+from tests.compat.nats_cluster import Cluster
 
 PATIENCE = 60_000
 """Milliseconds."""

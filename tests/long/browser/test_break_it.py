@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from readystate_server.lab import Server
 from readystate_server.testing import Console
+from tests.browsers import ROOT
 
-from ..browsers import ROOT
 from .conftest import PageAs
 from .test_lab import hold_python
 

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from readystate_server.lab import Server
+from tests.browsers import ROOT
 
-from ..browsers import ROOT
 from .conftest import PageAs
 from .frames import BUSY, frame_times, idle_rate, now, per, record_frames
 from .test_lab import BOOT, Site, complaints, static_host

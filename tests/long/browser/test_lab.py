@@ -15,8 +15,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect
 
 from readystate_server.lab import Server
+from tests.browsers import ROOT
 
-from ..browsers import ROOT
 from .conftest import PageAs
 
 WEB = ROOT / "web"

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from readystate_server.lab import Server
+from tests.browsers import ROOT
 
-from ..browsers import ROOT
 from .conftest import PageAs
 from .test_lab import BOOT, complaints, hold_python
 

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from readystate_server.lab import Server
 from readystate_server.lab.endpoints import PERIOD, measurements
+from tests.browsers import ROOT
 
-from ..browsers import ROOT
 from .conftest import PageAs
 from .frames import BUSY, frame_times, idle_rate, now, per, record_frames
 from .test_lab import BOOT, complaints

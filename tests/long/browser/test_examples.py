@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator
 import readystate
 from readystate_server.lab import Server
 from readystate_server.testing.runtime import CONNECTION_FAILS
+from tests.browsers import ROOT
 
-from ..browsers import ROOT
 from .conftest import EXPECTED
 
 WEB = ROOT / "web"

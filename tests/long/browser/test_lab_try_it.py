@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, 
 
 from readystate_server.lab import Server
 from readystate_server.testing.runtime import CONNECTION_FAILS
+from tests.browsers import ROOT
 
-from ..browsers import ROOT
 from .conftest import EXPECTED, PageAs
 
 WAYS = {

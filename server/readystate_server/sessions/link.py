@@ -1,0 +1,164 @@
+"""A connection that a session goes on with: its reader, its writer and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from readystate.core.delivery import Delivery
+from readystate.session import control
+from readystate.session.core import ServerCore
+
+from .settings import Settings
+from .store import Message
+from .transport import LOST, Transport, close_transport
+
+__all__ = ["Link"]
+
+_BATCH = 64
+_CLOSE_FRAME_TIMEOUT = 1.0
+"""Seconds that are given to a close frame to be read when nothing can be written any more."""
+_FIRST_COMPLETED = asyncio.FIRST_COMPLETED
+_NO_CLOSE_FRAME = 1006
+
+_logger = logging.getLogger("readystate")
+
+
+class _Session(Protocol):
+    """What a link has to know of its session."""
+
+    _settings: Settings
+    _core: ServerCore
+    _wanted: int
+    _progress: asyncio.Event
+
+    @property
+    def _stored(self) -> int: ...
+
+    def _receive(self, message: Message) -> bool: ...
+    def _disconnect(self, link: Link) -> None: ...
+
+
+class Link:
+    """A connection that a session goes on with: its reader, its writer and its end."""
+
+    def __init__(self, session: _Session, transport: Transport, again: Sequence[Delivery]) -> None:
+        self.transport = transport
+        self._session = session
+        self._settings = session._settings
+        self._again = deque(again)
+        self._awake = asyncio.Event()
+        self._is_sending = False
+        # Since when the client's window is full, and how many messages it had confirmed then.
+        self._full_since: float | None = None
+        self._confirmed = 0
+        self._loop = asyncio.get_running_loop()
+        self._stopped: asyncio.Future[tuple[int, str, Sequence[str]]] = self._loop.create_future()
+
+    def wake(self) -> None:
+        """There may be something to be sent."""
+        self._awake.set()
+
+    def stop(self, code: int, reason: str, farewell: Sequence[str] = ()) -> None:
+        """Nothing is sent any more but ``farewell`` and a close frame."""
+        if not self._stopped.done():
+            self._stopped.set_result((code, reason, farewell))
+
+    async def run(self) -> None:
+        """Serves the connection to its end."""
+        reader = asyncio.create_task(self._read())
+        writer = asyncio.create_task(self._write())
+        was_sending = False
+        try:
+            await asyncio.wait((reader, writer, self._stopped), return_when=_FIRST_COMPLETED)
+            if writer.done() and not self._stopped.done():
+                await asyncio.wait((reader,), timeout=_CLOSE_FRAME_TIMEOUT)
+            was_sending = self._is_sending
+        except asyncio.CancelledError:
+            self.transport.abort()
+            raise
+        finally:
+            reader.cancel()
+            writer.cancel()
+            self._session._disconnect(self)
+            results = await asyncio.gather(reader, writer, return_exceptions=True)
+        if self._stopped.done():
+            code, reason, farewell = self._stopped.result()
+            await self._close(code, reason, () if was_sending else farewell)
+        elif self.transport.close_code in (None, _NO_CLOSE_FRAME):
+            self.transport.abort()
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, LOST):
+                raise result
+
+    async def _close(self, code: int, reason: str, farewell: Sequence[str]) -> None:
+        with contextlib.suppress(*LOST):
+            await self._send(farewell)
+        await close_transport(self.transport, code, reason, self._settings.close_timeout)
+
+    async def _read(self) -> None:
+        while (message := await self.transport.receive()) is not None:
+            if self._stopped.done():
+                return
+            if self._session._receive(message):
+                self._awake.set()
+
+    async def _write(self) -> None:
+        while not self._stopped.done():
+            batch = self._next_batch()
+            if batch:
+                await self._send(batch)
+                continue
+            self._awake.clear()
+            try:
+                async with asyncio.timeout_at(self._deadline()):
+                    await self._awake.wait()
+            except TimeoutError:
+                # The session is kept: who is slow is not worse off than who is gone.
+                self.stop(control.TRY_AGAIN, "nothing was acknowledged for too long")
+                _logger.info(
+                    "%r: its connection is closed, as the client has acknowledged nothing for "
+                    "%g s (ack_timeout) while its window was full; it may come back within %g s "
+                    "(expires)",
+                    self._session,
+                    self._settings.ack_timeout,
+                    self._settings.expires,
+                )
+
+    async def _send(self, batch: Sequence[Message]) -> None:
+        self._is_sending = True
+        async with asyncio.timeout(self._settings.ack_timeout):
+            for message in batch:
+                await self.transport.send(message)
+        self._is_sending = False
+
+    def _next_batch(self) -> list[Message]:
+        """What is to be sent now."""
+        session, core = self._session, self._session._core
+        outbox = core.outbox
+        controls = core.controls()
+        if self._again:
+            batch = [self._again.popleft() for _ in range(min(_BATCH, len(self._again)))]
+        else:
+            batch = outbox.take(min(_BATCH, session._stored - outbox.sent))
+            session._progress.set()
+        is_wanted = core.confirmed < session._wanted or core.is_short_of_window
+        if is_wanted and core.has_unasked and not self._again:
+            core.ask()  # after all that it is about
+        messages = control.escape([delivery.message for delivery in batch])
+        return [*controls, *messages, *core.controls()]
+
+    def _deadline(self) -> float | None:
+        """When the client must have acknowledged something."""
+        core = self._session._core
+        if not core.outbox.pending or core.outbox.sent == self._session._stored:
+            self._full_since = None
+            return None
+        if self._full_since is None or core.confirmed > self._confirmed:
+            self._full_since = self._loop.time()
+            self._confirmed = core.confirmed
+        return self._full_since + self._settings.ack_timeout

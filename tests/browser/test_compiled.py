@@ -1,0 +1,45 @@
+"""Pages run what was compiled ahead, where it was compiled for their Python.
+
+Only a page shows that: which wheel is loaded is decided there, and no other Python takes this one.
+"""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+from playwright.sync_api import Page
+
+from readystate import DOMSyntaxError, WebSocket, __version__, exceptions
+from readystate_server.lab import Server
+from readystate_server.testing import in_browser
+from readystate_server.testing.inpage import raises
+
+
+@in_browser
+async def test_it_runs_and_its_tracebacks_tell_where() -> None:
+    assert exceptions.__file__.endswith("/readystate/exceptions.pyc")
+    assert "readyState" in str(WebSocket.__doc__)
+    with raises(DOMSyntaxError) as caught:
+        WebSocket("https://")
+    frame = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert (frame.filename, frame.name) == ("readystate/dom/websocket.py", "__init__")
+
+
+@pytest.mark.parametrize(
+    ("index", "wheel"),
+    [
+        (None, f"readystate-{__version__}-cp314-none-any.whl"),
+        ('{"py3": "readystate-1-py3-none-any.whl"}', "readystate-1-py3-none-any.whl"),
+        ("<!doctype html>There is no such page.", "readystate.whl"),
+    ],
+    ids=["compiled for it", "for others only", "a static host"],
+)
+def test_pages_of_the_project_load_it(
+    page: Page, server: Server, index: str | None, wheel: str
+) -> None:
+    if index is not None:
+        page.route("**/wheel/index.json", lambda route: route.fulfill(body=index))
+    with page.expect_request("**/*.whl", timeout=60_000) as request:
+        page.goto(f"{server.url}/")
+    assert request.value.url == f"{server.url}/wheel/{wheel}"

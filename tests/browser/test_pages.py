@@ -1,0 +1,188 @@
+"""Each page as a visitor sees it: it loads, its main button works, nothing complains, it fits.
+
+Only a browser shows that PyScript starts the page's Python, that the page's HTML and style are what
+that Python expects, and what is on the console. What the Python does is tested in tests/pages, and
+each page from all sides in tests/long/browser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from readystate_server.lab import Server
+from readystate_server.testing import Console
+
+from .conftest import EXPECTED
+
+# Python starts anew in each page, which takes a busy machine half a minute.
+pytestmark = pytest.mark.timeout(180)
+
+NARROW = 390
+PATIENCE = 75_000
+WAYS = {
+    "send_at_once": "fails",
+    "sleep_then_send": "late",
+    "send_on_open": "on time",
+    "check_ready_state": "on time",
+    "queue_until_open": "on time",
+}
+
+
+@pytest.fixture(scope="module")
+def own_server(browser: Browser) -> Iterator[Server]:
+    """A server to which no connection has failed, so that browsers do not hold back others."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def visit(browser: Browser) -> Iterator[tuple[Page, Console]]:
+    """A window that all these tests use, one after the other, as a visitor does."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        console = Console(page, warnings=True)
+        console.expected += EXPECTED
+        yield page, console
+
+
+@pytest.fixture
+def page(visit: tuple[Page, Console]) -> Iterator[Page]:
+    """The window; at the end nothing has complained, and the page fits into a narrow one."""
+    page, console = visit
+    page.set_viewport_size({"width": 1280, "height": 900})
+    yield page
+    page.set_viewport_size({"width": NARROW, "height": 800})
+    page.wait_for_function("width => innerWidth === width", arg=NARROW)
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW
+    expect(page.locator(".trouble:visible")).to_have_count(0)
+    console.check()
+
+
+@pytest.fixture
+def lab(page: Page, own_server: Server) -> Page:
+    """The first page, after its first race; it is opened once."""
+    if page.url != f"{own_server.url}/":
+        page.goto(f"{own_server.url}/")
+    expect(page.locator("#lab")).to_have_attribute("data-state", "done", timeout=PATIENCE)
+    return page
+
+
+def test_the_race(lab: Page) -> None:
+    for way, outcome in WAYS.items():
+        expect(lab.locator(f"#result [data-way={way}] td").first).to_have_text(outcome)
+    thrown = lab.evaluate(
+        """() => {
+            const socket = new WebSocket(`ws://${location.host}/ws/sink`);
+            try { socket.send(""); } catch (error) { return error.message; }
+            finally { socket.onopen = () => socket.close(); }
+        }"""
+    )
+    expect(lab.locator("#send_at_once [data-field=message]")).to_have_text(thrown)
+
+
+def test_why_not_sleep(lab: Page) -> None:
+    section = lab.locator("#why_not_sleep")
+    section.locator("[name=network][value=office]").check()
+    section.get_by_role("button").click()
+    done = section.locator("[data-field=said]")
+    expect(done).to_have_text("40 handshakes measured.", timeout=PATIENCE)
+    expect(section.locator("[data-field=queue_arrived]")).to_have_text("40")
+    expect(section.locator("svg.handshakes circle.flushed")).to_have_count(40)
+
+
+def test_break_it(lab: Page) -> None:
+    section = lab.locator("#break_it")
+    section.locator("[name=confirms][value=session]").check()
+    section.get_by_role("button", name="Start", exact=True).click()
+    expect(section.locator("[data-field=confirmed]")).not_to_have_text("0", timeout=PATIENCE)
+    section.get_by_role("button", name="Drop", exact=True).click()
+    expect(section.locator("[data-field=reconnects]")).to_have_text("1", timeout=PATIENCE)
+    expect(section.locator("[data-field=state]")).to_have_text("OPEN", timeout=PATIENCE)
+    section.get_by_role("button", name="Stop", exact=True).click()
+    expect(section).to_have_attribute("data-state", "over", timeout=PATIENCE)
+    expect(section.locator("[data-field=verdict]")).to_contain_text("exactly once, in order")
+    expect(section).to_have_attribute("data-off", "0")
+
+
+def test_this_browsers_exceptions(lab: Page) -> None:
+    section = lab.locator("#exceptions")
+    section.get_by_role("button", name="Run the calls").click()
+    said = section.get_by_role("status")
+    expect(said).to_have_text("12 calls, all of them as the standard has it.", timeout=PATIENCE)
+    expect(section.locator("tbody tr")).to_have_count(12)
+
+
+def test_try_it(lab: Page) -> None:
+    section = lab.locator("#try_it")
+    section.get_by_role("button", name="The open event").click()
+    section.get_by_role("button", name="Run", exact=True).click()
+    echoed = re.compile("^The server has echoed ")
+    expect(section.get_by_role("log")).to_have_text(echoed, timeout=PATIENCE)
+
+
+def test_what_cannot_be_loaded_is_said(browser: Browser, own_server: Server) -> None:
+    page = browser.new_page()
+    page.route("**/lab.py", lambda route: route.fulfill(status=404, body=""))
+    page.goto(f"{own_server.url}/")
+    alert = page.get_by_role("alert").first
+    expect(alert).to_contain_text("Python could not be started", timeout=PATIENCE)
+    page.close()
+
+
+def test_hello(page: Page, own_server: Server) -> None:
+    page.goto(f"{own_server.url}/examples/hello.html")
+    said = re.compile(r"^InvalidStateError 11 \S.*\non time\nclosed 1000 bye\s*$")
+    expect(page.locator("#output")).to_have_text(said, timeout=PATIENCE)
+
+
+def test_plain(page: Page, own_server: Server) -> None:
+    """Where a policy forbids inline scripts and eval()."""
+    page.goto(f"{own_server.url}/examples/plain.html")
+    expect(page.get_by_role("status")).to_have_text("Connected.", timeout=PATIENCE)
+    page.get_by_label("Message", exact=True).fill("<b>one</b>")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("li")).to_have_text(["sent <b>one</b>", "received <b>one</b>"])
+    # Not within evaluate(), which the policy does not bind.
+    refused = page.evaluate(
+        """() => new Promise((resolve) => setTimeout(() => {
+            try { resolve(Function("return 'no'")()); } catch (error) { resolve(error.name); }
+        }))"""
+    )
+    assert refused == "EvalError"
+
+
+def test_chat(page: Page, own_server: Server) -> None:
+    page.goto(f"{own_server.url}/examples/chat.html?room=pages")
+    page.get_by_label("Your name").fill("Ada", timeout=PATIENCE)
+    page.get_by_role("button", name="Join").click()
+    expect(page.locator("#here li")).to_have_text(["Ada"], timeout=PATIENCE)
+    page.get_by_label("Message", exact=True).fill("<i>hello</i>")
+    page.keyboard.press("Enter")
+    delivered = page.locator("#log p").filter(has=page.locator("small:text-is('delivered')"))
+    expect(delivered).to_have_count(1, timeout=PATIENCE)
+    expect(delivered).to_contain_text("<i>hello</i>")
+
+
+def test_migrate(page: Page, own_server: Server) -> None:
+    page.goto(f"{own_server.url}/examples/migrate.html")
+    expect(page.locator("main")).to_have_attribute("data-state", "done", timeout=PATIENCE)
+    both = ["raises JsException", "raises InvalidStateError"]
+    expect(page.locator("#early dd")).to_have_text(both)
+
+
+def test_dashboard(page: Page, own_server: Server) -> None:
+    page.goto(f"{own_server.url}/examples/dashboard.html?count=1000")
+    expect(page.locator("#said")).to_have_text("The server has sent all.", timeout=PATIENCE)
+    expect(page.locator("#total")).to_have_text("1,000")
+
+
+def test_worker(page: Page, own_server: Server) -> None:
+    page.goto(f"{own_server.url}/examples/worker.html?count=10000")
+    page.get_by_role("button", name="Take it in a worker").click(timeout=PATIENCE)
+    all_taken = re.compile("^All 10,000 messages have been taken.$")
+    expect(page.locator("#said")).to_have_text(all_taken, timeout=PATIENCE)

@@ -1,0 +1,159 @@
+"""What an operator sees of a server's sessions: how many, how old, what is refused, and health."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from readystate import Backoff, ConnectionClosedError, QueuedWebSocket, State
+from readystate_server.sessions import MemoryStore, ServerSession
+from readystate_server.sessions.stats import Ages, Refusals
+from readystate_server.testing.inpage import until
+
+from .test_slow_clients import raw, serving
+
+
+async def listen(session: ServerSession) -> None:
+    async for _ in session:
+        pass
+
+
+def queue(url: str) -> QueuedWebSocket:
+    return QueuedWebSocket(url, session=True, backoff=Backoff(0.01, 0.01))
+
+
+async def test_sessions_are_counted_by_what_they_do() -> None:
+    async with serving(listen) as (url, sessions), queue(url) as ws:
+        await ws.send("x")
+        stats = sessions.stats
+        assert (stats.connected, stats.disconnected, stats.opened) == (1, 0, 1)
+        ws._supervisor.dead()
+        await until(lambda: sessions.stats.resumed == 1)
+        async with queue(url) as other:
+            await other.send("x")
+            assert sessions.stats.connected == 2
+        await until(lambda: sessions.stats.connected == 1)
+        assert sessions.stats.opened == 2
+        assert sessions.stats.refused == {}
+        assert sessions.health()
+        assert sessions.health().problems == ()
+
+
+async def test_a_client_that_does_not_come_back_is_seen() -> None:
+    async with serving(listen, expires=0.05) as (url, sessions):
+        async with raw(url) as client:
+            await client.open()
+            assert sessions.stats.connected == 1
+            client.connection.transport.abort()
+        await until(lambda: sessions.stats.expired == 1)
+        assert (sessions.stats.connected, sessions.stats.disconnected) == (0, 0)
+
+
+async def test_what_is_not_acknowledged_has_an_age() -> None:
+    async def speak(session: ServerSession) -> None:
+        await session.send("x")
+        await session.drain()
+        await session.recv()
+
+    async with serving(speak) as (url, sessions), queue(url) as ws:
+        await until(lambda: sessions.stats.unacknowledged == 1)
+        await until(lambda: sessions.stats.oldest_unacknowledged > 0.01)
+        assert await ws.recv() == "x"
+        receiving = asyncio.create_task(ws.recv())
+        await until(lambda: sessions.stats.unacknowledged == 0)
+        assert sessions.stats.oldest_unacknowledged == 0
+        receiving.cancel()
+
+
+async def test_a_session_too_many_is_refused_clearly_at_both_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING, "readystate"):
+        async with serving(listen, max_sessions=1) as (url, sessions), queue(url) as first:
+            await first.send("x")
+            health = sessions.health()
+            assert not health
+            assert "max_sessions" in health.problems[0]
+            async with queue(url) as second:
+                errors = []
+                async for change in second.states():
+                    if change.state is State.WAITING:
+                        errors.append(change.error)
+                    if len(errors) == 4:
+                        break
+                second.abort()
+            for error in errors[1:]:
+                assert isinstance(error, ConnectionClosedError)
+                assert (error.code, error.reason) == (
+                    1013,
+                    "too many sessions: try again later (max_sessions)",
+                )
+            assert sessions.stats.refused["max_sessions"] >= 3
+    lines = [line for line in caplog.messages if "max_sessions" in line]
+    assert len(lines) == 1
+
+
+async def test_a_session_that_is_resumed_too_often_is_refused() -> None:
+    async with (
+        serving(listen, resume_burst=1, resume_rate=0) as (url, sessions),
+        queue(url) as ws,
+    ):
+        await ws.send("x")
+        ws._supervisor.dead()
+        await ws.send("y")
+        assert sessions.stats.resumed == 1
+        ws._supervisor.dead()
+        await until(lambda: sessions.stats.refused.get("resume_rate", 0) > 0)
+        ws.abort()
+
+
+async def test_a_store_that_is_out_of_order_is_a_problem() -> None:
+    class Broken(MemoryStore):
+        is_broken = True
+
+        async def create(self, *arguments: Any) -> int:
+            if self.is_broken:
+                raise ConnectionRefusedError("no store here")
+            return await super().create(*arguments)
+
+    store = Broken()
+    async with serving(listen, store=store) as (url, sessions), queue(url) as ws:
+        await until(lambda: not sessions.health())
+        (problem,) = sessions.health().problems
+        assert "ConnectionRefusedError: no store here" in problem
+        store.is_broken = False
+        await ws.send("x")
+        assert sessions.health()
+
+
+async def test_a_server_that_goes_away_is_not_healthy() -> None:
+    async with serving(listen) as (_, sessions):
+        await sessions.close()
+        assert not sessions.health()
+
+
+def test_the_age_is_that_of_the_oldest_message() -> None:
+    now = 0.0
+    ages = Ages(lambda: now)
+    for number, now in enumerate((0.0, 0.1, 5.0, 5.1, 9.0), 1):  # noqa: B007
+        ages.accepted(number, 0)
+    now = 10.0
+    assert [ages.oldest(count) for count in range(5)] == [10, 10, 5, 5, 1]
+
+
+def test_refusals_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    refusals = Refusals(lambda: now)
+    with caplog.at_level(logging.WARNING, "readystate"):
+        for now in (0.0, 1.0, 59.0, 60.0, 61.0):  # noqa: B007
+            error = refusals.refuse("max_sessions", "too many sessions")
+            assert error.code == 1013
+        refusals.refuse("resume_rate", "a session is resumed too often")
+    assert refusals.counts == {"max_sessions": 5, "resume_rate": 1}
+    first, second, other = [record.getMessage() for record in caplog.records]
+    assert "1 refused" in first
+    assert "3 refused" in second
+    assert "resume_rate" in other

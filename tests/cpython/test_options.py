@@ -1,0 +1,287 @@
+"""Options that are wrong are refused where they are given, by name, with what they take."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from readystate import (
+    Acks,
+    Backoff,
+    Heartbeat,
+    QueuedWebSocket,
+    SendQueue,
+    Session,
+    State,
+    connect,
+)
+from readystate_server.testing.inpage import raises, reported, until, url
+
+PLACE = "ws://127.0.0.1:1/"
+
+QUEUE_OPTIONS: dict[str, list[Any]] = {
+    "max_pending": [-1, "1", math.nan, True],
+    "max_pending_bytes": [-1, "1"],
+    "on_full": ["drop", 1, None, []],
+    "in_doubt": ["keep", 1, None],
+    "max_unconfirmed": [0, "1"],
+    "max_unconfirmed_bytes": [0, "1"],
+    "ttl": [-1, "1", math.nan],
+}
+OPTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
+    "QueuedWebSocket": (
+        functools.partial(QueuedWebSocket, PLACE),
+        {
+            **QUEUE_OPTIONS,
+            "protocols": [1, 1.5],
+            "backoff": [1, "1", {}],
+            "connect_timeout": [-1, "1"],
+            "close_timeout": [-1, "1"],
+            "max_attempts": [0, "1"],
+            "give_up_after": [-1, "1"],
+            "should_reconnect": [True, "yes"],
+            "heartbeat": ["ping", 20],
+            "acks": ["id", True],
+            "session": ["id", 1],
+            "on_open": ["token"],
+            "on_state": [[]],
+            "max_resends": [0, "1"],
+            "max_queue": [-1, "1"],
+            "max_queue_bytes": [-1, "1"],
+            "on_overflow": ["wait", None],
+        },
+    ),
+    "SendQueue": (SendQueue, {**QUEUE_OPTIONS, "ws": ["ws://host/", 1]}),
+    "connect": (
+        functools.partial(connect, PLACE),
+        {
+            "subprotocols": [1],
+            "open_timeout": [-1, "1"],
+            "close_timeout": [-1, "1"],
+            "max_queue": [-1, "1"],
+            "max_queue_bytes": [-1, "1"],
+            "on_overflow": ["wait", None],
+            "write_limit": ["1", -1, (1, 2), (1,), None, (2, "1")],
+            "transport": ["tcp", None],
+            "backoff": [1],
+            "max_attempts": [0, "1"],
+            "give_up_after": [-1, "1"],
+            "process_exception": [True],
+        },
+    ),
+    "Heartbeat": (
+        lambda **options: Heartbeat(**{"message": "x", "interval": 1, "timeout": 1, **options}),
+        {
+            "message": [1, ["ping"]],
+            "interval": [0, "1", math.nan, None],
+            "timeout": [0, "1", None],
+            "is_reply": ["pong", True],
+            "when_quiet": [1, None],
+        },
+    ),
+    "a watchdog": (
+        lambda **options: Heartbeat(**{"timeout": 1, **options}),
+        {"interval": [1], "is_reply": [bool], "when_quiet": [True]},
+    ),
+    "Acks": (
+        lambda **options: Acks(**{"key": str, "acked": list, **options}),
+        {"key": ["id", None], "acked": ["id", None], "pass_on": [1, "no"]},
+    ),
+    "Session": (
+        Session,
+        {
+            "interval": [0, "1", None],
+            "timeout": [0, "1", None],
+            "persist": ["localStorage", True],
+            "name": [1],
+        },
+    ),
+    "Backoff": (
+        Backoff,
+        {
+            "initial": [-1, "1", 100, math.nan],
+            "maximum": [-1, "1", math.nan],
+            "factor": [0.5, "2"],
+            "jitter": [2, "1"],
+            "healthy": [-1, "1"],
+            "random": [0.5],
+        },
+    ),
+}
+CASES = [
+    pytest.param(make, option, value, id=f"{name}-{option}-{value!r}")
+    for name, (make, options) in OPTIONS.items()
+    for option, values in options.items()
+    for value in values
+]
+
+
+@pytest.mark.parametrize(("make", "option", "value"), CASES)
+async def test_a_wrong_value_is_refused_by_name(
+    make: Callable[..., Any], option: str, value: Any
+) -> None:
+    with raises(TypeError, ValueError, match=rf"\b{option}\b"):
+        make(**{option: value})
+
+
+@pytest.mark.parametrize("make", [QueuedWebSocket, connect])
+@pytest.mark.parametrize("given", [None, 1, b"ws://host/", ["ws://host/"]])
+async def test_a_url_of_a_wrong_type_is_refused(make: Any, given: Any) -> None:
+    with raises(TypeError, match="url="):
+        make(given)
+
+
+async def answer(*_: object) -> bool:
+    return True
+
+
+class Answers:
+    async def __call__(self, *_: object) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("function", [answer, functools.partial(answer, 1), Answers()])
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("message", lambda f: Heartbeat(f, interval=1, timeout=1)),
+        ("is_reply", lambda f: Heartbeat("x", interval=1, timeout=1, is_reply=f)),
+        ("key", lambda f: Acks(f, list)),
+        ("acked", lambda f: Acks(str, f)),
+        ("random", lambda f: Backoff(random=f)),
+    ],
+)
+async def test_a_coroutine_function_is_refused_where_the_answer_is_needed_at_once(
+    name: str, make: Callable[[Any], object], function: Any
+) -> None:
+    with raises(TypeError, match=f"{name} must be a plain function"):
+        make(function)
+
+
+async def test_a_function_that_returns_a_coroutine_all_the_same_is_reported() -> None:
+    heartbeat = Heartbeat("beat", interval=60, timeout=60, is_reply=lambda message: answer(message))
+    async with QueuedWebSocket(url("/ws/echo"), heartbeat=heartbeat, close_timeout=0.1) as ws:
+        ws.send("not taken for a reply")
+        assert await ws.recv() == "not taken for a reply"
+    errors = {str(context["exception"]) for context in reported}
+    reported.clear()
+    assert errors == {"is_reply must return its answer at once, and has returned a coroutine"}
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_both_kinds_of_function_are_taken_where_there_is_time(is_async: bool) -> None:
+    asked: list[str] = []
+
+    def function(name: str, answer: Any) -> Any:
+        def plain(*_: object) -> Any:
+            asked.append(name)
+            return answer
+
+        async def coroutine(*_: object) -> Any:
+            await asyncio.sleep(0)
+            return plain()
+
+        return coroutine if is_async else plain
+
+    ws = QueuedWebSocket(
+        function("url", url("/ws/close", code=1011)),
+        function("protocols", "json"),
+        should_reconnect=function("should_reconnect", False),
+        on_open=function("on_open", None),
+        on_state=function("on_state", None),
+    )
+    async with ws:
+        await until(lambda: ws.state is State.CLOSED)
+    await until(lambda: asked.count("on_state") == 3)
+    assert {*asked} == {"url", "protocols", "should_reconnect", "on_open", "on_state"}
+
+    connecting = connect(url("/ws/refuse"), process_exception=function("process", OSError("no")))
+    with raises(OSError, match="no"):
+        async for _ in connecting:
+            pass
+
+
+async def test_a_should_reconnect_that_waits_for_what_is_cancelled_ends_nothing() -> None:
+    """The task that asks it is not the one that was cancelled."""
+    asked = 0
+
+    async def should_reconnect(event: object) -> bool:
+        nonlocal asked
+        asked += 1
+        cancelled = asyncio.get_running_loop().create_future()
+        cancelled.cancel()
+        return bool(await cancelled)
+
+    async with QueuedWebSocket(
+        url("/ws/close", code=1011), should_reconnect=should_reconnect, backoff=Backoff(0, 0)
+    ):
+        await until(lambda: asked >= 2)
+    assert {type(context["exception"]) for context in reported} == {RuntimeError}
+    reported.clear()
+
+
+# Whatever goes wrong inside, nobody waits for ever
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "readystate.core.reconnector.Reconnector.connected",
+        "readystate.core.reconnector.Reconnector.ended",
+        "readystate.queue.confirmations.LeftThePage._confirm_and_look_again",
+        "readystate.queue.confirmations.LeftThePage.received",
+        "readystate.queue.heart.Beating._beat_once",
+        "readystate.queue.sender.Sender.connect",
+        "readystate.queue.sender.Sender.release",
+        "readystate.core.outbox.Outbox.expire",
+    ],
+)
+async def test_an_unexpected_exception_ends_it_with_that(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class UnexpectedError(Exception):
+        pass
+
+    def fail(*_: object, **__: object) -> None:
+        raise UnexpectedError
+
+    ws = QueuedWebSocket(
+        url("/ws/close", code=1011, after=1),
+        heartbeat=Heartbeat("beat", interval=0.01, timeout=30) if "heart" in where else None,
+        ttl=0.01 if where.endswith("expire") else None,
+        backoff=Backoff(0, 0),
+    )
+    if where.endswith("expire"):
+        ws = QueuedWebSocket(url("/ws/echo", delay=60), ttl=0.01)
+    monkeypatch.setattr(where, fail)
+    ws.start()
+    ws.send("abc")
+    with raises(UnexpectedError):
+        async for _ in ws:
+            pass
+    assert ws.state is State.CLOSED
+    await ws.drain()
+    assert UnexpectedError in {type(context["exception"]) for context in reported}
+    reported.clear()
+
+
+async def test_a_send_queue_that_fails_inside_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from readystate import WebSocket
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("readystate.queue.confirmations.LeftThePage._confirm_and_look_again", fail)
+    queue = SendQueue(WebSocket(url("/ws/echo")))
+    delivery = queue.send("abc")
+    await queue.drain()
+    assert delivery.reason == "closed"
+    assert [type(context["exception"]) for context in reported] == [ZeroDivisionError]
+    reported.clear()

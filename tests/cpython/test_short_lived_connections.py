@@ -1,0 +1,139 @@
+"""A server that aborts TCP after a few messages of each connection: all arrives, and soon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import websockets.asyncio.server
+from websockets.exceptions import ConnectionClosed
+
+from readystate import Acks, Backoff, Heartbeat, QueuedWebSocket
+from readystate.session.control import SUBPROTOCOL
+from readystate_server.sessions import Sessions
+from readystate_server.sessions.websockets import serve
+
+
+@contextlib.asynccontextmanager
+async def dying_server(before_death: int) -> AsyncIterator[tuple[str, list[Any]]]:
+    """Echoes so many messages of each connection, and aborts it then."""
+    received: list[Any] = []
+
+    async def echo(connection: websockets.asyncio.server.ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            for _ in range(before_death):
+                message = await connection.recv()
+                received.append(message)
+                await connection.send(message)
+            # What was sent is on its way: only then may the connection be gone.
+            await connection.ping()
+            connection.transport.abort()
+
+    async with websockets.asyncio.server.serve(echo, "127.0.0.1", 0) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/", received
+
+
+@contextlib.asynccontextmanager
+async def dying_sessions(before_death: int) -> AsyncIterator[tuple[str, list[Any]]]:
+    """The same for sessions, whose first message of each connection is not the application's."""
+    received: list[Any] = []
+
+    async def take(session: Any) -> None:
+        async for message in session:
+            received.append(message)
+
+    class Dying(websockets.asyncio.server.ServerConnection):
+        left = before_death + 1
+
+        async def recv(self, *arguments: Any) -> Any:
+            if self.left == 0:
+                await self.ping()
+                self.transport.abort()
+            self.left -= 1
+            return await super().recv(*arguments)
+
+    sessions = Sessions(take, resume_burst=1000)
+    async with websockets.asyncio.server.serve(
+        functools.partial(serve, sessions),
+        "127.0.0.1",
+        0,
+        subprotocols=[SUBPROTOCOL],
+        create_connection=Dying,
+    ) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/", received
+        await sessions.close()
+
+
+def confirmation(kind: str) -> dict[str, Any]:
+    if kind == "acks":
+        return {"acks": Acks(lambda message: message, lambda message: [message])}
+    is_reply = lambda message: message == "ping"  # noqa: E731
+    return {"heartbeat": Heartbeat("ping", interval=60, timeout=60, is_reply=is_reply)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "before_death"),
+    [("heartbeat", 2), ("heartbeat", 3), ("heartbeat", 7), ("acks", 1), ("acks", 7)],
+)
+async def test_all_is_confirmed(kind: str, before_death: int) -> None:
+    async with dying_server(before_death) as (address, received):
+        async with QueuedWebSocket(
+            address, backoff=Backoff(0, 0), max_attempts=20, **confirmation(kind)
+        ) as ws:
+            deliveries = [ws.send(f"message {number}") for number in range(20)]
+            await asyncio.gather(*deliveries)
+            stats = ws.stats
+        assert {*received} - {"ping"} == {f"message {number}" for number in range(20)}
+        assert stats.attempts <= 50
+        assert stats.sent <= 200
+
+
+@pytest.mark.parametrize("before_death", [1, 2, 7])
+async def test_a_session_goes_on_until_all_is_confirmed(before_death: int) -> None:
+    async with dying_sessions(before_death) as (address, received):
+        async with QueuedWebSocket(
+            address, backoff=Backoff(0, 0), max_attempts=20, session=True
+        ) as ws:
+            deliveries = [ws.send(f"message {number}") for number in range(20)]
+            await asyncio.gather(*deliveries)
+            stats = ws.stats
+            ws.abort()
+        assert received == [f"message {number}" for number in range(20)]
+        assert stats.attempts <= 50
+
+
+async def test_a_message_that_the_server_fails_on_is_dropped_if_that_is_asked() -> None:
+    received: list[Any] = []
+
+    async def fail_on_poison(connection: websockets.asyncio.server.ServerConnection) -> None:
+        async for message in connection:
+            if message == "poison":
+                connection.transport.abort()
+                return
+            received.append(message)
+            await connection.send(message)
+
+    async with websockets.asyncio.server.serve(fail_on_poison, "127.0.0.1", 0) as server:
+        address = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with QueuedWebSocket(
+            address, backoff=Backoff(0, 0), max_resends=3, **confirmation("heartbeat")
+        ) as ws:
+            deliveries = [ws.send(message) for message in ("a", "poison", "b", "c")]
+            await ws.drain()
+            stats = ws.stats
+    reasons = [delivery.reason for delivery in deliveries]
+    assert reasons == ["heartbeat", "resent too often", "heartbeat", "heartbeat"]
+    assert {*received} == {"a", "b", "c", "ping"}
+    assert stats.dropped == {"resent too often": 1}
+
+
+def test_max_resends_cannot_be_had_with_a_session() -> None:
+    async def make() -> None:
+        QueuedWebSocket("ws://127.0.0.1:1/", session=True, max_resends=3)
+
+    with pytest.raises(ValueError, match="max_resends= cannot be had"):
+        asyncio.run(make())

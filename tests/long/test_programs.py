@@ -1,0 +1,33 @@
+"""The programs that measure and soak, each for longer than the smoke tests beside them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.__main__ import CASES
+from tests.browsers import NAMES
+from tests.processes import run
+
+
+def test_every_benchmark_measures_every_peer(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--output", str(tmp_path)]
+    done = run(command, timeout=850)
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads((tmp_path / "benchmarks.json").read_text())
+    assert [case["name"] for case in numbers["cases"]] == [case.name for case in CASES]
+    for case in numbers["cases"]:
+        for peer, measured in case["peers"].items():
+            # To send at once is to fail.
+            assert (measured["failure"] is None) == (peer != "send at once"), peer
+
+
+@pytest.mark.parametrize("browser", NAMES)
+def test_a_soak_with_every_fault(browser: str) -> None:
+    command = [sys.executable, "-m", "tests.soak", "--minutes", "3", "--browser", browser]
+    done = run(command, timeout=850)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All is well" in done.stdout

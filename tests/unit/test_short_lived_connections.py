@@ -1,0 +1,321 @@
+"""Connections that die after a few messages each: all is confirmed in the end, and soon."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from readystate import Acks, Backoff, Delivery, DeliveryState
+from readystate.core.confirmation import Confirmation
+from readystate.core.outbox import Outbox
+from readystate.core.reconnector import Reconnector
+from readystate.core.window import SendWindow
+from readystate.queue.confirmations import Acknowledgements, HeartbeatReplies
+from readystate.session.control import Window
+from readystate.session.core import ClientCore, Hello, ServerCore
+
+PING, PONG = "ping", "pong"
+PATIENCE = 5
+"""After how many attempts in a row that were of no use it is given up."""
+
+
+def make_outbox(**options: Any) -> Outbox:
+    given = {"max_unconfirmed": 2**14, "max_unconfirmed_bytes": 2**24, **options}
+    return Outbox(
+        max_pending=None, max_pending_bytes=None, on_full="raise", in_doubt="resend", **given
+    )
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class DyingServer:
+    """Reads ``count`` messages of each connection, replies to each in turn, and is gone."""
+
+    def __init__(self, reply: Callable[[str], str | None]) -> None:
+        self.reply = reply
+        self.left = 0
+        self.replies: deque[str] = deque()
+        self.frames = 0
+
+    def connect(self, count: int) -> None:
+        self.left = count
+        self.replies.clear()
+
+    def send(self, message: str) -> None:
+        self.frames += 1
+        if self.left > 0:
+            self.left -= 1
+            if (reply := self.reply(message)) is not None:
+                self.replies.append(reply)
+
+
+class Client:
+    """What sends an outbox over such connections; its own carrier, and heart."""
+
+    owner = "the test"
+    buffered_amount = 0
+    is_open = True
+
+    def __init__(self, outbox: Outbox, confirmation: Confirmation, server: DyingServer) -> None:
+        self.outbox, self.confirmation, self.server = outbox, confirmation, server
+        self.marks: deque[int] = deque()
+        confirmation.bind(self, self)
+
+    def flush(self) -> None:
+        for at_most in (16, None):
+            for delivery in self.outbox.take(at_most):
+                self.server.send(delivery.message)
+        self.confirmation.flushed()
+
+    def transmit(self, messages: list[Any], size: int = 0) -> None:
+        raise NotImplementedError
+
+    resend = transmit
+
+    @property
+    def awaits_reply(self) -> bool:
+        return bool(self.marks)
+
+    def request(self) -> None:
+        self.server.send(PING)
+        self.marks.append(self.outbox.sent)
+        self.confirmation.asked()
+
+    def replied(self) -> int | None:
+        return self.marks.popleft() if self.marks else None
+
+    def run(self, count: int, on_open: int) -> None:
+        """One connection, from its beginning to its end."""
+        self.server.connect(count)
+        self.marks.clear()
+        for number in range(on_open):
+            self.outbox.accept_sent(f"open {number}", 6, is_transient=True)
+            self.server.send("open")
+        self.confirmation.connected()
+        self.flush()
+        while self.server.replies:
+            self.confirmation.received([self.server.replies.popleft()])
+        self.confirmation.lost()
+        self.outbox.connection_lost()
+
+
+def all_confirmed(client: Client, deliveries: list[Delivery], count: int, on_open: int) -> None:
+    """Connects until everything is confirmed, which has to be before it is given up."""
+    clock = Clock()
+    # What each connection lasts for is not what makes it one.
+    backoff = Backoff(0.5, 30, jitter=0)
+    reconnector = Reconnector(backoff, max_attempts=PATIENCE, clock=clock)
+    while any(delivery.state is not DeliveryState.CONFIRMED for delivery in deliveries):
+        reconnector.begin()
+        reconnector.connected()
+        before = client.outbox.stats.confirmed
+        client.run(count, on_open)
+        if client.outbox.stats.confirmed > before:
+            reconnector.progressed()
+        delay = reconnector.ended()
+        assert delay is not None, f"{reconnector.gave_up}: {client.outbox.stats}"
+        clock.now += delay
+        assert client.server.frames < 40_000 + 20 * len(deliveries), "it sends again and again"
+
+
+counts = st.integers(1, 12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    messages=st.integers(1, 300),
+    before_death=counts,
+    on_open=st.integers(0, 3),
+    size=st.sampled_from([0, 10, 100_000]),
+    window=st.sampled_from([1, 4, 2**14]),
+)
+def test_a_heartbeat_confirms_all(
+    messages: int, before_death: int, on_open: int, size: int, window: int
+) -> None:
+    """One message and one heartbeat are let through, beside what ``on_open`` sends."""
+    outbox = make_outbox(max_unconfirmed=window)
+    replies = HeartbeatReplies(outbox, lambda message: message == PONG)
+    server = DyingServer(lambda message: PONG if message == PING else None)
+    client = Client(outbox, replies, server)
+    deliveries = [outbox.accept(f"message {number}", size) for number in range(messages)]
+    all_confirmed(client, deliveries, on_open + before_death + 1, on_open)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    messages=st.integers(1, 300),
+    before_death=counts,
+    on_open=st.integers(0, 3),
+    size=st.sampled_from([0, 10, 100_000]),
+    window=st.sampled_from([1, 4, 2**14]),
+)
+def test_acknowledgements_confirm_all(
+    messages: int, before_death: int, on_open: int, size: int, window: int
+) -> None:
+    """One message is let through, and its acknowledgement."""
+    outbox = make_outbox(max_unconfirmed=window)
+
+    def key(message: str) -> Hashable:
+        return message if message.startswith("message") else None
+
+    acks = Acknowledgements(outbox, Acks(key, lambda message: [message]), None)
+    client = Client(outbox, acks, DyingServer(key))  # type: ignore[arg-type]
+    deliveries = [
+        outbox.accept(f"message {number}", size, key=f"message {number}")
+        for number in range(messages)
+    ]
+    all_confirmed(client, deliveries, on_open + before_death, on_open)
+
+
+@settings(max_examples=30, deadline=None)
+@given(keyless=st.integers(1, 40), before_death=counts)
+def test_messages_without_a_key_hold_up_none_that_confirms_them(
+    keyless: int, before_death: int
+) -> None:
+    outbox = make_outbox()
+
+    def key(message: str) -> Hashable:
+        return message if message.startswith("message") else None
+
+    acks = Acknowledgements(outbox, Acks(key, lambda message: [message]), None)
+    client = Client(outbox, acks, DyingServer(key))  # type: ignore[arg-type]
+    deliveries = [outbox.accept("no key", 6) for _ in range(keyless)]
+    deliveries.append(outbox.accept("message", 7, key="message"))
+    for _ in range(3):  # over which nothing gets through
+        client.run(0, 0)
+    all_confirmed(client, deliveries, keyless + before_death, 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    messages=st.integers(1, 200),
+    before_death=counts,
+    window=st.sampled_from([1, 4, 2**14]),
+)
+def test_a_session_confirms_all(messages: int, before_death: int, window: int) -> None:
+    """A session goes on where the last connection was lost: each brings it further."""
+    outbox = make_outbox()
+    outbox.keeps_unconfirmed = True
+    core = ClientCore(outbox, Window(2**14, 2**24))
+    server = ServerCore(make_outbox(), Window(window, 2**24))
+    deliveries = [outbox.accept(f"message {number}", 10) for number in range(messages)]
+    arrived: list[str] = []
+
+    def read(frames: list[str]) -> list[Any]:
+        """What the server does with what it reads; returns its controls."""
+        arrived.extend(server.receive(frames))
+        assert server.failure is None
+        server.finish(server.received, 0)
+        return server.controls()
+
+    connections = 0
+    while not all(delivery.state is DeliveryState.CONFIRMED for delivery in deliveries):
+        connections += 1
+        assert connections <= 2 * messages + 2
+        # Its first message is not one of the application's.
+        hello = Hello.parse(core.hello())
+        if hello.session is None:
+            server.open(hello, "a-session-of-22-letters", 60)
+        else:
+            server.resume(hello, 60)
+        core.receive(server.controls())
+        again = core.again + outbox.take()
+        core.ask()
+        frames = [*[delivery.message for delivery in again], *core.controls()][: before_death + 1]
+        core.receive(read(frames))
+        assert core.failure is None
+        core.disconnect()
+        server.disconnect()
+        outbox.connection_lost()
+    assert arrived == [delivery.message for delivery in deliveries]
+
+
+def test_a_window_grows_back_as_fast_as_messages_are_confirmed() -> None:
+    window = SendWindow(1000, 2**20)
+    for _ in range(2):
+        window.shrink(1000, 1000)
+    sizes = []
+    while window.messages < 1000:
+        sizes.append(window.messages)
+        window.grow(int(window.messages), 0)
+    assert sizes == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+
+
+def test_one_loss_after_confirmations_halves_the_window() -> None:
+    window = SendWindow(1000, 2**20)
+    window.shrink(1000, 2**20)
+    window.grow(1, 1)
+    window.shrink(400, 2**19)
+    assert (window.messages, window.bytes) == (200, 2**18)
+
+
+def test_few_that_are_lost_do_not_make_the_window_small() -> None:
+    window = SendWindow(1000, 2**20)
+    window.shrink(2, 100)
+    assert (window.messages, window.bytes) == (16, 2**16)
+
+
+# Poison
+
+
+def lost(outbox: Outbox, *, confirmed: int = 0) -> list[str]:
+    """Sends what may be sent over a connection that is lost; returns what that was."""
+    sent = [delivery.message for delivery in outbox.take()]
+    outbox.confirm_before(confirmed, "heartbeat")
+    outbox.connection_lost()
+    return sent
+
+
+def test_what_the_server_fails_on_each_time_is_dropped_and_the_others_arrive() -> None:
+    outbox = make_outbox(max_resends=3)
+    deliveries = {name: outbox.accept(name, 1) for name in ("a", "poison", "b", "c", "more poison")}
+    connections = 0
+    while outbox.pending:
+        connections += 1
+        assert connections < 30
+        batch = outbox.take()
+        good = 0
+        while good < len(batch) and "poison" not in batch[good].message:
+            good += 1
+        if good == len(batch):
+            outbox.confirm_before(outbox.sent, "heartbeat")
+        else:
+            # The server fails before it could say what it has done of the others.
+            outbox.connection_lost()
+    assert {name: delivery.reason for name, delivery in deliveries.items()} == {
+        "a": "heartbeat",
+        "poison": "resent too often",
+        "b": "heartbeat",
+        "c": "heartbeat",
+        "more poison": "resent too often",
+    }
+    assert outbox.stats.dropped == {"resent too often": 2}
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_a_message_is_sent_again_that_often(most: int) -> None:
+    outbox = make_outbox(max_resends=most)
+    outbox.accept("poison", 1)
+    times = 0
+    while outbox.pending:
+        assert lost(outbox) == ["poison"]
+        times += 1
+    assert times == 1 + most
+    assert outbox.stats.resent == most
+
+
+def test_by_default_a_message_is_sent_again_without_end() -> None:
+    outbox = make_outbox()
+    outbox.accept("poison", 1)
+    for _ in range(1000):
+        assert lost(outbox) == ["poison"]
