@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .core.states import *
     from .core.stats import *
     from .dom.blob import *
+    from .dom.sendable import *
     from .dom.websocket import *
     from .exceptions import *
     from .queue.queued_websocket import *
@@ -29,6 +30,7 @@ _PUBLIC = {
     "core.stats": ("QueueStats",),
     "core.states": ("State", "StateChange", "Stats"),
     "dom.blob": ("Blob",),
+    "dom.sendable": ("Sendable",),
     "dom.websocket": ("CloseEvent", "Event", "MessageEvent", "WebSocket"),
     "exceptions": (
         "ConcurrencyError",
