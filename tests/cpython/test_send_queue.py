@@ -1478,7 +1478,7 @@ async def test_a_time_to_live_does_not_keep_a_queue_that_has_sent_all() -> None:
     assert reference() is None
 
 
-# The queue of the README in ten lines
+# The queue of docs/guides/queues.md in ten lines
 
 
 async def test_it_does_what_ten_lines_do() -> None:
