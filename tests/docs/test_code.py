@@ -28,7 +28,9 @@ def server() -> Iterator[Server]:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_it_compiles_and_what_it_imports_of_ours_exists(block: Block) -> None:
-    tree = compile(block.text, str(block), "exec", FLAGS | ast.PyCF_ONLY_AST)
+    tree = compile(  # type: ignore[call-overload]
+        block.text, str(block), "exec", FLAGS | ast.PyCF_ONLY_AST
+    )
     compile(block.text, str(block), "exec", FLAGS, dont_inherit=True)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -44,7 +46,9 @@ def test_it_compiles_and_what_it_imports_of_ours_exists(block: Block) -> None:
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_the_options_that_it_gives_exist(block: Block) -> None:
     """The keywords of every call of a class or function of ours that it imports by name."""
-    tree = compile(block.text, str(block), "exec", FLAGS | ast.PyCF_ONLY_AST)
+    tree = compile(  # type: ignore[call-overload]
+        block.text, str(block), "exec", FLAGS | ast.PyCF_ONLY_AST
+    )
     known = {
         name.asname or name.name: getattr(importlib.import_module(node.module or ""), name.name)
         for node in ast.walk(tree)
