@@ -28,9 +28,7 @@ def server() -> Iterator[Server]:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_it_compiles_and_what_it_imports_of_ours_exists(block: Block) -> None:
-    tree = compile(  # type: ignore[call-overload]
-        block.text, str(block), "exec", FLAGS | ast.PyCF_ONLY_AST
-    )
+    tree = compile(block.text, str(block), "exec", FLAGS | ast.PyCF_ONLY_AST)
     compile(block.text, str(block), "exec", FLAGS, dont_inherit=True)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -46,9 +44,7 @@ def test_it_compiles_and_what_it_imports_of_ours_exists(block: Block) -> None:
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_the_options_that_it_gives_exist(block: Block) -> None:
     """The keywords of every call of a class or function of ours that it imports by name."""
-    tree = compile(  # type: ignore[call-overload]
-        block.text, str(block), "exec", FLAGS | ast.PyCF_ONLY_AST
-    )
+    tree = compile(block.text, str(block), "exec", FLAGS | ast.PyCF_ONLY_AST)
     known = {
         name.asname or name.name: getattr(importlib.import_module(node.module or ""), name.name)
         for node in ast.walk(tree)
@@ -68,9 +64,8 @@ def test_the_options_that_it_gives_exist(block: Block) -> None:
 @pytest.mark.parametrize("block", [each for each in BLOCKS if each.path is not None], ids=str)
 def test_what_is_marked_runs(block: Block, server: Server) -> None:
     address = server.ws_url(block.path or "")
-    code = compile(
-        block.text.replace("wss://example.org/feed", address), str(block), "exec", FLAGS, 0
-    )
+    text = block.text.replace("wss://example.org/feed", address)
+    code = compile(text, str(block), "exec", FLAGS, dont_inherit=True)
 
     async def run() -> None:
         # As the interpreter's own loop of asyncio does: the code's value is a coroutine.

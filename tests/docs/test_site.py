@@ -1,4 +1,4 @@
-"""The documentation builds as a site whose links lead somewhere; it loads nothing from elsewhere."""
+"""The documentation builds as a site; its links lead somewhere, and it loads nothing from afar."""
 
 from __future__ import annotations
 
