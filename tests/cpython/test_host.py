@@ -44,8 +44,8 @@ from readystate._host.cpython.values import (
     is_null,
     tag,
     to_sendable,
-    utf8,
 )
+from readystate.core.binary import utf8
 
 P = ParamSpec("P")
 
