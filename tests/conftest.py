@@ -37,7 +37,13 @@ GROUPS = ("python", "server", "engines", *NAMES)
 Where there are fewer processes, they come in this order: asyncio.run() does not work any more in a
 process in which Playwright has been started.
 """
-FOLDERS = {"unit": "python", "cpython": "python", "pages": "python", "engines": "engines"}
+FOLDERS = {
+    "unit": "python",
+    "cpython": "python",
+    "docs": "python",
+    "pages": "python",
+    "engines": "engines",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:

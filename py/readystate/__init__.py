@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from .core.states import *
     from .core.stats import *
     from .dom.blob import *
+    from .dom.sendable import *
     from .dom.websocket import *
     from .exceptions import *
     from .queue.queued_websocket import *
     from .queue.send_queue import *
     from .session.options import *
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PUBLIC = {
     "connection.client": ("connect",),
@@ -29,6 +30,7 @@ _PUBLIC = {
     "core.stats": ("QueueStats",),
     "core.states": ("State", "StateChange", "Stats"),
     "dom.blob": ("Blob",),
+    "dom.sendable": ("Sendable",),
     "dom.websocket": ("CloseEvent", "Event", "MessageEvent", "WebSocket"),
     "exceptions": (
         "ConcurrencyError",

@@ -29,6 +29,8 @@ in which engines differ.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from typing import Any, Literal
 
 __all__ = [
@@ -148,27 +150,58 @@ class ConnectionFailed(ConnectionError):  # noqa: N818
     https://websockets.spec.whatwg.org/#feedback-from-the-protocol
 
     Attributes:
-        url: Where to, without the query.
+        url: Where to, without user info and query, where secrets stand.
     """
 
-    def __init__(self, url: str, message: str | None = None) -> None:
-        super().__init__(message or f"{url} could not be connected to. {_WHERE_TO_LOOK}")
+    def __init__(
+        self, url: str, message: str | None = None, *, subprotocols: Iterable[str] = ()
+    ) -> None:
+        super().__init__(message or f"{url} could not be connected to. {_advice(subprotocols)}")
         self.url = url
 
 
-_WHERE_TO_LOOK = (
-    "The browser does not tell pages why; its console may. Is the server running and in reach, and "
-    "does it accept WebSockets at this path, from this page's Origin, with one of these "
-    "subprotocols? Is its TLS certificate valid? Does the page's Content-Security-Policy "
-    "(connect-src) allow it? From an https: page only wss: is allowed."
-)
+_IN_A_PAGE = sys.platform == "emscripten"
+
+
+def _advice(subprotocols: Iterable[str]) -> str:
+    """Where to look, when there was no connection, with these subprotocols."""
+    offered = [*filter(None, subprotocols)]
+    own = [name for name in offered if name.startswith("readystate.")]
+    origin = ", from this page's Origin" if _IN_A_PAGE else ""
+    choice = ", with one of the subprotocols that were offered" if offered else ""
+    sessions = f" Does it have sessions, that is, speak {own[0]!r}?" if own else ""
+    questions = (
+        "Is the server running and in reach, and does it accept WebSockets at this path"
+        f"{origin}{choice}?{sessions} Is its TLS certificate valid, if the URL is wss:?"
+    )
+    if not _IN_A_PAGE:
+        return f"{questions} The log of 'readystate' says why, at the level DEBUG."
+    return (
+        f"The browser does not tell pages why; its console may. {questions} Does the page's "
+        "Content-Security-Policy (connect-src) allow it? If the server is on this machine or in "
+        "the local network: does the browser's permission for that? From an https: page only wss: "
+        "is allowed."
+    )
 
 
 class OpenTimeout(ConnectionFailed, TimeoutError):  # noqa: N818
     """No connection came about within ``open_timeout``; the attempt has been given up."""
 
-    def __init__(self, url: str, timeout: float) -> None:
-        super().__init__(url, f"{url} has not accepted the connection within {timeout:g} s")
+    def __init__(self, url: str, timeout: float, what: str = "") -> None:
+        if not what:
+            what = f"{url} has not accepted the connection"
+            causes = _CAUSES_OF_DELAY if _IN_A_PAGE else ""
+        else:
+            causes = ""
+        super().__init__(url, f"{what} within {timeout:g} s{causes}")
+
+
+_CAUSES_OF_DELAY = (
+    ". The server may be out of reach, or hang; or the browser has not asked it yet: it makes one "
+    "handshake at a time to each host, so one that hangs holds up all others; and if the server is "
+    "on this machine or in the local network, it may wait for the user to answer its prompt for "
+    "that permission"
+)
 
 
 class ConnectionClosed(Exception):  # noqa: N818
@@ -178,14 +211,29 @@ class ConnectionClosed(Exception):  # noqa: N818
         code: Of the server's close frame; 1005 if that had none, 1006 if there was no frame.
         reason: Of the server's close frame.
         was_clean: Whether the connection ended with a closing handshake.
+        cause: Why it ended, in words, if that was not the server's doing; else ``""``.
     """
 
-    def __init__(self, code: int, reason: str, was_clean: bool) -> None:
-        how = "closed" if was_clean else "lost, without a closing handshake"
-        super().__init__(f"{how}: {code}{f' {reason!r}' if reason else ''}")
+    def __init__(self, code: int, reason: str, was_clean: bool, cause: str = "") -> None:
+        if cause:
+            text = f"ended: {cause} ({code})"
+        else:
+            how = "closed"
+            if not was_clean:
+                how = "lost, without a closing handshake" if code == 1006 else _HALF_CLOSED
+            text = f"{how}: {code}{f' {reason!r}' if reason else ''}"
+        super().__init__(text)
         self.code = code
         self.reason = reason
         self.was_clean = was_clean
+        self.cause = cause
+
+    def anew(self) -> ConnectionClosed:
+        """A new exception each time: one that is raised again and again collects tracebacks."""
+        return type(self)(self.code, self.reason, self.was_clean, self.cause)
+
+
+_HALF_CLOSED = "closed by the server, and lost during the closing handshake"
 
 
 class ConnectionClosedOK(ConnectionClosed):
@@ -247,10 +295,10 @@ _WHY_GONE = {
 _OK_CODES = (1000, 1001, 1005)
 
 
-def connection_closed(code: int, reason: str, was_clean: bool) -> ConnectionClosed:
+def connection_closed(code: int, reason: str, was_clean: bool, cause: str = "") -> ConnectionClosed:
     """The exception for a connection that has ended so."""
     ok = was_clean and code in _OK_CODES
-    return (ConnectionClosedOK if ok else ConnectionClosedError)(code, reason, was_clean)
+    return (ConnectionClosedOK if ok else ConnectionClosedError)(code, reason, was_clean, cause)
 
 
 class ConcurrencyError(RuntimeError):

@@ -68,7 +68,7 @@ async def test_text_and_binary_both_ways() -> None:
         await ws.drain()
         assert ws.buffered_amount == 0
         with raises(TypeError):
-            await ws.send(None)
+            await ws.send(None)  # type: ignore[arg-type]
     assert ws.ready_state == WebSocket.CLOSED
     assert (ws.close_code, ws.close_reason) == (1000, "")
     (connection,) = await journal(id, closed=1)

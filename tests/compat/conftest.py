@@ -30,6 +30,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "in_pyodide: of what is so in Pyodide only")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives the tests time: the first in an engine starts it, with Python and all libraries."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(150))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrizes by the engines; ``--browser`` chooses among the browsers only."""
     if inspect.iscoroutinefunction(metafunc.function):

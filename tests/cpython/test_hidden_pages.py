@@ -49,7 +49,7 @@ class Tab:
         """Its page is gone, without any event."""
         self.page.listeners.clear()
         self.page.names.clear()
-        ws._supervisor.dead()
+        ws._supervisor.dead("nothing is heard")
 
     @property
     def kept(self) -> Any:
@@ -146,7 +146,7 @@ async def test_what_does_not_fit_is_left_out_and_the_id_comes_first(
     ws = tab.open()
     ws.start()
     await ws.send("a")
-    ws._supervisor.dead()
+    ws._supervisor.dead("nothing is heard")
     messages = [f"{number:050}" for number in range(100)]
     for message in messages:
         ws.send(message)

@@ -30,7 +30,7 @@ async def test_sessions_are_counted_by_what_they_do() -> None:
         await ws.send("x")
         stats = sessions.stats
         assert (stats.connected, stats.disconnected, stats.opened) == (1, 0, 1)
-        ws._supervisor.dead()
+        ws._supervisor.dead("nothing is heard")
         await until(lambda: sessions.stats.resumed == 1)
         async with queue(url) as other:
             await other.send("x")
@@ -102,10 +102,10 @@ async def test_a_session_that_is_resumed_too_often_is_refused() -> None:
         queue(url) as ws,
     ):
         await ws.send("x")
-        ws._supervisor.dead()
+        ws._supervisor.dead("nothing is heard")
         await ws.send("y")
         assert sessions.stats.resumed == 1
-        ws._supervisor.dead()
+        ws._supervisor.dead("nothing is heard")
         await until(lambda: sessions.stats.refused.get("resume_rate", 0) > 0)
         ws.abort()
 

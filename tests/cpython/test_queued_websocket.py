@@ -211,10 +211,10 @@ async def test_what_can_be_sent() -> None:
     changes = bytearray(b"before")
     ws = queued()
     for message in ("é", "", "\ud800", changes, memoryview(b"abcd")[::2], blob, Blob(blob)):
-        ws.send(message)
+        ws.send(message)  # type: ignore[arg-type]
     changes[:] = b"after!"
     with raises(TypeError):
-        ws.send(5)
+        ws.send(5)  # type: ignore[arg-type]
     async with ws:
         received = [await ws.recv() for _ in range(7)]
     assert received == ["é", "", "\ufffd", b"before", b"ac", b"blob", b"blob"]

@@ -99,7 +99,7 @@ async def test_what_waits_to_be_received_is_not_counted_in_the_new_session() -> 
         async with queue(lambda: where[0], RENEW) as ws:
             await until(lambda: len(ws._receiver._queue) == 5)
             where[:] = [second]
-            ws._supervisor.dead()
+            ws._supervisor.dead("nothing is heard")
             await until(lambda: len(ws._receiver._queue) == 10)
             received = [str(await ws.recv()) for _ in range(10)]
             assert [text.split()[0] for text in received] == [*"01234"] * 2
@@ -126,7 +126,7 @@ async def test_the_exception_says_that_it_came_too_late() -> None:
         async with queue(where, True) as ws:
             await ws.send("done")
             away.set()
-            ws._supervisor.dead()
+            ws._supervisor.dead("nothing is heard")
             await until(lambda: not sessions._by_key)
             back.set()
             with raises(SessionExpired, match="the session has expired") as caught:
@@ -165,7 +165,7 @@ async def test_servers_that_forget_one_session_after_another() -> None:
             in_doubt = ws.send("in doubt"), ws.send("behind it")
             for left in (2, 1, 0):
                 await until(functools.partial(are_left, left))
-                ws._supervisor.dead()
+                ws._supervisor.dead("nothing is heard")
             await asyncio.gather(*in_doubt)
             ws.abort()
     assert received == ["in doubt"] * 4 + ["behind it"]

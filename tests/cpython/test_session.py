@@ -86,7 +86,7 @@ async def test_messages_before_it_is_started_and_many_at_once_keep_their_order()
 async def test_whatever_is_sent_arrives_as_it_is() -> None:
     async with in_session(new_id(), query={"echo": 1}) as ws:
         for message in [*STRANGE, *BINARY]:
-            ws.send(message)
+            ws.send(message)  # type: ignore[arg-type]
         for message in [*STRANGE, *BINARY]:
             assert await ws.recv() == message
         ws.send(bytearray(b"abc"))
@@ -297,7 +297,7 @@ def kept(where: Any) -> QueuedWebSocket:
     )
 
 
-async def left(id: str) -> None:
+async def left(id: str) -> QueuedWebSocket:
     """Some messages are confirmed, some are not, some never left."""
     # After "open", "a", what asks for its confirmation, "b" and what follows it.
     first = iter([url("/ws/session", id=id, echo=1, fault="drop", after=5)])
@@ -317,11 +317,12 @@ async def left(id: str) -> None:
     ws.send("c")
     ws.send(b"d")
     assert ws.unconfirmed + ws.pending == 4
+    return ws
 
 
 async def test_the_page_that_comes_next_goes_on(fake_page: Page) -> None:
     id = new_id()
-    await left(id)
+    before = await left(id)
     assert fake_page.storage == {}
     fake_page.leave()
     assert len(fake_page.storage) == 1
@@ -337,6 +338,7 @@ async def test_the_page_that_comes_next_goes_on(fake_page: Page) -> None:
     assert fake_page.storage == {}
     async with kept(url("/ws/session", id=f"{id}-next", echo=1)) as ws:
         assert ws.pending + ws.unconfirmed == 0
+    assert before.state is not State.CLOSED
 
 
 async def test_what_can_be_kept(fake_page: Page) -> None:
@@ -344,7 +346,7 @@ async def test_what_can_be_kept(fake_page: Page) -> None:
     session = Session(persist="sessionStorage")
     ws = in_session(new_id(), session)
     with raises(TypeError, match="bytes"):
-        ws.send(NativeBlob())
+        ws.send(NativeBlob())  # type: ignore[arg-type]
     # Two of the same name would overwrite each other.
     with raises(ValueError, match="another session"):
         in_session(new_id(), session)

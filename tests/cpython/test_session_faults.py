@@ -13,7 +13,7 @@ from readystate_server.testing.inpage import new_id
 from tests.faults import arrivals, exchange
 
 MANY = 1_000
-NOT_FEW = 5_000
+NOT_FEW = 3_000
 # The queries of the first connections, the heartbeat that finds the fault out, and options.
 FAULTS: dict[str, tuple[list[dict[str, Any]], tuple[float, float], dict[str, Any]]] = {
     "refused with 403": ([{"fault": "refuse", "status": 403}], (5, 20), {}),

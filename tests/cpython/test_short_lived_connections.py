@@ -61,7 +61,7 @@ async def dying_sessions(before_death: int) -> AsyncIterator[tuple[str, list[Any
         functools.partial(serve, sessions),
         "127.0.0.1",
         0,
-        subprotocols=[SUBPROTOCOL],
+        subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
         create_connection=Dying,
     ) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/", received

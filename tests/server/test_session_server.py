@@ -207,7 +207,7 @@ def test_anything_with_the_buffer_protocol_is_sent_as_bytes() -> None:
                 assert server.session._core.outbox.sent_bytes == 3 + 3 + 2
                 for wrong in (None, 1, ["a"]):
                     with pytest.raises(TypeError, match=type(wrong).__name__):
-                        await server.session.send(wrong)
+                        await server.session.send(wrong)  # type: ignore[arg-type]
                 with pytest.raises(UnicodeEncodeError):
                     await server.session.send("\ud800")
 

@@ -13,7 +13,8 @@ import readystate
 
 @pytest.mark.parametrize("name", vars(readystate)["__all__"])
 def test_each_name_is_there(name: str) -> None:
-    assert getattr(readystate, name).__name__ == name
+    value = getattr(readystate, name)
+    assert name == "Sendable" or value.__name__ == name  # which is an alias, and has none
     assert name in dir(readystate)
 
 

@@ -71,6 +71,12 @@ class Client:
         self.marks: deque[int] = deque()
         confirmation.bind(self, self)
 
+    def fail(self, error: Exception) -> None:
+        raise error
+
+    def answered(self) -> None:
+        """It beats no faster for that."""
+
     def flush(self) -> None:
         for at_most in (16, None):
             for delivery in self.outbox.take(at_most):

@@ -5,7 +5,7 @@ on Pyodide, over the browser's ``WebSocket``, and :mod:`.cpython`, over the ``we
 Everything above this package is the same on both.
 
 ===============  ==================================================================================
-``errors``       ``NativeError``, what a native call may raise; ``python_error()`` converts it
+``errors``       ``NativeError``, what a native call raises; ``python_error()`` converts it
 ``values``       what can be sent, and what has arrived: text, binary, Blobs
 ``sockets``      makes a native socket; sends one message; closes
 ``listeners``    ``NativeListener``: one function, told of events
@@ -47,7 +47,7 @@ _MODULES = {
     "outlet": ("Outlet",),
     "page": ("PageEvents", "restore", "save"),
     "runtime": ("can_run_sync", "has_sockets", "run_sync"),
-    "sockets": ("close", "new_websocket", "require_websocket", "send"),
+    "sockets": ("buffered_amount", "close", "new_websocket", "require_websocket", "send"),
     "streams": ("ReadAhead", "has_websocket_stream", "new_stream"),
     "timers": ("Timer", "UnthrottledTimer", "sleep_unthrottled"),
     "values": (
@@ -60,6 +60,7 @@ _MODULES = {
         "is_null",
         "options",
         "tag",
+        "to_bytes",
         "to_sendable",
     ),
 }

@@ -65,10 +65,12 @@ class Inbox(Protocol):
     """The messages of a native socket, collected without a Python call for each.
 
     ``on_arrival`` is called at the first message after each :meth:`arm`, and has to set
-    ``is_armed`` to ``False``.
+    ``is_armed`` to ``False``. ``failure`` says, after :meth:`take`, what has arrived that cannot be
+    converted: nothing comes after it.
     """
 
     is_armed: bool
+    failure: str | None
 
     def __init__(self, native: Any, on_arrival: Callable[[Any], None]) -> None: ...
     def arm(self) -> None:
@@ -146,8 +148,8 @@ class ReadAhead(Protocol):
 class Functions(Protocol):
     """The functions, as if they were of one module."""
 
-    def python_error(self, error: Any) -> Exception:
-        """The exception that stands for a ``NativeError``, to be raised from it."""
+    def python_error(self, error: Any, message: str | None = None) -> Exception:
+        """The exception that stands for a ``NativeError``, with its message or another one."""
 
     def require_websocket(self) -> Any:
         """The class of native sockets. Raises RuntimeError or ImportError if there is none."""
@@ -155,11 +157,15 @@ class Functions(Protocol):
     def new_websocket(self, url: Any, protocols: str | Iterable[str] | None) -> Any:
         """Makes a native socket, which begins to connect.
 
-        Raises TypeError, or ``NativeError`` or what that stands for, if an argument is wrong.
+        ``protocols`` may be a mapping: options, where the platform knows them. Raises TypeError or
+        DOMException if an argument is wrong.
         """
 
     def send(self, native_send: Callable[[Any], None], data: Any) -> None:
         """Calls the native ``send()``. Raises TypeError if ``data`` cannot be sent."""
+
+    def buffered_amount(self, native: Any) -> int:
+        """``bufferedAmount``; 0 if the socket has none."""
 
     def close(self, native: Any, code: int | None, reason: str | None) -> None:
         """Calls the native ``close()``. Raises InvalidAccessError if ``code`` is not allowed."""
@@ -175,6 +181,9 @@ class Functions(Protocol):
 
     def byte_length(self, data: Any) -> int:
         """How many bytes, or of text characters, ``data`` has."""
+
+    def to_bytes(self, buffer: Any) -> bytes:
+        """The bytes of a native buffer. Raises TypeError if it has none any more."""
 
     def is_blob(self, value: Any) -> bool:
         """Whether ``value`` is a native ``Blob``."""
@@ -195,10 +204,12 @@ class Functions(Protocol):
         """A native object with ``values``."""
 
     def save(self, key: str, text: str | None) -> None:
-        """Keeps ``text`` for this tab; ``None``: nothing. Raises RuntimeError without a storage."""
+        """Keeps ``text`` for this tab; ``None``: nothing. Raises RuntimeError without a storage,
+        and DOMException if it keeps nothing, or not so much.
+        """
 
     def restore(self, key: str) -> str | None:
-        """What is kept for this tab. Raises RuntimeError without a storage."""
+        """What is kept for this tab. Raises as :meth:`save` does."""
 
     async def sleep_unthrottled(self, seconds: float) -> None:
         """Returns after ``seconds``, which are few, in tabs that are hidden too."""

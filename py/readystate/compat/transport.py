@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, cast
 from .._host import Inbox, NativeError, Timer, python_error, send
 from ..connection.connection import size_at_most
 from ..connection.receiver import OVERFLOW_CODE, OVERFLOW_REASON
+from ..core.addresses import shown
 from ..core.pauses import Pauses
 from ..dom.websocket import CloseEvent, Event, WebSocket
 from ..exceptions import ConnectionFailed, DOMException
@@ -317,7 +318,7 @@ class Transport(asyncio.Transport):
 
     def _fail(self) -> None:
         """There is no connection. Why, no browser tells: as if the server had said nothing."""
-        url = "" if self._ws is None else self._ws.url.partition("?")[0]
+        url = "" if self._ws is None else shown(self._ws.url)
         error = ConnectionFailed(url)
         self._lose(error)
         # ``websockets`` from 13 on makes an exception of its own.
@@ -365,6 +366,11 @@ class Transport(asyncio.Transport):
         if inbox is None:
             return
         messages = inbox.take()
+        if inbox.failure is not None:
+            self._give(*server_end.frames(messages))
+            self._close_native()
+            self._lose(ConnectionAbortedError(inbox.failure))
+            return
         if not messages:
             inbox.arm()
             return

@@ -80,7 +80,7 @@ class Attempts:
     def lost(self, connection: Connection) -> None:
         """The connection is no more."""
         self._error = connection_closed(
-            connection.close_code or 1006, connection.close_reason or "", was_clean=False
+            connection.close_code or 1006, connection.close_reason or "", False, connection._cause
         )
         if connection._has_received:
             self._reconnector.progressed()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 from .._host import NativeObject, has_websocket_stream
 from ..core import checks
+from ..core.addresses import shown
 from ..core.backoff import Backoff
+from ..dom.websocket import offered
 from ..exceptions import ConnectionFailed, OpenTimeout
 from .connection import Connection
 from .event_connection import EventConnection
@@ -45,7 +47,8 @@ class connect:  # noqa: N801 - as in websockets
 
     Args:
         url: Where to connect to: a ``str`` or a ``js.URL``.
-        subprotocols: The subprotocols to offer.
+        subprotocols: The subprotocols to offer: one, or an iterable of them; or a mapping, as
+            :class:`WebSocket` takes it.
         open_timeout: How long the connection may take to come about, in seconds; ``None``: as long
             as the browser lets it.
         close_timeout: How long closing may take, in seconds; ``None``: as long as the browser lets
@@ -87,7 +90,7 @@ class connect:  # noqa: N801 - as in websockets
         self,
         url: Any,
         *,
-        subprotocols: str | Iterable[str] | None = None,
+        subprotocols: str | Iterable[str] | Mapping[str, Any] | None = None,
         open_timeout: float | None = 10,
         close_timeout: float | None = 10,
         max_queue: int | None = 2**16,
@@ -119,8 +122,8 @@ class connect:  # noqa: N801 - as in websockets
         self._process_exception = process_exception
         self._url = url
         # Iterated over once, though there may be several attempts.
-        is_text = subprotocols is None or isinstance(subprotocols, (str, NativeObject))
-        self._subprotocols = subprotocols if is_text else list(subprotocols or ())
+        is_value = subprotocols is None or isinstance(subprotocols, (str, Mapping, NativeObject))
+        self._subprotocols = subprotocols if is_value else list(subprotocols or ())
         self._open_timeout = open_timeout
         self._backoff = backoff or Backoff()
         self._transport = transport
@@ -183,8 +186,8 @@ class connect:  # noqa: N801 - as in websockets
 
     @property
     def _address(self) -> str:
-        """Where to, without the query, which is where tokens stand."""
-        return str(self._url).partition("?")[0]
+        """Where to, as it may be shown."""
+        return shown(self._url)
 
     async def _connect(self) -> Connection:
         connection = self._begin()
@@ -197,7 +200,7 @@ class connect:  # noqa: N801 - as in websockets
             connection._start_close(1000, "")
             raise OpenTimeout(connection._address, self._open_timeout or 0)
         if not connection._opened.result():
-            raise ConnectionFailed(connection._address)
+            raise ConnectionFailed(connection._address, subprotocols=offered(self._subprotocols))
         return connection
 
     def _begin(self) -> Connection:

@@ -6,17 +6,29 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Iterator, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._host import NativeError, NativeObject, byte_length, describe, python_error, to_sendable
 from ..core import log
+from ..core.addresses import shown
+from ..core.binary import Buffer, view
 from ..dom.blob import Blob
+from ..dom.sendable import Sendable, as_frame
 from ..exceptions import ConnectionClosed, connection_closed
 from .receiver import Receiver
 
 __all__ = ["Connection"]
+
+Fragments: TypeAlias = (
+    Sequence[str]
+    | Sequence[Buffer]
+    | Iterator[str]
+    | Iterator[Buffer]
+    | AsyncIterable[str]
+    | AsyncIterable[Buffer]
+)
 
 
 class Connection(Receiver):
@@ -76,7 +88,7 @@ class Connection(Receiver):
         """How many messages were received and dropped, by ``on_overflow``."""
         return 0
 
-    async def send(self, message: Any) -> None:
+    async def send(self, message: Sendable | Fragments, *, text: bool | None = None) -> None:
         """Sends a message, and waits while the browser holds too much that has not left yet.
 
         It returns at once while that is at most the high watermark of ``write_limit``; above, it
@@ -95,18 +107,24 @@ class Connection(Receiver):
         :class:`Delivery`, and to await that waits until the other side is done with the message.
 
         Args:
-            message: What :meth:`WebSocket.send` takes; or an iterable, or asynchronous iterable, of
-                fragments that are all text or all binary, which are joined into one message.
+            message: What :meth:`WebSocket.send` takes; or an iterator, asynchronous iterable, list
+                or tuple of fragments that are all text or all binary, which are joined into one
+                message. Without any, nothing is sent.
+            text: ``True`` sends bytes, which have to be UTF-8, as a text message, ``False`` text as
+                a binary one; by default each goes as what it is.
 
         Raises:
             ConnectionClosed: The connection is closing or has ended; unlike the native ``send()``,
                 which then discards the message and says nothing.
             TypeError: ``message`` is neither text nor binary, nor made of either.
+            UnicodeDecodeError: With ``text=True``, it is not UTF-8.
         """
         if not isinstance(message, (str, bytes, bytearray, memoryview)):
             message = await _joined(message)
             if message is None:
                 return
+        if text is not None:
+            message = as_frame(message, text)
         try:
             waiting = self._transmit(message)
         except NativeError as error:
@@ -168,8 +186,8 @@ class Connection(Receiver):
 
     @property
     def _address(self) -> str:
-        """The URL without the query, which is where tokens stand."""
-        return self.url.partition("?")[0]
+        """The URL, as it may be shown."""
+        return shown(self.url)
 
     @abstractmethod
     def _transmit(self, data: Any) -> Awaitable[None] | None:
@@ -186,8 +204,13 @@ class Connection(Receiver):
 
     def _end_of_messages(self) -> Exception | None:
         if self._closed.done() and not self._has_more:
-            return _copy(self._closed.result())
+            return self._closed.result().anew()
         return None
+
+    @property
+    def _cause(self) -> str:
+        """Why it has ended, if that was not the server's doing."""
+        return self._closed.result().cause if self._closed.done() else ""
 
     @property
     @abstractmethod
@@ -206,13 +229,13 @@ class Connection(Receiver):
         if unsent := self.buffered_amount:
             log.left_unsent(self._address, error, unsent)
         self._start_close(1000, "")
-        self._end(1006, "", was_clean=False)
+        self._end(1006, "", False, f"its block was left because of {type(error).__name__}")
 
-    def _end(self, code: int, reason: str, was_clean: bool) -> None:
+    def _end(self, code: int, reason: str, was_clean: bool, cause: str = "") -> None:
         """The connection has ended; only the first call counts."""
         if self._closed.done():
             return
-        self._closed.set_result(connection_closed(code, reason, was_clean))
+        self._closed.set_result(connection_closed(code, reason, was_clean, cause))
         if self._opened_at:
             log.ended(self._address, self._closed.result(), time.monotonic() - self._opened_at)
         if not self._opened.done():
@@ -221,23 +244,20 @@ class Connection(Receiver):
     async def _wait_for_end(self) -> None:
         await asyncio.wait([self._closed], timeout=self._close_timeout)
         # No page can end a connection by force, and the browser may take its time to.
-        self._end(1006, "", was_clean=False)
+        if not self._closed.done():
+            waited = f"{self._close_timeout or 0:g} s"
+            self._end(1006, "", False, f"the server has not closed its end within {waited}")
 
     async def _raise_closed(self) -> None:
         """Raises the exception for a connection that is closing or has ended."""
         await self._wait_for_end()
-        raise _copy(self._closed.result())
+        raise self._closed.result().anew()
 
 
 def size_at_most(data: Any) -> int:
     """How many bytes a message takes, or a little more if telling exactly would take long."""
     size = byte_length(data)
     return 3 * size if isinstance(data, str) and not data.isascii() else size
-
-
-def _copy(ended: ConnectionClosed) -> ConnectionClosed:
-    """A new exception each time: one that is raised again and again collects tracebacks."""
-    return type(ended)(ended.code, ended.reason, ended.was_clean)
 
 
 async def _joined(message: Any) -> Any:
@@ -248,13 +268,11 @@ async def _joined(message: Any) -> Any:
     """
     if isinstance(message, Blob):
         return message.js_blob
-    if isinstance(message, NativeObject) or _is_buffer(message):
+    if isinstance(message, NativeObject) or view(message) is not None:
         return message
-    if isinstance(message, Mapping):
-        raise TypeError("send() takes no mapping: encode it first, as with json.dumps()")
     if isinstance(message, AsyncIterable):
         fragments = [fragment async for fragment in message]
-    elif isinstance(message, Iterable):
+    elif isinstance(message, (Iterator, Sequence)):
         fragments = list(message)
     else:
         return to_sendable(message)
@@ -262,18 +280,14 @@ async def _joined(message: Any) -> Any:
         return None
     if all(isinstance(fragment, str) for fragment in fragments):
         return "".join(fragments)
+    parts = []
     for fragment in fragments:
-        if not _is_buffer(fragment):
+        part = view(fragment)
+        if part is None:
             raise TypeError(
-                "the fragments of a message must be all str or all bytes-like, "
-                f"not {describe(fragment)} beside {describe(fragments[0])}"
+                "the fragments of a message must be all str or all bytes-like, not "
+                f"{describe(fragment)} beside {describe(fragments[0])}: to send a list, encode it "
+                "first, as with json.dumps()"
             )
-    return b"".join(fragments)
-
-
-def _is_buffer(value: Any) -> bool:
-    try:
-        memoryview(value)
-    except TypeError:
-        return False
-    return True
+        parts.append(part)
+    return b"".join(parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
 from .._host import send, sleep_unthrottled
@@ -10,7 +10,14 @@ from ..core import log
 from ..core.pauses import Pauses
 from ..dom.websocket import CloseEvent, Event, WebSocket
 from .connection import Connection, size_at_most
-from .receiver import OVERFLOW_CODE, OVERFLOW_REASON, Incoming, Overflow
+from .receiver import (
+    OVERFLOW_CODE,
+    OVERFLOW_REASON,
+    UNREADABLE_CODE,
+    UNREADABLE_REASON,
+    Incoming,
+    Overflow,
+)
 
 
 class EventConnection(Connection):
@@ -19,7 +26,7 @@ class EventConnection(Connection):
     def __init__(
         self,
         url: Any,
-        subprotocols: str | Iterable[str] | None,
+        subprotocols: str | Iterable[str] | Mapping[str, Any] | None,
         *,
         close_timeout: float | None,
         max_queue: int | None,
@@ -41,6 +48,7 @@ class EventConnection(Connection):
             max_queue_bytes=max_queue_bytes,
             on_overflow=on_overflow,
             close=lambda: self._ws.close(OVERFLOW_CODE, OVERFLOW_REASON),
+            fail=self._fail,
         )
         self._incoming.connect(self._native)
 
@@ -81,11 +89,16 @@ class EventConnection(Connection):
     def _on_close(self, event: CloseEvent) -> None:
         self._end(event.code, event.reason, event.wasClean)
 
-    def _end(self, code: int, reason: str, was_clean: bool) -> None:
+    def _end(self, code: int, reason: str, was_clean: bool, cause: str = "") -> None:
         if not self._closed.done():
             self._incoming.disconnect()
-            super()._end(code, reason, was_clean)
+            super()._end(code, reason, was_clean, cause)
             self._incoming.wake()
+
+    def _fail(self, what: str) -> None:
+        """A message has arrived that cannot be converted: what comes behind it is lost with it."""
+        self._ws.close(UNREADABLE_CODE, UNREADABLE_REASON)
+        self._end(1006, "", False, what)
 
     def _start_close(self, code: int, reason: str) -> None:
         self._ws.close(code, reason)

@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 from .._host import Inbox
 from ..core import checks
@@ -16,6 +16,9 @@ from ..exceptions import ConcurrencyError, ConnectionClosedOK
 OVERFLOW_CODE = 4008
 """What 1008, "policy violation", is among the codes that a page may use."""
 OVERFLOW_REASON = "receive queue full"
+UNREADABLE_CODE = 4003
+"""What 1003, "unsupported data", is among them."""
+UNREADABLE_REASON = "neither text nor binary"
 
 Overflow: TypeAlias = Literal["close", "drop-oldest", "drop-newest"]
 
@@ -27,6 +30,12 @@ class Receiver(ABC):
         self._queue = queue
         self._is_receiving = False
 
+    @overload
+    async def recv(self, decode: Literal[True]) -> str: ...
+    @overload
+    async def recv(self, decode: Literal[False]) -> bytes: ...
+    @overload
+    async def recv(self, decode: bool | None = None) -> str | bytes: ...
     async def recv(self, decode: bool | None = None) -> str | bytes:
         """Waits for the next message and returns it.
 
@@ -109,9 +118,11 @@ class Incoming:
     Args:
         queue: Where to put the messages.
         max_queue: How many of them are held; ``None`` is without a limit.
-        max_queue_bytes: How much is held of them, in bytes (of text: in characters).
+        max_queue_bytes: How much is held of them, in bytes (of text: in characters); one message
+            always is, however long.
         on_overflow: What happens beyond that.
         close: Closes the connection, for ``on_overflow="close"``.
+        fail: Called when a message has arrived that cannot be converted, with what it was.
         sort: Returns what of a batch is for the queue.
         on_arrival: Called when the first message of a batch arrives.
 
@@ -128,6 +139,7 @@ class Incoming:
         max_queue_bytes: int | None,
         on_overflow: Overflow,
         close: Callable[[], None],
+        fail: Callable[[str], None],
         sort: Callable[[list[Any]], list[Any]] | None = None,
         on_arrival: Callable[[], None] | None = None,
     ) -> None:
@@ -138,6 +150,7 @@ class Incoming:
         self._max_queue_bytes = checks.bound("max_queue_bytes", max_queue_bytes)
         self._on_overflow = on_overflow
         self._close = close
+        self._fail = fail
         self._sort = sort
         self._arrived = on_arrival
         self._size_at_most: float = 0
@@ -158,14 +171,20 @@ class Incoming:
             self._put(inbox.take())
             inbox.destroy()
             self._loop.call_soon(self._hold)
+            if inbox.failure is not None:
+                self._fail(inbox.failure)
 
     def take(self) -> None:
         """Puts what has arrived into the queue."""
         inbox = self._inbox
         if inbox is not None:
             self._put(inbox.take())
-            if self._inbox is inbox:  # and nothing in the messages has ended it
+            if self._inbox is not inbox:
+                return  # Something in the messages has ended it.
+            if inbox.failure is None:
                 inbox.arm()
+            else:
+                self._fail(inbox.failure)
 
     def add(self, messages: list[str | bytes]) -> None:
         """Puts messages into the queue that have arrived before."""
@@ -220,18 +239,22 @@ class Incoming:
         size = self._size_at_most
         self.take()
         self._size_at_most = size + sum(len(queue[index]) for index in range(before, len(queue)))
-        if len(queue) > self._max_queue or self._size_at_most > self._max_queue_bytes:
+        if self._is_too_much(self._size_at_most):
             self._bound_queue()
+
+    def _is_too_much(self, size: int | float) -> bool:
+        count = len(self._queue)
+        return count > self._max_queue or (size > self._max_queue_bytes and count > 1)
 
     def _bound_queue(self) -> None:
         queue = self._queue
         size = sum(map(len, queue))
-        if len(queue) > self._max_queue or size > self._max_queue_bytes:
+        if self._is_too_much(size):
             if self._on_overflow == "close":
                 self._close()
             else:
                 drop = queue.popleft if self._on_overflow == "drop-oldest" else queue.pop
-                while len(queue) > self._max_queue or size > self._max_queue_bytes:
+                while self._is_too_much(size):
                     size -= len(drop())
                     self.dropped += 1
         self._size_at_most = size

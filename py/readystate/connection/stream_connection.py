@@ -6,7 +6,7 @@ https://developer.mozilla.org/docs/Web/API/WebSocketStream
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
 from .._host import (
@@ -20,6 +20,7 @@ from .._host import (
     to_sendable,
 )
 from ..core import checks, log
+from ..core.handlers import report
 from ..dom.websocket import WebSocket
 from .connection import Connection, size_at_most
 
@@ -33,17 +34,14 @@ class StreamConnection(Connection):
     def __init__(
         self,
         url: Any,
-        subprotocols: str | Iterable[str] | None,
+        subprotocols: str | Iterable[str] | Mapping[str, Any] | None,
         *,
         close_timeout: float | None,
         max_queue: int | None,
         max_queue_bytes: int | None,
     ) -> None:
         super().__init__(close_timeout=close_timeout)
-        try:
-            self._stream = new_stream(url, subprotocols)
-        except NativeError as error:
-            raise python_error(error) from error
+        self._stream = new_stream(url, subprotocols)
         self._max_queue = checks.bound("max_queue", max_queue)
         self._max_queue_bytes = checks.bound("max_queue_bytes", max_queue_bytes)
         self._messages: ReadAhead | None = None
@@ -60,6 +58,15 @@ class StreamConnection(Connection):
             asyncio.ensure_future(self._run()),
             asyncio.ensure_future(self._watch_close()),
         ]
+
+        for task in self._tasks:
+            task.add_done_callback(self._on_task_done)
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        """Ends the connection if a task has ended as it should not, so that nobody waits for it."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            report(f"{self!r} has ended because of an exception", error)
+            self._end(1006, "", was_clean=False)
 
     @property
     def url(self) -> str:
@@ -154,8 +161,9 @@ class StreamConnection(Connection):
         self._unsent += size
         try:
             async with self._writing:
-                # The stream would send the text "[object Blob]".
-                await self._writer.write(await data.arrayBuffer() if is_blob(data) else data)
+                if is_blob(data):  # The stream would send the text "[object Blob]".
+                    data = await _read_blob(data)
+                await self._writer.write(data)
         except NativeError:
             await self._raise_closed()
         finally:
@@ -184,3 +192,10 @@ class StreamConnection(Connection):
 
     def _take(self) -> None:
         """What has been read is in the queue already."""
+
+
+async def _read_blob(blob: Any) -> Any:
+    try:
+        return await blob.arrayBuffer()
+    except NativeError as error:
+        raise python_error(error) from error

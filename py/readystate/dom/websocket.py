@@ -16,6 +16,7 @@ from .._host import (
     NativeError,
     NativeListener,
     NativeObject,
+    buffered_amount,
     close,
     describe,
     is_blob,
@@ -24,10 +25,13 @@ from .._host import (
     new_websocket,
     python_error,
     send,
+    to_bytes,
 )
+from ..core.addresses import shown
 from ..core.handlers import call_handler
 from ..core.listeners import Listeners, Signal
 from .blob import Blob
+from .sendable import Sendable, native
 
 __all__ = ["CloseEvent", "Event", "MessageEvent", "WebSocket"]
 
@@ -139,7 +143,7 @@ class MessageEvent(Event):
         if isinstance(data, str):
             return data
         if is_buffer(data):
-            data = data.to_bytes()
+            data = to_bytes(data)
         elif is_blob(data):
             data = Blob(data)
         return data  # type: ignore[no-any-return]
@@ -244,13 +248,15 @@ class WebSocket:
     Args:
         url: Where to connect to: a ``str`` or a ``js.URL``; ``ws:`` or ``wss:``, in current
             browsers also ``http:`` or ``https:``, or relative to the page.
-        protocols: The subprotocols to offer: one, or an iterable of them.
+        protocols: The subprotocols to offer: one, or an iterable of them; or a mapping, the options
+            object of the standard, where the browser knows each of its options.
         onopen: Handler for ``open`` events; and so on.
 
     Raises:
         DOMSyntaxError: ``url`` or one of ``protocols`` is not well-formed.
         SecurityError: The browser forbids the connection.
-        TypeError: An argument is of a type that the constructor does not take.
+        TypeError: An argument is of a type that the constructor does not take, or the browser does
+            not know an option.
         RuntimeError: There is no JavaScript here, or it has no ``WebSocket``.
 
     Attributes:
@@ -263,6 +269,7 @@ class WebSocket:
         "_is_over",
         "_listeners",
         "_native_listener",
+        "_offered",
         "_was_clean",
         "js_websocket",
     )
@@ -280,17 +287,19 @@ class WebSocket:
     def __init__(
         self,
         url: Any,
-        protocols: str | Iterable[str] | None = None,
+        protocols: str | Iterable[str] | Mapping[str, Any] | None = None,
         *,
         onopen: Callable[[Event], object] | None = None,
         onmessage: Callable[[MessageEvent], object] | None = None,
         onerror: Callable[[Event], object] | None = None,
         onclose: Callable[[CloseEvent], object] | None = None,
     ) -> None:
-        try:
-            self.js_websocket: Any = new_websocket(url, protocols)
-        except NativeError as error:
-            raise python_error(error) from error
+        if isinstance(protocols, Iterable) and not isinstance(
+            protocols, (str, Mapping, NativeObject)
+        ):
+            protocols = list(protocols)  # once, as errors tell of them
+        self.js_websocket: Any = new_websocket(url, protocols)
+        self._offered = offered(protocols)
         self._listeners = Listeners()
         self._native_listener: NativeListener | None = None
         self._is_over = False
@@ -320,7 +329,7 @@ class WebSocket:
         That they have left is no evidence that they arrived. What is "sent" on a socket that is
         CLOSING or CLOSED is discarded, and only adds to this number.
         """
-        return int(self.js_websocket.bufferedAmount)
+        return buffered_amount(self.js_websocket)
 
     @property
     def extensions(self) -> str:
@@ -344,9 +353,12 @@ class WebSocket:
 
     @binaryType.setter
     def binaryType(self, kind: Literal["blob", "arraybuffer"]) -> None:  # noqa: N802
-        self.js_websocket.binaryType = kind
+        try:
+            self.js_websocket.binaryType = kind
+        except NativeError as error:
+            raise python_error(error) from error
 
-    def send(self, data: Any) -> None:
+    def send(self, data: Sendable) -> None:
         """Sends a message.
 
         On a socket that is CLOSING or CLOSED it does nothing and raises nothing: the message is
@@ -354,17 +366,17 @@ class WebSocket:
 
         Args:
             data: A ``str`` (lone surrogates become U+FFFD); a bytes-like object, of any shape and
-                item size, of which the bytes are sent; or a JavaScript ``ArrayBuffer``, typed
-                array, ``DataView`` or ``Blob``.
+                item size, of which the bytes are sent as they are in memory (of ``array("d")``
+                eight for each number); or a JavaScript ``ArrayBuffer``, typed array, ``DataView``
+                or ``Blob``. All else is to be encoded first, as with ``json.dumps()``. Python's
+                bytes are copied before this returns, so they may be changed then.
 
         Raises:
             InvalidStateError: The socket is CONNECTING.
             TypeError: ``data`` is neither text nor binary.
         """
-        if isinstance(data, Blob):
-            data = data.js_blob
         try:
-            send(self.js_websocket.send, data)
+            send(self.js_websocket.send, native(data))
         except NativeError as error:
             raise python_error(error) from error
 
@@ -517,8 +529,7 @@ class WebSocket:
 
     def __repr__(self) -> str:
         state = ("CONNECTING", "OPEN", "CLOSING", "CLOSED")[self.readyState]
-        # Without the query, which is where tokens stand.
-        return f"<WebSocket {self.url.partition('?')[0]} {state}>"
+        return f"<WebSocket {shown(self.url)} {state}>"
 
 
 def _call_js(callback: Any, event: Event) -> None:
@@ -543,3 +554,10 @@ def _options(options: bool | Mapping[str, Any]) -> Mapping[str, Any]:
     if unknown:
         raise TypeError(f"no such listener option: {', '.join(sorted(map(repr, unknown)))}")
     return options
+
+
+def offered(protocols: Any) -> list[str]:
+    """The subprotocols, as far as they are known without a browser."""
+    if isinstance(protocols, str):
+        return [protocols]
+    return protocols if isinstance(protocols, list) else []

@@ -51,4 +51,5 @@ class Handshake:
 
     def end(self, code: int, reason: str) -> None:
         self._link.ws.close(code, reason)
-        self._owner.end_by_itself(connection_closed(code, reason, was_clean=False))
+        cause = f"the server does not keep to the protocol of sessions: {reason}"
+        self._owner.end_by_itself(connection_closed(code, reason, False, cause))

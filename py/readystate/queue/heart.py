@@ -18,7 +18,7 @@ class Beating:
         heartbeat: What to send, and how often.
         sender: What sends it.
         look: Takes what has arrived, before it is judged that nothing has.
-        dead: Called when the connection is dead.
+        dead: Called when the connection is dead, with why it is thought to be.
         send: Sends it in another way.
 
     Attributes:
@@ -31,7 +31,7 @@ class Beating:
         sender: Sender,
         *,
         look: Callable[[], None],
-        dead: Callable[[], None],
+        dead: Callable[[str], None],
         send: Callable[[], None] | None = None,
     ) -> None:
         self._heartbeat = heartbeat
@@ -123,7 +123,9 @@ class Beating:
             return
         what = pulse.check(time.monotonic())
         if what == "lost":
-            self._dead()
+            is_watchdog = self._heartbeat.message is None
+            why = "nothing has arrived" if is_watchdog else "no reply to the heartbeat"
+            self._dead(f"{why} within {self._heartbeat.timeout:g} s")
             return
         if what == "request":
             self.request()

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from .._host import new_close_event
 from ..connection.receiver import Receiver
+from ..core.addresses import shown
 from ..dom.websocket import CloseEvent, WebSocket
 from ..exceptions import ConnectionFailed, connection_closed
 
@@ -44,8 +45,8 @@ class Link:
 
     @property
     def address(self) -> str:
-        """The URL without the query, which is where tokens stand."""
-        return self.ws.url.partition("?")[0]
+        """The URL, as it may be shown."""
+        return shown(self.ws.url)
 
     @property
     def seconds(self) -> float:
@@ -68,7 +69,7 @@ class Link:
         if self.is_open:
             event = self.ended.result()
             return connection_closed(event.code, event.reason, event.wasClean)
-        return ConnectionFailed(self.address)
+        return ConnectionFailed(self.address, subprotocols=self.ws._offered)
 
 
 class Opening(Receiver):

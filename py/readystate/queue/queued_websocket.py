@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .._host import require_websocket
 from ..connection.receiver import Incoming, IncomingReceiver, Overflow
@@ -18,6 +18,7 @@ from ..core.heartbeat import Acks, Heartbeat
 from ..core.outbox import InDoubt, OnFull, Outbox
 from ..core.reconnector import Reconnector
 from ..core.states import State, StateChange, Stats
+from ..dom.sendable import Sendable, as_frame
 from ..dom.websocket import CloseEvent
 from ..exceptions import DOMSyntaxError, InvalidAccessError, connection_closed
 from ..session.options import Session
@@ -200,6 +201,7 @@ class QueuedWebSocket:
             max_queue_bytes=max_queue_bytes,
             on_overflow=on_overflow,
             close=self._supervisor.overflow,
+            fail=self._supervisor.unreadable,
             sort=self._supervisor.sort,
             on_arrival=confirmation.arriving,
         )
@@ -305,7 +307,9 @@ class QueuedWebSocket:
             self._supervisor.leave(cancelled)
             raise
 
-    def send(self, data: Any, *, ttl: float | None = None) -> Delivery:
+    def send(
+        self, data: Sendable, *, ttl: float | None = None, text: bool | None = None
+    ) -> Delivery:
         """Accepts a message, in any state but CLOSED, and sends it when there is a connection.
 
         When there is one, and nothing waits, that is now. Order is kept.
@@ -325,6 +329,8 @@ class QueuedWebSocket:
         Args:
             data: What :meth:`WebSocket.send` takes. Binary data that may change is copied.
             ttl: How long it may wait, in seconds; by default as long as the queue says.
+            text: ``True`` sends bytes, which have to be UTF-8, as a text message, ``False`` text as
+                a binary one; by default each goes as what it is.
 
         Raises:
             ConnectionClosed: It is closing, or has ended.
@@ -332,6 +338,8 @@ class QueuedWebSocket:
             TypeError: ``data`` is neither text nor binary.
             ValueError: ``ttl`` is negative.
         """
+        if text is not None:
+            data = as_frame(data, text)
         sender = self._sender
         if sender.is_held and self._supervisor.own_opening():
             delivery = sender.send_transient(data)
@@ -340,7 +348,9 @@ class QueuedWebSocket:
             return delivery
         return sender.send(data, ttl)
 
-    async def put(self, data: Any, *, ttl: float | None = None) -> Delivery:
+    async def put(
+        self, data: Sendable, *, ttl: float | None = None, text: bool | None = None
+    ) -> Delivery:
         """Accepts a message as :meth:`send` does; with ``on_full="wait"`` it waits for room first.
 
         Cancelled while it waits, it has accepted nothing.
@@ -351,6 +361,8 @@ class QueuedWebSocket:
             TypeError: ``data`` is neither text nor binary.
             ValueError: ``ttl`` is negative.
         """
+        if text is not None:
+            data = as_frame(data, text)
         if self._sender.is_held and self._supervisor.own_opening():
             return self.send(data, ttl=ttl)
         return await self._sender.put(data, ttl)
@@ -405,6 +417,12 @@ class QueuedWebSocket:
         """The messages that wait, in the order in which they will be sent."""
         return iter(self._outbox)
 
+    @overload
+    async def recv(self, decode: Literal[True]) -> str: ...
+    @overload
+    async def recv(self, decode: Literal[False]) -> bytes: ...
+    @overload
+    async def recv(self, decode: bool | None = None) -> str | bytes: ...
     async def recv(self, decode: bool | None = None) -> str | bytes:
         """Waits for the next message and returns it, over whatever connection it comes.
 

@@ -11,6 +11,7 @@ from ..core.delivery import Delivery
 from ..core.handlers import report
 from ..core.outbox import InDoubt, OnFull, Outbox
 from ..core.stats import QueueStats
+from ..dom.sendable import Sendable
 from ..dom.websocket import WebSocket
 from ..exceptions import QueueClosed
 from .confirmations import LeftThePage
@@ -108,7 +109,7 @@ class SendQueue:
         """The messages that wait, in the order in which they will be sent."""
         return iter(self._outbox)
 
-    def send(self, data: Any, *, ttl: float | None = None) -> Delivery:
+    def send(self, data: Sendable, *, ttl: float | None = None) -> Delivery:
         """Accepts a message, in any state of the socket, and sends it when that is open.
 
         When it is open, and nothing waits, that is now. Order is kept.
@@ -125,7 +126,7 @@ class SendQueue:
         """
         return self._sender.send(data, ttl)
 
-    async def put(self, data: Any, *, ttl: float | None = None) -> Delivery:
+    async def put(self, data: Sendable, *, ttl: float | None = None) -> Delivery:
         """Accepts a message as :meth:`send` does; with ``on_full="wait"`` it waits for room first.
 
         Cancelled while it waits, it has accepted nothing.

@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from .._host import NativeError, Outlet, Timer, frozen, python_error
+from .._host import NativeError, Outlet, Timer, buffered_amount, frozen, python_error
 from ..core import checks, log
 from ..core.confirmation import Confirmation
 from ..core.delivery import Delivery, DropReason
@@ -76,7 +76,7 @@ class Sender:
     @property
     def buffered_amount(self) -> int:
         """How many bytes the socket has taken that have not left the page."""
-        return int(self.outlet.native.bufferedAmount) if self.outlet is not None else 0
+        return buffered_amount(self.outlet.native) if self.outlet is not None else 0
 
     def send(self, data: Any, ttl: float | None) -> Delivery:
         """Accepts a message, and sends it now if nothing else has to be sent before."""

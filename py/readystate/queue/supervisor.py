@@ -11,7 +11,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .._host import PageEvents
-from ..connection.receiver import OVERFLOW_CODE, OVERFLOW_REASON, Incoming
+from ..connection.receiver import (
+    OVERFLOW_CODE,
+    OVERFLOW_REASON,
+    UNREADABLE_CODE,
+    UNREADABLE_REASON,
+    Incoming,
+)
 from ..core import checks, log
 from ..core.delivery import Delivery, DropReason
 from ..core.handlers import call_handler, report
@@ -212,17 +218,28 @@ class Supervisor:
         link, last_words = self.link, self._confirmation.close_on_abort
         if link is not None and link.is_open and last_words is not None:
             link.ws.close(*last_words)
-        self._finish(connection_closed(1006, "aborted", was_clean=False), "aborted")
+        end = connection_closed(1006, "aborted", False, cause="aborted, by abort()")
+        self._finish(end, "aborted")
 
     def overflow(self) -> None:
         """More has arrived than may be held: closes for good."""
         if self.link is not None:
             self.link.ws.close(OVERFLOW_CODE, OVERFLOW_REASON)
-        self.end_by_itself(connection_closed(OVERFLOW_CODE, OVERFLOW_REASON, was_clean=False))
+        cause = (
+            "more has arrived than max_queue and max_queue_bytes allow, with on_overflow='close'"
+        )
+        self.end_by_itself(connection_closed(OVERFLOW_CODE, OVERFLOW_REASON, False, cause))
 
-    def dead(self) -> None:
+    def unreadable(self, what: str) -> None:
+        """A message has arrived that cannot be converted: closes for good."""
+        if self.link is not None:
+            self.link.ws.close(UNREADABLE_CODE, UNREADABLE_REASON)
+        self.end_by_itself(connection_closed(1006, "", False, what))
+
+    def dead(self, cause: str) -> None:
         """Nothing is to be heard over the connection: another one takes its place."""
         if self.link is not None:
+            self.link.failure = connection_closed(1006, "", False, cause)
             self.abandon(self.link)
 
     def hurry(self) -> None:
@@ -255,7 +272,7 @@ class Supervisor:
         """What is to be raised if there will be no more messages, each time a new one."""
         end = self.end
         if isinstance(end, ConnectionClosed) and not isinstance(end, SessionExpired):
-            return connection_closed(end.code, end.reason, end.was_clean)
+            return end.anew()
         return end.with_traceback(None) if end is not None else None
 
     def refusal(self) -> Exception:
@@ -352,8 +369,7 @@ class Supervisor:
                 if self._is_replaced:
                     pass  # which it has been expired for
                 elif link is None or not link.ready.done():
-                    where = link.address if link is not None else "the server of the URL function"
-                    error = OpenTimeout(where, self._connect_timeout or 0)
+                    error = self._late(link)
             elif self._target.is_hopeless(failure):
                 self.end_by_itself(failure)
                 return None, failure
@@ -365,6 +381,18 @@ class Supervisor:
         finally:
             self._attempt_timeout = None
         return link, error
+
+    def _late(self, link: Link | None) -> OpenTimeout:
+        """An attempt has taken too long."""
+        what = ""
+        if link is None:
+            what = "the function for the URL, or for the protocols, has not returned"
+        elif link.is_open and self._confirmation.subprotocol is not None:
+            what = f"{link.address} has not said whether it goes on with the session"
+        elif link.is_open:
+            what = f"on_open has not returned, connected to {link.address},"
+        where = link.address if link is not None else "the server"
+        return OpenTimeout(where, self._connect_timeout or 0, what)
 
     async def _may_reconnect(self, event: CloseEvent) -> bool:
         try:

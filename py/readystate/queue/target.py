@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from .._host import NativeObject
+from ..core.addresses import shown
 from ..dom.websocket import WebSocket
 from ..exceptions import DOMException, DOMSyntaxError
 
@@ -49,7 +50,8 @@ class Target:
         self.url = url
         # Iterated over once, though there may be several attempts.
         offered: Any = protocols
-        is_value = callable(offered) or offered is None or isinstance(offered, (str, NativeObject))
+        is_value = callable(offered) or isinstance(offered, (str, Mapping, NativeObject))
+        is_value = is_value or offered is None
         self._protocols = offered if is_value else list(offered)
         self._own = own
         self._last = ""
@@ -61,7 +63,7 @@ class Target:
             return self._last
         if callable(self.url):
             return f"{getattr(self.url, '__qualname__', type(self.url).__name__)}()"
-        return str(self.url).partition("?")[0]
+        return shown(self.url)
 
     def note(self, address: str) -> None:
         """An attempt is made to connect there."""
@@ -99,7 +101,11 @@ class Target:
         return isinstance(failure, (DOMException, TypeError, RuntimeError))
 
     def _open(self, url: Any, protocols: Any) -> WebSocket:
-        if self._own is not None:
+        if self._own is not None and isinstance(protocols, Mapping):
+            others = protocols.get("protocols") or ()
+            others = [others] if isinstance(others, str) else others
+            protocols = {**protocols, "protocols": [self._own, *others]}
+        elif self._own is not None:
             others = [protocols] if isinstance(protocols, str) else protocols or ()
             protocols = [self._own, *others]
         is_none = protocols is None or (not isinstance(protocols, str) and not protocols)

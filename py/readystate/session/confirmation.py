@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any, ClassVar
 
 from .._host import Timer, frozen, is_blob
+from ..core.addresses import shown
 from ..core.confirmation import Attempt, Confirmation, Event
 from ..core.outbox import Outbox
 from ..dom.blob import Blob
@@ -128,7 +129,7 @@ class SessionConfirmation(Confirmation):
                     attempt.address,
                     f"{attempt.address} has accepted the connection without the subprotocol "
                     f"{SUBPROTOCOL!r}, so it has no sessions: leave out session=, or see in the "
-                    "README how a server comes to have them",
+                    "docs/sessions.md how a server comes to have them",
                 )
             )
             return True
@@ -234,7 +235,7 @@ class SessionConfirmation(Confirmation):
         """Keeps the session while the page is hidden or left."""
         if self._keeping is not None and self._keeping.on_page_event(type):
             reason = "another page of this tab has gone on with the session"
-            return connection_closed(TAKEN_OVER, reason, was_clean=False)
+            return connection_closed(TAKEN_OVER, reason, False, cause=reason)
         return None
 
     def ended(self) -> None:
@@ -312,7 +313,7 @@ def _expired(event: Event, outbox: Outbox, *, is_renewed: bool = False) -> Sessi
 
 def _key(url: Any, session: Session) -> str:
     """Under which name to keep it."""
-    name = session.name if session.name is not None or callable(url) else str(url).partition("?")[0]
+    name = session.name if session.name is not None or callable(url) else shown(url)
     if name is None:
         raise ValueError("persist= with a function for the URL needs a name=: Session(name=...)")
     return f"readystate:{name}"

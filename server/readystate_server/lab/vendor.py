@@ -30,6 +30,7 @@ FOLDERS = {
     # Their binaries are in packages of their own, of which npm brings the one for this system.
     "bun": "@oven/bun-*",
     "deno": "@deno/*",
+    "msw": "msw/lib",
 }
 """What is taken from node_modules/, by the names in web/vendor/; of others <name>/dist."""
 TIMEOUT = 600.0

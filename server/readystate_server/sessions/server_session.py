@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+from readystate.core.binary import Buffer, refusal, view
 from readystate.core.delivery import Delivery
 from readystate.core.outbox import Outbox
 from readystate.exceptions import (
@@ -182,7 +183,7 @@ class ServerSession:
         except ConnectionClosedOK:
             return
 
-    async def send(self, data: Any) -> Delivery:
+    async def send(self, data: str | Buffer) -> Delivery:
         """Accepts a message, also without a connection; waits while as much waits as may.
 
         What ``await x.send(message)`` waits for depends on what ``x`` is:
@@ -198,7 +199,8 @@ class ServerSession:
         :class:`Delivery`, and to await that waits until the other side is done with the message.
 
         Args:
-            data: Text, or anything with the buffer protocol.
+            data: Text, or anything with the buffer protocol, of which the bytes are sent as they
+                are in memory. All else is to be encoded first, as with ``json.dumps()``.
 
         Returns:
             What can be awaited until the client is done with it.
@@ -473,8 +475,8 @@ def sized(data: Any) -> tuple[Message, int]:
     """
     if isinstance(data, str):
         return data, len(data) if data.isascii() else len(data.encode())
-    try:
-        message = data if type(data) is bytes else bytes(memoryview(data))
-    except TypeError:
-        raise TypeError(f"a message is text or bytes-like, not {type(data).__name__}") from None
+    memory = view(data)
+    if memory is None:
+        raise refusal(data, type(data).__name__)
+    message = data if type(data) is bytes else memory.tobytes()
     return message, len(message)

@@ -9,6 +9,6 @@ class NativeError(Exception):
     """Never raised: native sockets raise :exc:`DOMException` and :exc:`TypeError` themselves."""
 
 
-def python_error(error: Exception) -> Exception:
+def python_error(error: Exception, message: str | None = None) -> Exception:  # noqa: ARG001
     """``error`` itself, which needs no other to stand for it."""
     return error

@@ -19,14 +19,16 @@ class Inbox:
 
     Attributes:
         is_armed: Whether the function will be called at the next message.
+        failure: What has arrived that cannot be converted: here, nothing ever.
     """
 
-    __slots__ = ("_messages", "_native", "_on_arrival", "is_armed")
+    __slots__ = ("_messages", "_native", "_on_arrival", "failure", "is_armed")
 
     def __init__(self, native: NativeWebSocket, on_arrival: Callable[[Any], None]) -> None:
         self._native = native
         self._on_arrival = on_arrival
         self._messages: list[str | bytes] = []
+        self.failure: str | None = None
         self.is_armed = False
         native.add_collector(self._collect)
 

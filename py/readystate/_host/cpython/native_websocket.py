@@ -11,12 +11,12 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from ...core.binary import view
+from ...core.binary import refusal, utf8, view
 from ...exceptions import DOMSyntaxError, InvalidAccessError, InvalidStateError
 from .event_target import NativeEventTarget
 from .events import NativeCloseEvent, NativeEvent, NativeMessageEvent
 from .urls import Address
-from .values import NativeBlob, NativeBuffer, describe, utf8
+from .values import NativeBlob, NativeBuffer, describe
 
 if TYPE_CHECKING:
     from .wire import Wire
@@ -240,7 +240,7 @@ def _payload(data: Any) -> bytes | memoryview:
         return data.to_bytes()
     memory = view(data)
     if memory is None:
-        raise TypeError(f"send() takes a str, a bytes-like object or a Blob, not {describe(data)}")
+        raise refusal(data, describe(data), "a str, a bytes-like object or a Blob")
     return memory
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ...exceptions import DOMSyntaxError
@@ -12,7 +12,14 @@ from .native_websocket import NativeWebSocket
 from .urls import parse_url
 from .values import describe
 
-__all__ = ["NativeWebSocket", "close", "new_websocket", "require_websocket", "send"]
+__all__ = [
+    "NativeWebSocket",
+    "buffered_amount",
+    "close",
+    "new_websocket",
+    "require_websocket",
+    "send",
+]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -53,6 +60,11 @@ def _checked_types(url: Any, protocols: str | Iterable[str] | None) -> list[str]
         return []
     if isinstance(protocols, str):
         return [protocols]
+    if isinstance(protocols, Mapping):
+        raise TypeError(
+            "protocols must be a str or an iterable of str, not a mapping: outside browsers there "
+            "are no options"
+        )
     if not isinstance(protocols, Iterable):
         raise TypeError(f"protocols must be a str or an iterable of str, not {describe(protocols)}")
     names = list(protocols)
@@ -86,6 +98,11 @@ def send(native_send: Callable[[Any], None], data: Any) -> None:
         InvalidStateError: The socket is CONNECTING.
     """
     native_send(data)
+
+
+def buffered_amount(native: NativeWebSocket) -> int:
+    """The socket's ``bufferedAmount``."""
+    return native.bufferedAmount
 
 
 def close(native: NativeWebSocket, code: int | None, reason: str | None) -> None:

@@ -11,8 +11,9 @@ import re
 import socket
 from urllib.parse import quote, unquote_to_bytes
 
+from ...core.addresses import shown
+from ...core.binary import utf8
 from ...exceptions import DOMSyntaxError
-from .values import utf8
 
 __all__ = ["Address", "parse_url"]
 
@@ -117,10 +118,7 @@ def parse_url(url: str) -> Address:
 
 
 def _bad(url: str, problem: str) -> DOMSyntaxError:
-    shown = re.split(r"[?#]", url.strip(_C0_AND_SPACE), maxsplit=1)[0]
-    if "@" in shown:  # What stands before may be a password.
-        shown = f"…{shown[shown.rindex('@') :]}"
-    return DOMSyntaxError(f"the URL {shown!r} {problem}")
+    return DOMSyntaxError(f"the URL {shown(url)!r} {problem}")
 
 
 def _parse_authority(authority: str) -> tuple[tuple[str, str] | None, str, int | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ...core.binary import utf8_length, view
+from ...core.binary import refusal, utf8_length, view
 
 __all__ = [
     "NativeBlob",
@@ -18,8 +18,8 @@ __all__ = [
     "is_null",
     "options",
     "tag",
+    "to_bytes",
     "to_sendable",
-    "utf8",
 ]
 
 
@@ -94,7 +94,7 @@ def to_sendable(data: Any) -> Any:
         return data
     memory = view(data)
     if memory is None:
-        raise TypeError(f"send() takes a str, a bytes-like object or a Blob, not {describe(data)}")
+        raise refusal(data, describe(data), "a str, a bytes-like object or a Blob")
     return memory.tobytes()
 
 
@@ -112,6 +112,11 @@ def frozen(data: Any) -> tuple[Any, int]:
     if isinstance(message, NativeBuffer):
         message = message.to_bytes()
     return message, byte_length(message)
+
+
+def to_bytes(buffer: NativeBuffer) -> bytes:
+    """The bytes of a native buffer."""
+    return buffer.to_bytes()
 
 
 def byte_length(data: Any) -> int:
@@ -147,12 +152,6 @@ def tag(value: Any) -> str:
 
 def describe(value: Any) -> str:
     """The type of ``value``, for an error message."""
-    return f"a native {value.tag}" if isinstance(value, NativeObject) else type(value).__name__
-
-
-def utf8(text: str) -> bytes:
-    """``text`` as browsers encode it: surrogates are joined, and single ones become U+FFFD."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    if isinstance(value, NativeObject):
+        return f"a native {value.tag}"
+    return type(value).__name__

@@ -35,6 +35,9 @@ _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 _logger = logging.getLogger("readystate")
 
+# The library would log all that is sent and received, with the query, the password and the data.
+_silent = logging.Logger("readystate.wire", logging.CRITICAL + 1)
+
 
 class Owner(Protocol):
     """Who is told of what happens."""
@@ -89,7 +92,9 @@ def _client(address: Address, protocols: list[str]) -> ClientProtocol:
         client_max_window_bits=True, compress_settings={"memLevel": 5}
     )
     offered: Sequence[Subprotocol] | None = [Subprotocol(name) for name in protocols] or None
-    return ClientProtocol(uri, extensions=[deflate], subprotocols=offered, max_size=None)
+    return ClientProtocol(
+        uri, extensions=[deflate], subprotocols=offered, max_size=None, logger=_silent
+    )
 
 
 class Wire(asyncio.Protocol):

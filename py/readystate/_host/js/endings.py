@@ -26,6 +26,8 @@ class _Endings:
         # The CONNECTING socket of which close() is being called, and whether that fired something.
         self._closing: Any = None
         self._is_early = False
+        # The sockets that are ended here: they have a state of our own.
+        self._ended = js.WeakSet.new()
         # The socket to which events of our own are being dispatched.
         self._ending: Any = None
 
@@ -52,7 +54,7 @@ class _Endings:
         finally:
             self._closing = None
         if self._is_early:
-            _set_state(native, 2)
+            self._set_state(native, 2)
             self._end_soon(native, "error", "close")
 
     def _on_event(self, event: Any) -> None:
@@ -63,19 +65,23 @@ class _Endings:
         elif self._closing is not None and native == self._closing:
             self._is_early = True
             event.stopImmediatePropagation()
-        elif js.Object.hasOwn(native, "readyState"):  # It is ended here.
+        elif self._ended.has(native):
             if self._ending is None or native != self._ending:
                 event.stopImmediatePropagation()
         # A script can dispatch events too, but no browser's own are of this class.
         elif event.type == "error" and native.readyState == 0 and tag(event) == "ErrorEvent":
-            _set_state(native, 3)
+            self._set_state(native, 3)
             self._end_soon(native, "close")
+
+    def _set_state(self, native: Any, state: int) -> None:
+        self._ended.add(native)
+        js.Object.defineProperty(native, "readyState", options(value=state, configurable=True))
 
     def _end_soon(self, native: Any, *types: str) -> None:
         """Fires events of these types, once nothing is being done any more."""
 
         def end() -> None:
-            _set_state(native, 3)
+            self._set_state(native, 3)
             self._ending = native
             try:
                 for type in types:
@@ -84,10 +90,6 @@ class _Endings:
                 self._ending = None
 
         js.setTimeout(create_once_callable(end), 0)
-
-
-def _set_state(native: Any, state: int) -> None:
-    js.Object.defineProperty(native, "readyState", options(value=state, configurable=True))
 
 
 def _ending_event(type: str) -> Any:

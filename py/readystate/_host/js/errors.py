@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 from pyodide.ffi import JsException as NativeError
 
 from ...exceptions import BY_NAME, DOMException, InvalidStateError
 
-__all__ = ["NativeError", "python_error"]
+__all__ = ["NativeError", "converted", "python_error"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _BY_ERROR_CODE = {"ERR_EVENT_RECURSION": InvalidStateError}
 """Errors for which some runtimes have names of their own, by their ``code``."""
 
 
-def python_error(error: Any) -> Exception:
+def python_error(error: Any, message: str | None = None) -> Exception:
     """The Python exception that stands for a caught ``NativeError``.
 
     A :exc:`DOMException`, of the subclass that belongs to the error's ``name``, or a
     :exc:`TypeError`. To be raised ``from`` the ``NativeError``.
+
+    Args:
+        message: What it says, instead of the error's own message.
     """
-    name, message, js_error = str(error.name), str(error.message), error.js_error
+    name, js_error = str(error.name), error.js_error
+    if message is None:
+        message = str(error.message)
     if name == "TypeError":
         return TypeError(message)
     if name in BY_NAME:
@@ -29,3 +39,16 @@ def python_error(error: Any) -> Exception:
     if isinstance(code, str) and code in _BY_ERROR_CODE:
         return _BY_ERROR_CODE[code](message, js_error=js_error)
     return DOMException(message, name, code=code if isinstance(code, int) else 0, js_error=js_error)
+
+
+def converted(function: Callable[P, T]) -> Callable[P, T]:
+    """Has ``function`` raise Python's exceptions for what JavaScript throws in it."""
+
+    @functools.wraps(function)
+    def convert(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except NativeError as error:
+            raise python_error(error) from error
+
+    return convert

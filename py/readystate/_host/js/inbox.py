@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import js
 from pyodide.ffi import create_proxy
 
-from .values import options
+from .errors import NativeError
+from .values import describe, is_buffer, options
 
 __all__ = ["Inbox"]
 
 _SEPARATOR = "\0"
 _FEW = 16
 _LONG = 4096
-_BUFFER_AS_TEXT = "[object ArrayBuffer]"
+_TAG_OF = js.Function.prototype.call.bind(js.Object.prototype.toString)
 
 
 class Inbox:
@@ -30,7 +31,6 @@ class Inbox:
         "_data_of",
         "_encode",
         "_events",
-        "_is_binary",
         "_is_long",
         "_listen",
         "_map",
@@ -38,6 +38,7 @@ class Inbox:
         "_on_arrival",
         "_once",
         "_push",
+        "failure",
         "is_armed",
     )
 
@@ -50,10 +51,11 @@ class Inbox:
         self._data_of: Any = None
         self._map = js.Function.prototype.call.bind(js.Array.prototype.map, self._events)
         self._encode: Any = None
-        # What the last messages were, as the next ones most likely are.
-        self._is_binary = self._is_long = False
+        # What the last message was, as the next one most likely is.
+        self._is_long = False
         self._on_arrival = create_proxy(on_arrival)
         self._once = options(once=True)
+        self.failure: str | None = None
         self.is_armed = False
 
     def arm(self) -> None:
@@ -63,52 +65,85 @@ class Inbox:
             self._listen("message", self._on_arrival, self._once)
 
     def take(self) -> list[Any]:
-        """All messages that have arrived since the last call, ``str`` or ``bytes``."""
-        if self.is_armed:
+        """All messages that have arrived since the last call, ``str`` or ``bytes``.
+
+        If one of them can be converted to neither, ``failure`` says so, and what came before it is
+        all that there will be.
+        """
+        if self.is_armed or self.failure is not None:
             return []  # The first one would have ended that.
         count = self._events.length
         if not count:
             return []
         if count == 1 and not self._is_long:
-            message = _as_python(self._events.pop().data)
-            self._is_binary = not isinstance(message, str)
-            self._is_long = not self._is_binary and len(message) > _LONG
-            return [message]
+            data = self._events.pop().data
+            messages = [data] if isinstance(data, str) else self._converted([data])
+            self._note(messages)
+            return messages
+        try:
+            messages = self._take_batch(count)
+        except NativeError:
+            # An event of another class than the first one, or more than one string can hold.
+            messages = self._converted([event.data for event in self._events])
+        self._events.length = 0
+        return messages
+
+    def _take_batch(self, count: int) -> list[Any]:
         if self._data_of is None:
             self._data_of = _data_getter(self._events[0])
         if self._data_of is None:
-            return [_as_python(event.data) for event in self._events.splice(0)]
-        messages = self._map(self._data_of)
-        self._events.length = 0
-        if not self._is_binary:
-            # One long string crosses several times faster than many short ones, and if it is ASCII,
-            # as UTF-8 five times faster than as a string.
-            if self._is_long or count > _FEW:
-                if self._encode is None:
-                    encoder = js.TextEncoder.new()
-                    self._encode = encoder.encode.bind(encoder)
-                messages.toString = js.Array.prototype.join.bind(messages, _SEPARATOR)
-                joined = str(self._encode(messages).to_bytes(), "utf-8")
+            return self._converted([event.data for event in self._events])
+        batch = self._map(self._data_of)
+        # What they are is asked of each: nothing that is no text may be taken for what it looks
+        # like as text.
+        kinds = js.Set.new(batch.map(_TAG_OF))
+        if kinds.size > 1 or not kinds.has("[object String]"):
+            messages = self._converted(batch.to_py())
+            self._note(messages)
+            return messages
+        # One long string crosses several times faster than many short ones, and if it is ASCII, as
+        # UTF-8 five times faster than as a string.
+        if self._is_long or count > _FEW:
+            if self._encode is None:
+                encoder = js.TextEncoder.new()
+                self._encode = encoder.encode.bind(encoder)
+            batch.toString = js.Array.prototype.join.bind(batch, _SEPARATOR)
+            joined = str(self._encode(batch).to_bytes(), "utf-8")
+        else:
+            joined = batch.join(_SEPARATOR)
+        self._is_long = len(joined) > _LONG
+        texts: list[Any] = joined.split(_SEPARATOR)
+        return texts if len(texts) == count else self._converted(batch.to_py())
+
+    def _note(self, messages: list[Any]) -> None:
+        """The next message is most likely as long as the last one."""
+        self._is_long = (
+            bool(messages) and isinstance(messages[-1], str) and len(messages[-1]) > _LONG
+        )
+
+    def _converted(self, values: Iterable[Any]) -> list[str | bytes]:
+        """The messages, up to the first one that is neither text nor binary."""
+        messages: list[str | bytes] = []
+        for value in values:
+            if isinstance(value, str):
+                messages.append(value)
+            elif isinstance(value, memoryview):
+                messages.append(value.tobytes())
+            elif is_buffer(value):
+                messages.append(value.to_bytes())
             else:
-                joined = messages.join(_SEPARATOR)
-            self._is_long = len(joined) > _LONG
-            texts: list[Any] = joined.split(_SEPARATOR)
-            if len(texts) == count and _BUFFER_AS_TEXT not in joined:
-                return texts
-        # There is binary data (or text like the marks above, for which this is as right).
-        mixed = messages.to_py()
-        self._is_binary = not isinstance(mixed[-1], str)
-        return [m if isinstance(m, str) else m.tobytes() for m in mixed]
+                self.failure = (
+                    f"a message has arrived that is neither text nor an ArrayBuffer: "
+                    f"{describe(value)}, which only a stand-in for the browser's WebSocket sends"
+                )
+                break
+        return messages
 
     def destroy(self) -> None:
         """Ceases to collect, and lets go of the function."""
         self._native.removeEventListener("message", self._push)
         self._native.removeEventListener("message", self._on_arrival)
         self._on_arrival.destroy()
-
-
-def _as_python(message: Any) -> str | bytes:
-    return message if isinstance(message, str) else message.to_bytes()
 
 
 def _data_getter(event: Any) -> Any:

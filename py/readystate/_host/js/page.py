@@ -7,6 +7,7 @@ from typing import Any
 
 import js
 
+from .errors import converted
 from .listeners import NativeListener
 
 __all__ = ["PageEvents", "restore", "save"]
@@ -54,12 +55,14 @@ class PageEvents:
             listener.destroy()
 
 
+@converted
 def save(key: str, text: str | None) -> None:
     """Keeps ``text`` under ``key`` for this tab, whatever page it shows; ``None``: nothing.
 
     Raises:
         RuntimeError: There is no ``sessionStorage`` here.
-        NativeError: What the browser throws: that it may not keep it, or not so much.
+        SecurityError: The page may keep nothing, as in a sandboxed frame.
+        QuotaExceededError: The browser does not keep so much.
     """
     storage = _session_storage()
     if text is None:
@@ -68,12 +71,13 @@ def save(key: str, text: str | None) -> None:
         storage.setItem(key, text)
 
 
+@converted
 def restore(key: str) -> str | None:
     """What is kept under ``key`` for this tab; ``None``: nothing.
 
     Raises:
         RuntimeError: There is no ``sessionStorage`` here.
-        NativeError: What the browser throws: that the page may not ask.
+        SecurityError: The page may keep nothing, as in a sandboxed frame.
     """
     text = _session_storage().getItem(key)
     return text if isinstance(text, str) else None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import js
 from pyodide.ffi import create_proxy
 
 from .errors import NativeError
-from .sockets import arguments
+from .sockets import construct, subprotocols, take_options, whole_url
 from .values import options
 
 __all__ = ["ReadAhead", "has_websocket_stream", "new_stream"]
@@ -27,12 +27,15 @@ def new_stream(url: Any, protocols: str | Iterable[str] | None) -> Any:
 
     Raises:
         TypeError: ``url`` or ``protocols`` is not of a type that the constructor takes.
-        NativeError: What the constructor throws.
+        DOMException: What the constructor throws.
     """
-    url, protocols = arguments(url, [protocols] if isinstance(protocols, str) else protocols)
+    url = whole_url(url)
     if protocols is None:
-        return js.WebSocketStream.new(url)
-    return js.WebSocketStream.new(url, options(protocols=protocols))
+        return construct(js.WebSocketStream, url)
+    if isinstance(protocols, Mapping):
+        return construct(js.WebSocketStream, url, take_options(js.WebSocketStream, protocols))
+    names = subprotocols([protocols] if isinstance(protocols, str) else protocols)
+    return construct(js.WebSocketStream, url, options(protocols=names))
 
 
 class ReadAhead:

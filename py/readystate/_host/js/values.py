@@ -9,7 +9,8 @@ import pyodide.ffi
 from pyodide.ffi import JsBuffer, to_js
 from pyodide.ffi import JsProxy as NativeObject
 
-from ...core.binary import utf8_length, view
+from ...core.binary import refusal, utf8_length, view
+from .errors import NativeError, converted
 
 __all__ = [
     "NativeObject",
@@ -22,11 +23,14 @@ __all__ = [
     "is_null",
     "options",
     "tag",
+    "to_bytes",
     "to_sendable",
 ]
 
 # Pyodide before 0.28 has none: JavaScript's null is None there.
 _NULL = getattr(pyodide.ffi, "jsnull", None)
+
+_SENDABLE = "a str, a bytes-like object, or a JavaScript ArrayBuffer, typed array, DataView or Blob"
 
 
 def options(**values: Any) -> Any:
@@ -45,14 +49,16 @@ def to_sendable(data: Any) -> Any:
     if isinstance(data, NativeObject):
         if is_blob(data) or (is_buffer(data) and tag(data) != "SharedArrayBuffer"):
             return data
-    elif (memory := view(data)) is not None:
+        raise TypeError(
+            f"send() takes {_SENDABLE}, not {describe(data)}: encode it first, as with "
+            "js.JSON.stringify()"
+        )
+    if (memory := view(data)) is not None:
         return copied(memory)
-    raise TypeError(
-        "send() takes a str, a bytes-like object, or a JavaScript ArrayBuffer, typed array, "
-        f"DataView or Blob, not {describe(data)}"
-    )
+    raise refusal(data, describe(data), _SENDABLE)
 
 
+@converted
 def copied(view: memoryview) -> Any:
     """A new ``Uint8Array`` with the bytes of ``view``."""
     array = js.Uint8Array.new(view.nbytes)
@@ -76,8 +82,19 @@ def frozen(data: Any) -> tuple[Any, int]:
         return memory.tobytes(), memory.nbytes
     message = to_sendable(data)
     if not is_blob(message):
-        message = message.to_bytes()
+        message = to_bytes(message)
     return message, byte_length(message)
+
+
+@converted
+def to_bytes(buffer: Any) -> bytes:
+    """The bytes of a JavaScript buffer.
+
+    Raises:
+        TypeError: It is detached.
+    """
+    data: bytes = buffer.to_bytes()
+    return data
 
 
 def byte_length(data: Any) -> int:
@@ -107,11 +124,16 @@ def is_null(value: Any) -> bool:
 
 def tag(value: Any) -> str:
     """The class of a JavaScript value, as ``Object.prototype.toString`` tells it."""
-    return str(js.Object.prototype.toString.call(value))[len("[object ") : -1]
+    try:
+        return str(js.Object.prototype.toString.call(value))[len("[object ") : -1]
+    except NativeError:  # Not even that can be asked of a Proxy that was revoked.
+        return "Object"
 
 
 def describe(value: Any) -> str:
     """The type of ``value``, for an error message."""
     if isinstance(value, NativeObject):
         return f"a JavaScript {tag(value)}"
+    if is_null(value) and value is not None:
+        return "JavaScript's null"
     return type(value).__name__
