@@ -42,6 +42,9 @@ def test_without_the_extra_it_says_which_one(
     constructor: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "websockets.client", None)
+    # Another test may have had it imported.
+    monkeypatch.delitem(sys.modules, "readystate._host.cpython.wire", raising=False)
+    monkeypatch.delattr("readystate._host.cpython.wire", raising=False)
     arguments = () if constructor is require_websocket else ("ws://127.0.0.1/",)
     with pytest.raises(ImportError, match=r"pip install 'readystate\[cpython\]'"):
         constructor(*arguments)
