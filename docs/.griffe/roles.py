@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import griffe
+
 import readystate
 import readystate_server.sessions
 

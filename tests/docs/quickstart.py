@@ -63,7 +63,7 @@ def uvicorn(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
         end = time.monotonic() + 40
         while time.monotonic() < end:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5):  # noqa: S310
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5):
                     break
             except (urllib.error.URLError, OSError):
                 assert process.poll() is None, "uvicorn has ended"

@@ -64,9 +64,8 @@ def test_the_options_that_it_gives_exist(block: Block) -> None:
 @pytest.mark.parametrize("block", [each for each in BLOCKS if each.path is not None], ids=str)
 def test_what_is_marked_runs(block: Block, server: Server) -> None:
     address = server.ws_url(block.path or "")
-    code = compile(
-        block.text.replace("wss://example.org/feed", address), str(block), "exec", FLAGS, 0
-    )
+    text = block.text.replace("wss://example.org/feed", address)
+    code = compile(text, str(block), "exec", FLAGS, dont_inherit=True)
 
     async def run() -> None:
         # As the interpreter's own loop of asyncio does: the code's value is a coroutine.

@@ -1,4 +1,4 @@
-"""The documentation builds as a site whose links lead somewhere and that loads nothing from elsewhere."""
+"""The documentation builds as a site: its links lead somewhere, it loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -103,5 +103,5 @@ def test_the_reference_has_each_public_name(pages: dict[str, Page]) -> None:
     import readystate
 
     anchors = set().union(*(page.anchors for page in pages.values()))
-    missing = {name for name in readystate.__all__ if f"readystate.{name}" not in anchors}
+    missing = {name for name in vars(readystate)["__all__"] if f"readystate.{name}" not in anchors}
     assert missing - {"Sendable"} == set()
