@@ -77,4 +77,4 @@ def test_what_is_marked_runs(block: Block, server: Server) -> None:
 
 
 def test_something_is_marked() -> None:
-    assert len([block for block in BLOCKS if block.path is not None]) >= 6
+    assert len([block for block in BLOCKS if block.path is not None]) >= 7

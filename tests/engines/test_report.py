@@ -96,4 +96,4 @@ def test_no_two_cases_have_the_same_name() -> None:
 def test_an_engine_that_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         __main__.parse(["servo"])
-    assert "there is no engine 'servo': choose from chromium" in capsys.readouterr().err
+    assert "there is no engine 'servo': choose from cpython" in capsys.readouterr().err
