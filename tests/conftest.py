@@ -102,9 +102,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling |
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Has the groups in order."""
+    """Has the groups in order, and gives tests in a browser the time to start it, and Python."""
     yield
     items.sort(key=lambda item: GROUPS.index(group(item.nodeid)))
+    for item in items:
+        if group(item.nodeid) in NAMES and item.get_closest_marker("timeout") is None:
+            # Whichever comes first in its process has fixtures that take a minute when it is busy.
+            item.add_marker(pytest.mark.timeout(IN_BROWSER))
 
 
 def group(nodeid: str) -> str:
