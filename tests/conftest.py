@@ -37,6 +37,8 @@ GROUPS = ("python", "server", "engines", *NAMES)
 Where there are fewer processes, they come in this order: asyncio.run() does not work any more in a
 process in which Playwright has been started.
 """
+IN_BROWSER = 150
+"""Seconds that a test in a browser may take, with its fixtures."""
 FOLDERS = {
     "unit": "python",
     "cpython": "python",
