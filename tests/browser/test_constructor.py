@@ -112,7 +112,6 @@ async def test_a_url_is_needed() -> None:
         ("json", ["json"]),
         (["json"], ["json"]),
         (("json", "msgpack"), ["json", "msgpack"]),
-        ({"json": 1, "msgpack": 2}, ["json", "msgpack"]),
         (["JSON", "json"], ["JSON", "json"]),
     ],
 )

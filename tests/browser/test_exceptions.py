@@ -37,7 +37,7 @@ async def test_each_thing_that_throws(code: int, name: str, call: str) -> None:
         "send while CONNECTING": lambda: ws.send("x"),
         "close(999)": lambda: ws.close(999),
         "close(1000, 124 bytes)": lambda: ws.close(1000, "x" * 124),
-        "a URL with a fragment": lambda: WebSocket(url("/ws/echo") + "#fragment"),
+        "a URL with a fragment": lambda: WebSocket(url("/ws/echo") + "#secret"),
         "a protocol with a space": lambda: WebSocket(url("/ws/echo"), "a b"),
         "a repeated protocol": lambda: WebSocket(url("/ws/echo"), ["a", "a"]),
     }
@@ -46,7 +46,7 @@ async def test_each_thing_that_throws(code: int, name: str, call: str) -> None:
     error = caught.value
     assert type(error) is CLASSES[code]
     assert (error.name, error.code) == (name, code)
-    assert error.message == error.js_error.message == str(error) != ""
+    assert error.message == error.js_error.message.replace("secret", "…") == str(error) != ""
     assert error.js_error.name == name
     assert error.js_error.code == code
     assert error.js_error.constructor.name == "DOMException"

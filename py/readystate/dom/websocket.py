@@ -30,6 +30,7 @@ from .._host import (
 from ..core.addresses import shown
 from ..core.handlers import call_handler
 from ..core.listeners import Listeners, Signal
+from ..exceptions import DOMException
 from .blob import Blob
 from .sendable import Sendable, native
 
@@ -298,7 +299,11 @@ class WebSocket:
             protocols, (str, Mapping, NativeObject)
         ):
             protocols = list(protocols)  # once, as errors tell of them
-        self.js_websocket: Any = new_websocket(url, protocols)
+        try:
+            self.js_websocket: Any = new_websocket(url, protocols)
+        except DOMException as error:
+            # The traceback ends here, one line after the user's own.
+            raise error.with_traceback(None) from error.__cause__
         self._offered = offered(protocols)
         self._listeners = Listeners()
         self._native_listener: NativeListener | None = None
