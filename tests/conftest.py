@@ -37,7 +37,15 @@ GROUPS = ("python", "server", "engines", *NAMES)
 Where there are fewer processes, they come in this order: asyncio.run() does not work any more in a
 process in which Playwright has been started.
 """
-FOLDERS = {"unit": "python", "cpython": "python", "pages": "python", "engines": "engines"}
+IN_BROWSER = 150
+"""Seconds that a test in a browser may take, with its fixtures."""
+FOLDERS = {
+    "unit": "python",
+    "cpython": "python",
+    "docs": "python",
+    "pages": "python",
+    "engines": "engines",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -96,9 +104,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling |
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Has the groups in order."""
+    """Has the groups in order, and gives tests in a browser the time to start it, and Python."""
     yield
     items.sort(key=lambda item: GROUPS.index(group(item.nodeid)))
+    for item in items:
+        if group(item.nodeid) in NAMES and item.get_closest_marker("timeout") is None:
+            # Whichever comes first in its process has fixtures that take a minute when it is busy.
+            item.add_marker(pytest.mark.timeout(IN_BROWSER))
 
 
 def group(nodeid: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .queue.send_queue import *
     from .session.options import *
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PUBLIC = {
     "connection.client": ("connect",),

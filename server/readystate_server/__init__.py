@@ -5,4 +5,4 @@ pages, wheel and WebSocket endpoints that fail on demand, for development
 (``python -m readystate_server``). :mod:`.testing` has pytest fixtures for headless tests.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -172,6 +172,7 @@ def echo(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
 def start(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     """The time of the first import: by the page's clock, and of the main thread's own."""
     took: list[float] = []
+    page.devtools.main_thread(lambda: page.call("idle", {}))
     used = page.devtools.main_thread(lambda: took.append(page.call("start", case.message)))
     return {"start": took[0], "thread": used.task * 1e3}
 

@@ -21,6 +21,8 @@ from .conftest import EXPECTED
 # Python starts anew in each page, which takes a busy machine half a minute.
 pytestmark = pytest.mark.timeout(180)
 
+# How Firefox says that the policy forbids what the test does.
+BLOCKED = "The page\u2019s settings blocked a JavaScript eval"
 NARROW = 390
 PATIENCE = 75_000
 WAYS = {
@@ -140,13 +142,16 @@ def test_hello(page: Page, own_server: Server) -> None:
     expect(page.locator("#output")).to_have_text(said, timeout=PATIENCE)
 
 
-def test_plain(page: Page, own_server: Server) -> None:
+def test_plain(page: Page, visit: tuple[Page, Console], own_server: Server) -> None:
     """Where a policy forbids inline scripts and eval()."""
+    _, console = visit
     page.goto(f"{own_server.url}/examples/plain.html")
     expect(page.get_by_role("status")).to_have_text("Connected.", timeout=PATIENCE)
     page.get_by_label("Message", exact=True).fill("<b>one</b>")
     page.get_by_role("button", name="Send").click()
     expect(page.locator("li")).to_have_text(["sent <b>one</b>", "received <b>one</b>"])
+    console.check()
+    console.expected += (BLOCKED,)
     # Not within evaluate(), which the policy does not bind.
     refused = page.evaluate(
         """() => new Promise((resolve) => setTimeout(() => {

@@ -53,14 +53,18 @@ MOCK_SOCKET = """\
   globalThis.WebSocket = Mock.WebSocket;
 }"""
 ANSWER = """\
-globalThis.answer = (client, path, data) => {
+() => globalThis.answer = (client, path, data) => {
+  const bytes = new Uint8Array([3, 10, 17]);
   if (path === "/batch") {
-    for (const part of ["text", new Uint8Array([3, 10, 17]), "[object ArrayBuffer]", "last"])
+    // mock-socket sends the text of a view.
+    const binary = globalThis.Mock ? bytes.buffer : bytes;
+    for (const part of ["text", binary, "[object ArrayBuffer]", "last"])
       client.send(part);
   } else if (path === "/blob") {
     for (const part of ["text", new Blob(["blob"]), "behind it"]) client.send(part);
   } else if (path === "/close") {
-    client.close(4001, "bye");
+    if (globalThis.Mock) client.close({ code: 4001, reason: "bye" });
+    else client.close(4001, "bye");
   } else {
     client.send(data);
   }

@@ -439,9 +439,9 @@ async def test_what_cannot_be_sent_is_a_type_error_and_changes_nothing(
         (["text"], "list"),
         (NativeEvent("open"), "a native Event"),
     ):
-        with raises(TypeError, match=rf"not {name}(:|$)"):
+        with raises(TypeError, match=f"not {name}:"):
             queue.send(bad)  # type: ignore[arg-type]
-        with raises(TypeError, match=rf"not {name}(:|$)"):
+        with raises(TypeError, match=f"not {name}:"):
             await queue.put(bad)  # type: ignore[arg-type]
     assert (queue.pending, queue.pending_bytes, queue.stats.accepted) == (1, 6, 1)
     ws = await opened("/ws/sink", id=id)
@@ -1478,7 +1478,7 @@ async def test_a_time_to_live_does_not_keep_a_queue_that_has_sent_all() -> None:
     assert reference() is None
 
 
-# The queue of the README in ten lines
+# The queue of docs/guides/queues.md in ten lines
 
 
 async def test_it_does_what_ten_lines_do() -> None:

@@ -20,7 +20,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         prog="python -m tests.engines",
         description=(
             "Runs the same cases in Pyodide in each engine, and shows what was thrown, its name, "
-            "code and message. A departure from the standard is one that the README lists."
+            "code and message. A departure from the standard is one of those in "
+            "docs/background/engines.md."
         ),
         epilog=(
             f"engines: {', '.join(ENGINES)}; "

@@ -1,4 +1,4 @@
-"""The README's examples for Node.js, Bun and Deno, as a reader copies them."""
+"""The documentation's examples for Node.js, Bun and Deno, as a reader copies them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .. import processes
 from ..processes import ROOT
 from .runner import bun, deno, node
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "guides" / "outside-a-browser.md").read_text(encoding="utf-8")
 FILES = dict(
-    re.findall(r"```(?:python|js)\n(?:#|//) (hello\.[\w.]+).*?\n(.*?)```", README, re.DOTALL)
+    re.findall(r"```(?:python|js)\n(?:#|//) (hello\.[\w.]+).*?\n(.*?)```", GUIDE, re.DOTALL)
 )
 
 

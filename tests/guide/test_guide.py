@@ -1,4 +1,4 @@
-"""The README's "Test your PyScript app": its project, tested as its reader does that."""
+"""The documentation's "Testing your app": its project, tested as its reader does that."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PROJECT = Path(__file__).parent / "project"
 
 
 @pytest.mark.parametrize("name", ["app/index.html", "conftest.py", "test_app.py"])
-def test_the_readme_has_each_of_its_files(name: str) -> None:
+def test_the_documentation_has_each_of_its_files(name: str) -> None:
     text = (PROJECT / name).read_text(encoding="utf-8")
     kind = "html" if name.endswith(".html") else "python"
-    assert f"```{kind}\n{text}```\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"```{kind}\n{text}```\n" in (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 
 
 def test_its_page_loads_the_pinned_runtimes() -> None:

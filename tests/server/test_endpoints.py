@@ -1,4 +1,4 @@
-"""The WebSocket endpoints, as server/README.md documents them."""
+"""The WebSocket endpoints, as the README of the lab documents them."""
 
 import asyncio
 import json

@@ -10,7 +10,7 @@ import pytest
 
 import readystate
 from readystate import QueuedWebSocket, WebSocket
-from readystate._host import require_websocket
+from readystate._host import cpython, require_websocket
 
 
 def test_constants_are_there() -> None:
@@ -41,10 +41,13 @@ def test_importing_it_imports_little() -> None:
 def test_without_the_extra_it_says_which_one(
     constructor: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "websockets.client", None)
-    # Another test may have had it imported.
+    # As if it were imported for the first time, where there is no websockets library.
+    monkeypatch.delattr(cpython, "wire", raising=False)
     monkeypatch.delitem(sys.modules, "readystate._host.cpython.wire", raising=False)
-    monkeypatch.delattr("readystate._host.cpython.wire", raising=False)
+    monkeypatch.setitem(sys.modules, "websockets", None)
+    monkeypatch.setitem(sys.modules, "websockets.client", None)
+    for name in [name for name in sys.modules if name.startswith("websockets.")]:
+        monkeypatch.setitem(sys.modules, name, None)
     arguments = () if constructor is require_websocket else ("ws://127.0.0.1/",)
     with pytest.raises(ImportError, match=r"pip install 'readystate\[cpython\]'"):
         constructor(*arguments)

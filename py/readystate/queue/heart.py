@@ -124,8 +124,8 @@ class Beating:
         what = pulse.check(time.monotonic())
         if what == "lost":
             is_watchdog = self._heartbeat.message is None
-            missing = "nothing has arrived" if is_watchdog else "no reply to the heartbeat"
-            self._dead(f"{missing} within {self._heartbeat.timeout:g} s")
+            why = "nothing has arrived" if is_watchdog else "no reply to the heartbeat"
+            self._dead(f"{why} within {self._heartbeat.timeout:g} s")
             return
         if what == "request":
             self.request()

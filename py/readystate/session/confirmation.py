@@ -129,7 +129,7 @@ class SessionConfirmation(Confirmation):
                     attempt.address,
                     f"{attempt.address} has accepted the connection without the subprotocol "
                     f"{SUBPROTOCOL!r}, so it has no sessions: leave out session=, or see in the "
-                    "README how a server comes to have them",
+                    "docs/sessions.md how a server comes to have them",
                 )
             )
             return True

@@ -1,8 +1,8 @@
 """For headless tests of your own: pytest fixtures, with browsers that Playwright drives.
 
-`pytest_plugins = ["readystate_server.testing"]` in conftest.py makes the fixtures known; see the
-README, "Test your PyScript app". It needs `pip install 'readystate-server[testing]'`, and runs on
-CPython; in the page there is only `readystate_server.testing.inpage`.
+`pytest_plugins = ["readystate_server.testing"]` in conftest.py makes the fixtures known; see
+"Testing your app" in the documentation. It needs `pip install 'readystate-server[testing]'`, and
+runs on CPython; in the page there is only `readystate_server.testing.inpage`.
 
 PYTEST_DONT_REWRITE: no assertion here is for pytest to explain, so it may be imported early.
 """

@@ -52,7 +52,8 @@ class Report:
     def expects(self, standard: object, seen: object, **known: object) -> None:
         """Asserts that ``seen`` is what the standard says, or what this engine is known for.
 
-        Those are the departures that cannot or should not be evened out; the README lists them.
+        Those are the departures that cannot or should not be evened out; they are listed in
+        docs/background/engines.md.
         """
         if seen == standard:
             self.saw(seen)

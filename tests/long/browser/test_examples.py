@@ -168,15 +168,14 @@ def script(html: str) -> str:
     return textwrap.dedent(source.rstrip(" "))
 
 
-def test_hello_has_the_lines_of_the_readme() -> None:
-    _, _, section = (ROOT / "README.md").read_text(encoding="utf-8").partition("first ten lines")
-    readme, _, _ = section.partition("\n## ")
-    lines = script(readme).strip()
+def test_hello_has_the_lines_of_the_guide() -> None:
+    guide = (ROOT / "docs" / "guides" / "websocket.md").read_text(encoding="utf-8")
+    lines = script(guide).strip()
     hello = script((EXAMPLES / "hello.html").read_text(encoding="utf-8"))
     address = re.compile(r'WebSocket\(".*?"\)')
     assert lines.startswith("from readystate import")
     assert address.sub("", hello).endswith(f"\n{address.sub('', lines)}\n")
-    assert "wheel/readystate.whl" in readme
+    assert "wheel/readystate.whl" in guide
 
 
 def test_the_wheels_that_are_named_are_the_ones_that_are_built() -> None:

@@ -60,10 +60,13 @@ def to_sendable(data: Any) -> Any:
 
 @converted
 def copied(view: memoryview) -> Any:
-    """A new ``Uint8Array`` with the bytes of ``view``."""
-    array = js.Uint8Array.new(view.nbytes)
-    array.assign(view)
-    return array
+    """A new ``ArrayBuffer`` with the bytes of ``view``.
+
+    No view of one: some of what stands in for sockets sends the text of such, "1,2,3".
+    """
+    buffer = js.ArrayBuffer.new(view.nbytes)
+    buffer.assign(view)
+    return buffer
 
 
 def frozen(data: Any) -> tuple[Any, int]:
@@ -134,6 +137,4 @@ def describe(value: Any) -> str:
     """The type of ``value``, for an error message."""
     if isinstance(value, NativeObject):
         return f"a JavaScript {tag(value)}"
-    if is_null(value) and value is not None:
-        return "JavaScript's null"
     return type(value).__name__

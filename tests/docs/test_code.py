@@ -1,0 +1,80 @@
+"""The documentation's Python compiles, names what there is, and does what it says."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib
+import inspect
+from collections.abc import Iterator
+
+import pytest
+
+from readystate_server.lab import Server
+
+from .pages import Block, python
+
+BLOCKS = [*python()]
+FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+OURS = ("readystate", "readystate_server")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """What the examples connect to."""
+    with Server() as server:
+        yield server
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_it_compiles_and_what_it_imports_of_ours_exists(block: Block) -> None:
+    tree = compile(block.text, str(block), "exec", FLAGS | ast.PyCF_ONLY_AST)
+    compile(block.text, str(block), "exec", FLAGS, dont_inherit=True)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                if name.name.partition(".")[0] in OURS and "compat" not in name.name:
+                    importlib.import_module(name.name)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in OURS:
+            module = importlib.import_module(node.module or "")
+            for name in node.names:
+                assert hasattr(module, name.name), f"{node.module} has no {name.name}"
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_the_options_that_it_gives_exist(block: Block) -> None:
+    """The keywords of every call of a class or function of ours that it imports by name."""
+    tree = compile(block.text, str(block), "exec", FLAGS | ast.PyCF_ONLY_AST)
+    known = {
+        name.asname or name.name: getattr(importlib.import_module(node.module or ""), name.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in OURS
+        for name in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in known:
+            parameters = inspect.signature(known[node.func.id]).parameters.values()
+            if any(each.kind is each.VAR_KEYWORD for each in parameters):
+                continue
+            names = {each.name for each in parameters}
+            given = {keyword.arg for keyword in node.keywords if keyword.arg}
+            assert given <= names, f"{node.func.id} has no {given - names}"
+
+
+@pytest.mark.parametrize("block", [each for each in BLOCKS if each.path is not None], ids=str)
+def test_what_is_marked_runs(block: Block, server: Server) -> None:
+    address = server.ws_url(block.path or "")
+    text = block.text.replace("wss://example.org/feed", address)
+    code = compile(text, str(block), "exec", FLAGS, dont_inherit=True)
+
+    async def run() -> None:
+        # As the interpreter's own loop of asyncio does: the code's value is a coroutine.
+        result = eval(code, {"__name__": __name__})  # noqa: S307
+        if inspect.isawaitable(result):
+            await result
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
+def test_something_is_marked() -> None:
+    assert len([block for block in BLOCKS if block.path is not None]) >= 7

@@ -1,0 +1,58 @@
+"""What a reader pastes from the README and the quickstart works, as a script against its server."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from readystate import Backoff, QueuedWebSocket, Session, SessionExpired, StateChange
+
+from .. import processes
+from . import quickstart
+from .quickstart import PAGE, README, free_port, lay_out, servers, uvicorn
+
+
+def test_the_readme_and_the_quickstart_have_the_same_files() -> None:
+    assert servers(README)[0].text == servers(PAGE)[0].text.removeprefix("# server.py\n")
+    shown = quickstart.index(PAGE).removeprefix("<!-- page/index.html -->\n")
+    assert quickstart.index(README) == shown
+    assert quickstart.script(README) == quickstart.script(PAGE).removeprefix("# hello.py\n")
+
+
+@pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.name)
+def test_its_script_talks_to_its_server(tmp_path: Path, page: Path) -> None:
+    lay_out(tmp_path, servers(page)[0].text, "")
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    (tmp_path / "hello.py").write_text(quickstart.script(page).replace("127.0.0.1:8000", address))
+    with uvicorn(tmp_path, port):
+        done = processes.run([sys.executable, "hello.py"], cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+
+
+def test_its_session_goes_on_after_a_restart(tmp_path: Path) -> None:
+    lay_out(tmp_path, servers()[1].text, "")
+    port = free_port()
+    renewed = []
+
+    def on_state(change: StateChange) -> None:
+        if isinstance(change.error, SessionExpired):
+            renewed.append(change.error.why)
+
+    async def talk() -> None:
+        session = Session(renew=True)
+        backoff = Backoff(0.1, 0.5)
+        url = f"ws://127.0.0.1:{port}/echo"
+        async with QueuedWebSocket(url, session=session, backoff=backoff, on_state=on_state) as ws:
+            with uvicorn(tmp_path, port):
+                await ws.send("before")
+                assert await ws.recv() == "before"
+            ws.send("meanwhile")
+            with uvicorn(tmp_path, port):
+                assert await ws.recv() == "meanwhile"
+
+    asyncio.run(asyncio.wait_for(talk(), 50))
+    assert renewed == ["forgotten"]
