@@ -101,7 +101,7 @@ async def test_what_cannot_be_sent_is_a_type_error_and_changes_nothing() -> None
         (js.Object.new(), "a JavaScript Object"),
         (js.Array.new(), "a JavaScript Array"),
         (js.SharedArrayBuffer.new(4), "a JavaScript SharedArrayBuffer"),
-        (jsnull, "JsNull"),
+        (jsnull, "JavaScript's null"),
     ):
         with raises(TypeError, match=rf"not {name}(:|$)"):
             queue.send(bad)
