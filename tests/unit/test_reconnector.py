@@ -71,6 +71,7 @@ def test_a_message_is_a_proof_but_no_reason_to_hurry() -> None:
     for delay in (1, 2, 4):
         lives(reconnector, clock, 0)
         reconnector.progressed()
+        assert reconnector.attempt == 0
         assert reconnector.ended() == delay
         assert reconnector.attempt == 0
 

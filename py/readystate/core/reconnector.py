@@ -104,6 +104,8 @@ class Reconnector:
     def progressed(self) -> None:
         """A message has arrived over the connection, so the server is of use."""
         self._has_proved_itself = True
+        if self.phase == "OPEN":
+            self.attempt = 0
 
     def ended(self) -> float | None:
         """The attempt has failed, or the connection was lost.
