@@ -108,9 +108,11 @@ class Case:
             self.call(url, ws)
         except Exception as error:
             # The browser's own, before the package has evened anything out.
-            thrown, is_native = error.__cause__, True
-            if not isinstance(thrown, JsException):
-                thrown, is_native = error, False
+            thrown = getattr(error, "js_error", None)
+            if thrown is None and isinstance(error.__cause__, JsException):
+                thrown = error.__cause__
+            is_native = thrown is not None
+            thrown = thrown if is_native else error
             name = getattr(thrown, "name", type(error).__name__)
             code = getattr(thrown, "code", None)
             message = str(getattr(thrown, "message", error))

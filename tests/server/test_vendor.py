@@ -32,6 +32,8 @@ BROUGHT = {
     "@pyscript/core/dist/core.js": "",
     "@pyscript/core/dist/core.js.map": "",
     "partysocket/dist/ws.js": "",
+    "mock-socket/dist/mock-socket.js": "",
+    "msw/lib/core/index.js": "",
     "@oven/bun-linux-x64/bin/bun": "",
     "@deno/linux-x64-glibc/deno": "",
 }
