@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
@@ -47,7 +48,10 @@ def open_fake(
         return page
 
     opened: list[FakePage] = []
+    logger = logging.getLogger("readystate")
+    level = logger.level  # which a page may change
     yield open_fake
+    logger.setLevel(level)
     for name in NAMES & set(sys.modules):
         del sys.modules[name]
     for page in opened:
