@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -63,11 +64,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A process for each group; none for a file, a test, or what ``-k`` chooses."""
+    """A process for each core, up to one a group; none for a file, a test, or what ``-k`` chooses.
+
+    More of them would only have tests and browsers wait for a core, and run out of time.
+    """
     is_part = config.option.keyword or any(
         "::" in name or name.endswith(".py") for name in map(str, config.args)
     )
-    return 0 if is_part else len(GROUPS)
+    return 0 if is_part else min(len(GROUPS), os.cpu_count() or 1)
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
