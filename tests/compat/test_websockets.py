@@ -127,9 +127,9 @@ def end_of(ws: Any) -> tuple[int, str]:
 
 
 async def iterates(connect: Any, peer: str) -> None:
-    async with connect(f"{peer}/close?count=300") as ws:
+    async with connect(f"{peer}/close?count=3000") as ws:
         received = [message async for message in ws]
-    assert received == [str(number) for number in range(300)]
+    assert received == [str(number) for number in range(3000)]
 
 
 async def learns_how_it_was_closed(connect: Any, peer: str) -> None:
