@@ -69,7 +69,7 @@ class Console:
         complaints = [text for text in self.complaints if not text.startswith(self.expected)]
         self.complaints.clear()
         if complaints:
-            pytest.fail("The console of the page says:\n" + "\n".join(complaints), pytrace=False)
+            pytest.fail(f"The console of the page says: {complaints}", pytrace=False)
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in self._types:

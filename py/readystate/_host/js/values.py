@@ -137,4 +137,6 @@ def describe(value: Any) -> str:
     """The type of ``value``, for an error message."""
     if isinstance(value, NativeObject):
         return f"a JavaScript {tag(value)}"
+    if _NULL is not None and is_null(value):
+        return "JavaScript's null"
     return type(value).__name__
