@@ -237,7 +237,7 @@ async def test_other_javascript_objects_are_a_type_error_too() -> None:
         (js.Array.new(), "a JavaScript Array"),
         (js.URL.new("ws://host/"), "a JavaScript URL"),
         (js.Date, "a JavaScript Function"),
-        (jsnull, "JsNull"),
+        (jsnull, "JavaScript's null"),
     ):
         with raises(TypeError, match=rf"not {name}: encode it first"):
             ws.send(bad)

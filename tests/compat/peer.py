@@ -74,7 +74,8 @@ class Peer:
             process_request=self._answer,
             select_subprotocol=lambda _, offered: offered[-1] if offered else None,
             max_size=None,
-            close_timeout=2,
+            # As long as a busy machine may take to receive what came before the close frame.
+            close_timeout=20,
         ) as server:
             (listener,) = server.sockets
             scheme = "ws" if self._context is None else "wss"
