@@ -361,7 +361,7 @@ class Bench:
         for _ in range(2):  # What has left the page last may be on its way.
             if self.started.is_set():
                 return
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(LOOK / 2)
             await self.look_once(run)
             self.show(run)
         self.element.dataset.state = "over"

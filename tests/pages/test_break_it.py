@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from readystate import Backoff
 from readystate_server.lab import Server
 
 from .conftest import alive, load, run, until
@@ -27,10 +28,14 @@ class Bench:
         self.section = page.one("#break_it")
         self.stream = page.one("#stream")
         self.accounts: list[list[int]] = []
+        self.fields = {
+            str(field.dataset.field): field
+            for field in self.section.querySelectorAll("[data-field]")
+        }
         page.one("#rate").value = 100
 
     def text(self, field: str) -> str:
-        return str(self.page.one(f"#break_it [data-field={field}]").textContent)
+        return str(self.fields[field].textContent)
 
     def number(self, field: str) -> int:
         text = self.text(field)
@@ -82,9 +87,12 @@ def bench(fake: FakePage) -> Iterator[Bench]:
 
 @asynccontextmanager
 async def working() -> Any:
-    """The section works, twenty times as often as a visitor needs it, and waits are short."""
+    """The section works, and is drawn, and connects again, ten times as often as for a visitor."""
     module = load("break_it")
-    module.TICK, module.LOOK = 0.02, 0.1
+    module.TICK, module.LOOK = 0.025, 0.1
+    module.Backoff = lambda first, longest: Backoff(first / 10, longest / 10)
+    for fault in module.FAULTS.values():
+        fault.update({time: fault[time] / 10 for time in ("drop", "refuse") if time in fault})
     async with alive(module.main()):
         yield
 
