@@ -35,6 +35,7 @@ async def test_it_runs_and_its_tracebacks_tell_where() -> None:
     ],
     ids=["compiled for it", "for others only", "a static host"],
 )
+@pytest.mark.only_browser("chromium")
 def test_pages_of_the_project_load_it(
     page: Page, server: Server, index: str | None, wheel: str
 ) -> None:

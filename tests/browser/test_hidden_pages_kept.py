@@ -121,11 +121,13 @@ async def refused() -> None:
         new("ws://example.org/")
 
 
+@pytest.mark.only_browser("chromium")
 def test_a_page_that_may_not_use_the_storage(page: Runtime) -> None:
     page.page.evaluate(DENIED)
     page.call(refused)
 
 
+@pytest.mark.only_browser("chromium")
 def test_a_tab_that_has_little_room(page: Runtime) -> None:
     """The id comes first, then as many messages as there is room for."""
     id = new_id()
@@ -137,8 +139,7 @@ def test_a_tab_that_has_little_room(page: Runtime) -> None:
     complaints = "".join(page.console.complaints)
     assert "The browser has room for the first 2 of 8 messages" in complaints
     assert "QuotaExceededError" in complaints
+    page.console.complaints.clear()
     page.page.evaluate(KILLED)
     reload(page)
-    # Firefox hides a page that it leaves, so that it complains once more.
-    page.console.complaints.clear()
     page.call(go_on, id=id, expected=["0" * 4000])

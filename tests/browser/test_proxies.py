@@ -30,10 +30,10 @@ from readystate_server.testing.inpage import Logged, all_delivered, closed, open
 HOUR = 3600.0
 
 
-@pytest.fixture(params=["page", "worker"], scope="module")
-def place(request: pytest.FixtureRequest, browser: Browser, server: Server) -> Iterator[Runtime]:
-    """Where no other test runs."""
-    with open_pyodide(browser, server, request.param) as runtime:
+@pytest.fixture(scope="module")
+def alone(browser: Browser, server: Server) -> Iterator[Runtime]:
+    """A page in which no other test runs."""
+    with open_pyodide(browser, server) as runtime:
         yield runtime
         runtime.console.check()
 
@@ -184,8 +184,8 @@ async def live(*, name: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("name", LIVES)
-def test_no_proxy_outlives_it(place: Runtime, name: str) -> None:
-    place.call(live, name=name, count=15, timeout=60)
+def test_no_proxy_outlives_it(alone: Runtime, name: str) -> None:
+    alone.call(live, name=name, count=15, timeout=60)
 
 
 async def expiries() -> None:
@@ -205,6 +205,6 @@ async def expiries() -> None:
         assert timers() - before < 10
 
 
-def test_timers_that_are_not_needed_any_more_leave_nothing(place: Runtime) -> None:
+def test_timers_that_are_not_needed_any_more_leave_nothing(alone: Runtime) -> None:
     """Those of Pyodide's event loop stay until their time has come, cancelled or not."""
-    place.call(expiries)
+    alone.call(expiries)

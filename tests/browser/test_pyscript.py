@@ -14,10 +14,14 @@ from readystate import __version__
 from readystate_server.lab import Server
 from readystate_server.testing import Console
 
+IN_ONE = pytest.mark.only_browser("chromium")
+"""How PyScript installs is the same everywhere."""
 WAYS = [
     ("page", "packages", f"readystate-{__version__}-py3-none-any.whl"),
-    ("page", "files", "readystate-cp314.whl"),
-    ("worker", "packages", f"readystate-{__version__}-cp314-none-any.whl"),
+    pytest.param("page", "files", "readystate-cp314.whl", marks=IN_ONE),
+    pytest.param(
+        "worker", "packages", f"readystate-{__version__}-cp314-none-any.whl", marks=IN_ONE
+    ),
     ("worker", "files", "readystate.whl"),
 ]
 

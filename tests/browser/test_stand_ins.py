@@ -1,6 +1,6 @@
 """What stands in for the browser's WebSocket in people's tests: Playwright's, MSW's, mock-socket's.
 
-Only a browser has them.
+Only a browser has them; they are JavaScript and Playwright's, the same in each.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from readystate_server.lab import Server, vendor
 from readystate_server.lab.places import WEB
 from readystate_server.testing import Runtime, open_pyodide
 from readystate_server.testing.inpage import event, raises, until
+
+pytestmark = pytest.mark.only_browser("chromium")
 
 HOST = "ws://stand.in"
 

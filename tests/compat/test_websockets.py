@@ -71,14 +71,8 @@ class Closed:
 @pytest.mark.parametrize(
     ("version", "module"),
     [
-        ("12.0", "websockets"),
-        ("13.1", "websockets"),
-        ("13.1", "websockets.asyncio.client"),
-        ("14.2", "websockets"),
         ("15.0.1", "websockets"),
-        ("16.0", "websockets"),
         ("17.4", "websockets"),
-        ("17.4", "websockets.legacy.client"),
     ],
 )
 async def test_a_version(peer: str, refusing: str, version: str, module: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Browser
 
 from readystate_server.lab import Server
@@ -10,6 +11,7 @@ from readystate_server.testing import open_pyodide
 from . import packages
 
 
+@pytest.mark.only_browser("chromium")
 def test_in_a_worker(browser: Browser, server: Server, peer: str) -> None:
     packages.require()
     with open_pyodide(browser, server, "worker") as runtime:
