@@ -25,7 +25,7 @@ NAMES = {
     "py3": [f"readystate-{VERSION}-py3-none-any.whl", "readystate.whl"],
     OWN: [f"readystate-{VERSION}-{OWN}-none-any.whl", f"readystate-{OWN}.whl"],
 }
-LIMITS = {"py3": 150_000, OWN: 350_000}
+LIMITS = {"py3": 110_000, OWN: 300_000}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,7 +102,7 @@ def test_it_has_the_package_without_what_pages_cannot_use(
     modules = {
         f"readystate/{path.relative_to(wheel.PACKAGE).with_suffix(suffix).as_posix()}"
         for path in wheel.PACKAGE.rglob("*.py")
-        if "cpython" not in path.parts
+        if "cpython" not in path.parts and path.name != "port.py"
     }
     names = {name for name in contents(made / NAMES[tag][0]) if name.startswith("readystate/")}
     assert names == {*modules, "readystate/py.typed"}

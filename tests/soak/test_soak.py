@@ -15,7 +15,7 @@ from .check import problems
 def test_a_short_run() -> None:
     # A process of its own: Playwright cannot be started twice in one. Without connections that are
     # silent, which Chromium holds on to for a minute.
-    command = [sys.executable, "-m", "tests.soak", "--minutes", "0.2", "--sockets", "10"]
+    command = [sys.executable, "-m", "tests.soak", "--minutes", "0.1", "--sockets", "10"]
     done = run([*command, "--faults", "drop,close,refuse,none"], timeout=150)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All is well" in done.stdout

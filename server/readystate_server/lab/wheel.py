@@ -1,5 +1,7 @@
 """The wheels of readystate that pages load, made of the package as it is imported here.
 
+They lack what pages cannot use: the port to CPython, and what lean.py leaves out.
+
 ======================================  ===========================================================
 readystate-<version>-py3-none-any.whl    its sources
 readystate-<version>-cp314-none-any.whl  the same compiled, for each Python a compiler is here for
@@ -20,11 +22,12 @@ from pathlib import Path
 import readystate
 
 from . import compiler
+from .lean import lean
 from .places import WEB
 
 PLAIN = "py3"
 """The tag of the wheel with sources, which every Python takes."""
-NOT_FOR_PAGES = ("_host/cpython/", "__pycache__/")
+NOT_FOR_PAGES = ("_host/cpython/", "_host/port.py", "__pycache__/")
 PACKAGE = Path(readystate.__file__).parent
 INFO = f"readystate-{readystate.__version__}.dist-info"
 METADATA = f"""\
@@ -82,11 +85,12 @@ def stable(tag: str) -> str:
 def read(package: Path) -> dict[str, bytes]:
     """Return the files of the package that a page can use."""
     names = {path.relative_to(package).as_posix(): path for path in package.rglob("*")}
-    return {
+    files = {
         f"readystate/{name}": names[name].read_bytes()
         for name in sorted(names)
         if names[name].is_file() and not any(part in name for part in NOT_FOR_PAGES)
     }
+    return {name: lean(data) if name.endswith(".py") else data for name, data in files.items()}
 
 
 def pack(files: Mapping[str, bytes], tag: str, comment: bytes = b"") -> bytes:

@@ -1,0 +1,128 @@
+"""What the sources of pages lack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import CodeType
+
+import pytest
+
+from readystate_server.lab import wheel
+from readystate_server.lab.lean import lean
+
+SOURCE = '''\
+"""Of the module."""
+
+from typing import TYPE_CHECKING  # and nothing else
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        Iterable,
+    )
+else:
+    Iterable = object
+if TYPE_CHECKING:
+    from collections.abc import (
+        Mapping,
+    )
+    from types import CodeType
+
+LIMIT = 3
+"""Of an attribute."""
+
+
+class Backoff:
+    """Of what is public: # and no comment."""
+
+    def delays(self):
+        """So is this."""
+        return "# grün"  # ist das
+
+    def _draw(self):
+        """And this is not."""
+
+
+def helper():
+    """Of what is not.
+
+    With more lines.
+    """
+
+    class Backoff:
+        """Nor what is within."""
+
+    return 1 / 0
+'''
+LEAN = '''\
+""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        Iterable,
+    )
+else:
+    Iterable = object
+if TYPE_CHECKING:
+    pass
+
+
+    pass
+
+LIMIT = 3
+""
+
+
+class Backoff:
+    """Of what is public: # and no comment."""
+
+    def delays(self):
+        """So is this."""
+        return "# grün"
+
+    def _draw(self):
+        ""
+
+
+def helper():
+    ""
+
+
+
+
+    class Backoff:
+        ""
+
+    return 1 / 0
+'''
+
+
+def test_it_has_what_pages_can_use_in_its_place() -> None:
+    assert lean(SOURCE.encode()).decode() == LEAN
+
+
+def test_what_is_not_python_is_left_alone() -> None:
+    """Python in the page says what is wrong with it, and where."""
+    assert lean(b"def # what") == b"def # what"
+
+
+@pytest.mark.parametrize("source", [b"", b"\n", b"# nothing\n", b"x = 1"])
+def test_sources_that_have_nothing(source: bytes) -> None:
+    assert compile(lean(source), "lean", "exec").co_names == compile(source, "", "exec").co_names
+
+
+def lines(code: CodeType) -> Iterator[tuple[str, set[int | None]]]:
+    yield code.co_qualname, {line for _, _, line in code.co_lines()} - {code.co_firstlineno}
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from lines(constant)
+
+
+def test_tracebacks_name_the_lines_of_the_sources() -> None:
+    for path in wheel.PACKAGE.rglob("*.py"):
+        source = path.read_bytes()
+        there, here = (dict(lines(compile(text, "", "exec"))) for text in (source, lean(source)))
+        assert here.keys() == there.keys()
+        for name, numbers in here.items():
+            assert name == "<module>" or numbers <= there[name], (path, name)
