@@ -17,8 +17,8 @@ class Addresses:
     ``anyio`` asks it who is at the other end, and ``aiohttp`` has it send without delay.
     """
 
-    type = socket.SOCK_STREAM
-    proto = socket.IPPROTO_TCP
+    type: Final = socket.SOCK_STREAM
+    proto: Final = socket.IPPROTO_TCP
 
     def __init__(self, peername: tuple[Any, ...]) -> None:
         self._peername = peername

@@ -23,7 +23,7 @@ from .server_end import Close, NotAnUpgrade, Ping, ProtocolError, Request, Serve
 
 __all__ = ["Options", "Rewrite", "Transport"]
 
-logger = logging.getLogger("readystate.compat")
+logger: logging.Logger = logging.getLogger("readystate.compat")
 
 Rewrite: TypeAlias = Callable[[str, dict[str, str], list[str]], tuple[str, list[str]]]
 """What :func:`install` takes to move what a header says to where a browser can send it."""

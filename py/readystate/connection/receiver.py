@@ -156,8 +156,8 @@ class Incoming:
         self._size_at_most: float = 0
         self._waiter: asyncio.Future[None] | None = None
         self._inbox: Inbox | None = None
-        self.dropped = 0
-        self.has_received = False
+        self.dropped: int = 0
+        self.has_received: bool = False
 
     def connect(self, native: Any) -> None:
         """Begins to collect the messages of a socket."""

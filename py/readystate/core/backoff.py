@@ -51,12 +51,12 @@ class Backoff:
         checks.within("healthy", healthy, 0, math.inf, "a number of seconds, not negative")
         if random is not None:
             checks.plain_function("random", random)
-        self.initial = initial
-        self.maximum = maximum
-        self.factor = factor
-        self.jitter = jitter
-        self.healthy = healthy
-        self.random = random
+        self.initial: float = initial
+        self.maximum: float = maximum
+        self.factor: float = factor
+        self.jitter: float = jitter
+        self.healthy: float = healthy
+        self.random: Callable[[], float] | None = random
 
     def delays(self) -> Iterator[float]:
         """Yields the waits after one failure after another, in seconds, without end."""

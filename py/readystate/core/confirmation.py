@@ -111,7 +111,7 @@ class Confirmation:
     """
 
     subprotocol: str | None = None
-    asks = False
+    asks: bool = False
     key_of: Callable[[Any], Hashable] | None = None
     encode: Callable[[list[Any]], list[Any]] | None = None
     ends_as: DropReason = "closed"

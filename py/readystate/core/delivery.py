@@ -85,9 +85,9 @@ class Delivery:
     )
 
     def __init__(self, message: Any, size: int, key: Hashable = None) -> None:
-        self.message = message
-        self.size = size
-        self.state = QUEUED
+        self.message: Any = message
+        self.size: int = size
+        self.state: DeliveryState = QUEUED
         self.reason: Evidence | DropReason | None = None
         self._key = key
         self._expires: float | None = None

@@ -81,7 +81,7 @@ class Heartbeat:
         if is_reply is not None:
             checks.plain_function("is_reply", is_reply)
         self.message = message
-        self.interval = math.inf if interval is None else interval
+        self.interval: float = math.inf if interval is None else interval
         self.timeout = timeout
         self.is_reply = is_reply
         self.when_quiet = when_quiet

@@ -33,13 +33,13 @@ class Listener:
         signal: Signal | None = None,
         is_handler: bool = False,
     ) -> None:
-        self.callback = callback
-        self.call = call
-        self.capture = capture
-        self.once = once
-        self.signal = signal
-        self.is_handler = is_handler
-        self.removed = False
+        self.callback: Any = callback
+        self.call: Any = call
+        self.capture: bool = capture
+        self.once: bool = once
+        self.signal: Signal | None = signal
+        self.is_handler: bool = is_handler
+        self.removed: bool = False
 
     @property
     def is_live(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..exceptions import ConnectionClosed, ConnectionFailed
 
-logger = logging.getLogger("readystate")
+logger: logging.Logger = logging.getLogger("readystate")
 
 _DEBUG = logging.DEBUG
 

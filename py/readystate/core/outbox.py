@@ -92,15 +92,15 @@ class Outbox:
         # How many of those without a key are for this connection only; they were sent first.
         self._transient = 0
         self._has_logged = False
-        self.stats = QueueStats()
-        self.pending_bytes = 0
-        self.unconfirmed = 0
-        self.unconfirmed_bytes = 0
+        self.stats: QueueStats = QueueStats()
+        self.pending_bytes: int = 0
+        self.unconfirmed: int = 0
+        self.unconfirmed_bytes: int = 0
         self.next_expiry: float | None = None
         """When the next message expires that waits, about."""
-        self.sent = 0
+        self.sent: int = 0
         """How many messages were sent over this connection."""
-        self.sent_bytes = 0
+        self.sent_bytes: int = 0
         """How many bytes they had."""
 
     @property

@@ -71,10 +71,10 @@ class Reconnector:
         self._has_proved_itself = False
         self._came_back_at = -math.inf
         self.phase: Phase = "IDLE"
-        self.attempt = 0
-        self.attempts = 0
-        self.connections = 0
-        self.due = math.inf
+        self.attempt: int = 0
+        self.attempts: int = 0
+        self.connections: int = 0
+        self.due: float = math.inf
         self.gave_up: str | None = None
         self.is_online = True
 

@@ -26,8 +26,10 @@ class SendWindow:
     __slots__ = ("_losses", "bytes", "messages", "most", "most_bytes")
 
     def __init__(self, most: float, most_bytes: float) -> None:
-        self.most, self.most_bytes = most, most_bytes
-        self.messages, self.bytes = most, most_bytes
+        self.most: float = most
+        self.most_bytes: float = most_bytes
+        self.messages: float = most
+        self.bytes: float = most_bytes
         # How many connections were lost in a row over which nothing was confirmed.
         self._losses = 0
 

@@ -22,7 +22,7 @@ class Blob:
     __slots__ = ("js_blob",)
 
     def __init__(self, js_blob: Any) -> None:
-        self.js_blob = js_blob
+        self.js_blob: Any = js_blob
 
     @property
     def size(self) -> int:

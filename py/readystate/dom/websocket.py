@@ -51,8 +51,8 @@ class Event:
     __slots__ = ("_stopped", "js_event", "target")
 
     def __init__(self, js_event: Any, target: WebSocket) -> None:
-        self.js_event = js_event
-        self.target = target
+        self.js_event: Any = js_event
+        self.target: WebSocket = target
         self._stopped = False
 
     @property
@@ -207,7 +207,7 @@ class _EventHandler(Generic[E]):
     """An ``on...`` attribute: a function of one argument, the event; ``None`` if there is none."""
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.type = name.removeprefix("on")
+        self.type: str = name.removeprefix("on")
 
     @overload
     def __get__(self, ws: None, owner: type) -> _EventHandler[E]: ...
@@ -280,10 +280,10 @@ class WebSocket:
     CLOSING: ClassVar[int] = 2
     CLOSED: ClassVar[int] = 3
 
-    onopen = _EventHandler[Event]()
-    onmessage = _EventHandler[MessageEvent]()
-    onerror = _EventHandler[Event]()
-    onclose = _EventHandler[CloseEvent]()
+    onopen: _EventHandler[Event] = _EventHandler()
+    onmessage: _EventHandler[MessageEvent] = _EventHandler()
+    onerror: _EventHandler[Event] = _EventHandler()
+    onclose: _EventHandler[CloseEvent] = _EventHandler()
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ The fourth, a session, is :mod:`readystate.session.confirmation`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from .._host import UnthrottledTimer
@@ -127,9 +127,11 @@ class Acknowledgements(Confirmation):
 
     def __init__(self, outbox: Outbox, acks: Acks, replies: HeartbeatReplies | None) -> None:
         super().__init__(outbox)
-        self.key_of = lambda message: at_once("key", acks.key(message))
+        self.key_of: Callable[[Any], Hashable] | None = lambda message: at_once(
+            "key", acks.key(message)
+        )
         outbox.needs_keys = replies is None
-        self.asks = replies is not None
+        self.asks: bool = replies is not None
         self._acks = acks
         self._replies = replies
 

@@ -37,7 +37,7 @@ class Link:
         self.ended: asyncio.Future[CloseEvent] = loop.create_future()
         self.opening: Opening | None = None
         self.opening_task: asyncio.Task[None] | None = None
-        self.is_open = False
+        self.is_open: bool = False
         self.is_replaced = False
         self.failure: Exception | None = None
         self.close_code: int | None = None

@@ -56,7 +56,7 @@ class Sender:
         self.drop_reason: DropReason | None = None
         """Why messages are dropped that are in doubt, when there will be no other socket."""
         self.outlet: Outlet | None = None
-        self.is_held = False
+        self.is_held: bool = False
         """Whether the socket is open, but not for what waits."""
         self._expiry_timer: Timer | None = None
         self._expiry_watched: float | None = None

@@ -104,7 +104,7 @@ class Supervisor:
         self._error: Exception | None = None
         self.link: Link | None = None
         self.end: Exception | None = None
-        self.states = StateLog()
+        self.states: StateLog = StateLog()
 
     def bind(self, incoming: Incoming, heart: Beating | None) -> None:
         """Says what receives, and what sees whether connections live."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from .._host import Timer, frozen, is_blob
 from ..core.addresses import shown
 from ..core.confirmation import Attempt, Confirmation, Event
+from ..core.delivery import DropReason
 from ..core.outbox import Outbox
 from ..dom.blob import Blob
 from ..exceptions import ConnectionFailed, SessionExpired, connection_closed
@@ -49,10 +51,13 @@ class SessionConfirmation(Confirmation):
         ValueError: The session is to be kept under a name that another one has, or under none.
     """
 
-    subprotocol = SUBPROTOCOL
-    asks = True
-    ends_as = "session ended"
-    close_on_abort = (1000, "aborted")  # which ends the session for the server too
+    subprotocol: str | None = SUBPROTOCOL
+    asks: bool = True
+    ends_as: DropReason = "session ended"
+    close_on_abort: tuple[int, str] | None = (
+        1000,
+        "aborted",
+    )  # which ends the session for the server too
 
     # The names under which sessions of this page are kept.
     _keys: ClassVar[set[str]] = set()
@@ -68,7 +73,7 @@ class SessionConfirmation(Confirmation):
         url: Any,
     ) -> None:
         super().__init__(outbox)
-        self.encode = escape
+        self.encode: Callable[[list[Any]], list[Any]] | None = escape
         outbox.keeps_unconfirmed = True
         self._queue = queue
         self._window = _window(max_queue, max_queue_bytes)

@@ -87,10 +87,10 @@ class Core:
     ) -> None:
         self.outbox = outbox
         self.window = window
-        self.received = done
-        self.done = done
-        self.connection = connection
-        self.is_joined = False
+        self.received: int = done
+        self.done: int = done
+        self.connection: int = connection
+        self.is_joined: bool = False
         self.failure: ProtocolError | None = None
         self._received_bytes = 0
         self._done_bytes = 0
@@ -297,7 +297,7 @@ class ServerCore(Core):
             session: The secret with which it will resume.
             expires: For how many seconds without a connection the session is kept.
         """
-        self.connection = hello.connection
+        self.connection: int = hello.connection
         said = {"session": session, "expires": expires, "window": self.window}
         self._join(0, hello.window, answer=control.encode("opened", said))
 
@@ -345,7 +345,7 @@ class ClientCore(Core):
         self._knows_window = False
         # Up to where all counts as done, though the server has not said that it is.
         self._assumed = 0
-        self.expires = 0.0
+        self.expires: float = 0.0
         self.again: list[Delivery] = []
         self.kept: list[Any] | None = None
 
@@ -358,7 +358,7 @@ class ClientCore(Core):
         """The first message of a connection."""
         self._sent_before = self.outbox.sent
         if self.session is None:
-            self.connection = 1
+            self.connection: int = 1
             return control.encode("open", {"window": self.window})
         self.connection += 1
         said = {

@@ -56,6 +56,6 @@ class Session:
         self.persist = persist
         self.name = name
         self.renew = renew
-        self.heartbeat = Heartbeat(
+        self.heartbeat: Heartbeat = Heartbeat(
             encode("ask", 1), interval=interval, timeout=timeout, when_quiet=True
         )

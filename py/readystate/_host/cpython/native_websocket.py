@@ -86,10 +86,10 @@ class NativeWebSocket(NativeEventTarget):
         # What was "sent" when it could not be sent any more.
         self._discarded = 0
         self._wire: Wire | None = None
-        self.url = address.url
-        self.readyState = self.CONNECTING
-        self.protocol = ""
-        self.extensions = ""
+        self.url: str = address.url
+        self.readyState: int = self.CONNECTING
+        self.protocol: str = ""
+        self.extensions: str = ""
         self._task: asyncio.Task[None] | None = self._loop.create_task(self._connect())
         _connecting.add(self._task)
         self._task.add_done_callback(self._on_task_done)

@@ -15,7 +15,7 @@ class Outlet:
     __slots__ = ("native",)
 
     def __init__(self, native: NativeWebSocket) -> None:
-        self.native = native
+        self.native: NativeWebSocket = native
 
     @property
     def is_open(self) -> bool:
