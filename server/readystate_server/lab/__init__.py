@@ -2,8 +2,8 @@
 
 try:
     from .server import Server
-except ModuleNotFoundError as error:
-    text = f"{error.name} is not installed: pip install 'readystate-server[lab]'"
-    raise ModuleNotFoundError(text, name=error.name) from None
+except ModuleNotFoundError as _error:
+    _text = f"{_error.name} is not installed: pip install 'readystate-server[lab]'"
+    raise ModuleNotFoundError(_text, name=_error.name) from None
 
 __all__ = ["Server"]

@@ -9,7 +9,7 @@ class Address:
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
-        self.port = port
+        self.port: int = port
 
     @property
     def url(self) -> str:

@@ -29,7 +29,7 @@ HEADERS = {
 }
 PUBLIC = ("/vendor/", "/wheel/")
 """Where there is nothing but published files, which pages of any origin may load."""
-PUBLIC_HEADERS = {
+PUBLIC_HEADERS: dict[str, str] = {
     hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
@@ -54,7 +54,7 @@ class WebSockets:
         self._refusals = Refusals()
         self._applications = Applications(journal)
         self._chat = Chat()
-        self.faults = FaultsPage(
+        self.faults: FaultsPage = FaultsPage(
             self._peers_of, self._refusals, self._applications, self._check_origin
         )
         self._endpoints: dict[str, Callable[[Query], Behaviour]] = {

@@ -145,7 +145,7 @@ class Transport:
     """A peer, as sessions see it."""
 
     def __init__(self, peer: Peer, faults: Faults) -> None:
-        self.origin = peer.origin
+        self.origin: str | None = peer.origin
         self._peer = peer
         self._faults = faults
         self._count = 0

@@ -51,7 +51,7 @@ class Peer:
         if transport is None:
             raise ConnectionResetError("The client has gone before it was answered.")
         self.id = id
-        self.wire = Wire(transport)
+        self.wire: Wire = Wire(transport)
         self.response: web.StreamResponse = web.Response()
         self._request = request
         self._protocol = protocol
@@ -63,7 +63,7 @@ class Peer:
         )
         self.close_code: int | None = None
         """What the close frame of the peer has said; None if none has come."""
-        self.close_reason = ""
+        self.close_reason: str = ""
         self.counts_only = False
         """Whether the journal is to have the number of the messages and not the messages."""
         self.heartbeat: str | None = None

@@ -54,7 +54,7 @@ class Server(Breakable):
         if self._thread is not None:
             raise RuntimeError("The server runs already: stop() it first.")
         listener = listen(self.host, self.port)
-        self.port = listener.getsockname()[1]
+        self.port: int = listener.getsockname()[1]
         self._journal = Journal()
         self._stopping = asyncio.Event()
         ready: Future[None] = Future()

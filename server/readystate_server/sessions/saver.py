@@ -56,7 +56,7 @@ class Saver:
         on_saved: Callable[[Progress, bool], None],
         on_fenced: Callable[[], None],
     ) -> None:
-        self.stored = stored
+        self.stored: int = stored
         self._settings = settings
         self._key = key
         self._epoch = epoch

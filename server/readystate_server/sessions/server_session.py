@@ -67,7 +67,7 @@ class ServerSession:
     ) -> None:
         self.id = key
         self.user = user
-        self.is_resumed = record.epoch > 1
+        self.is_resumed: bool = record.epoch > 1
         self._settings = settings
         self._owner = record.owner
         self._epoch = record.epoch
