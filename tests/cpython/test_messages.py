@@ -77,7 +77,7 @@ async def test_abort() -> None:
 async def test_a_server_that_does_not_close_its_end() -> None:
     ws = await connect(url("/ws/stall"), close_timeout=0.05)
     await ws.close()
-    with raises(ConnectionClosed, match=r"the server has not closed its end within 0\.05 s"):
+    with raises(ConnectionClosed, match=r"the server has not ended the connection within 0\.05 s"):
         await ws.recv()
 
 

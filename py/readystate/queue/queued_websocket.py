@@ -314,17 +314,17 @@ class QueuedWebSocket:
 
         When there is one, and nothing waits, that is now. Order is kept.
 
-        What ``await x.send(message)`` waits for depends on what ``x`` is:
+        What ``await x.send(message)`` waits for depends on ``x``:
 
-        ===================  =======================================================================
-        ``Connection``       until the browser holds little that has not left; gives nothing
-        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` itself returns a
+        ===================  =================================================================
+        ``Connection``       until the browser's buffer has room; returns ``None``
+        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` returns a
                              :class:`Delivery` at once
-        ``ServerSession``    until there is room for the message; gives its :class:`Delivery`
-        ===================  =======================================================================
+        ``ServerSession``    until its queue has room; returns the :class:`Delivery`
+        ===================  =================================================================
 
-        With the latter two, ``await x.put(message)`` waits for room and gives the
-        :class:`Delivery`, and to await that waits until the other side is done with the message.
+        ``put()`` of the latter two waits for room and returns the :class:`Delivery`; awaiting that
+        waits until the other side is done with the message.
 
         Args:
             data: What :meth:`WebSocket.send` takes. Binary data that may change is copied.
