@@ -93,11 +93,11 @@ async def test_functions_that_take_too_long() -> None:
 
     options: Any = {"connect_timeout": 0.05, "backoff": Backoff(60, 60)}
     for ws, what in (
-        (QueuedWebSocket(never, **options), "the function for the URL, or for the protocols, has"),
+        (QueuedWebSocket(never, **options), "the function for the URL or the protocols has"),
         (QueuedWebSocket(url("/ws/echo"), on_open=never, **options), "on_open has not returned"),
         (
             QueuedWebSocket(url("/ws/stall"), session=True, **options),
-            "has not said whether it goes on with the session",
+            "has not opened or resumed the session",
         ),
     ):
         ws.start()
