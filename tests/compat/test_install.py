@@ -81,7 +81,7 @@ async def test_what_is_no_websocket() -> None:
     with raises(NotImplementedError, match="b'PING"):
         writer.write(b"PING\r\n")
     writer.close()
-    with raises(NotImplementedError, match="said nothing for 5 s"):
+    with raises(NotImplementedError, match="sent nothing for 5 s"):
         reader, _ = await asyncio.open_connection("127.0.0.1", 9)
         await reader.readline()
 
