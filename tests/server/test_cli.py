@@ -98,7 +98,7 @@ def test_a_folder_that_is_not_there(project: Path) -> None:
     assert (
         run(project, "nowhere")
         .stderr.splitlines()[-1]
-        .endswith("argument folder: 'nowhere' is no folder")
+        .endswith("argument folder: 'nowhere' is not a folder")
     )
 
 
