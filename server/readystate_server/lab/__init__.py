@@ -1,4 +1,4 @@
-"""The small server beside readystate: pages, wheel, WebSocket endpoints, faults on demand."""
+"""The development server: pages, the wheel, WebSocket endpoints, and faults on demand."""
 
 try:
     from .server import Server
