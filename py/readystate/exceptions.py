@@ -135,7 +135,7 @@ class ConnectionFailed(ConnectionError):  # noqa: N818
     def __init__(
         self, url: str, message: str | None = None, *, subprotocols: Iterable[str] = ()
     ) -> None:
-        super().__init__(message or f"{url} could not be connected to. {_advice(subprotocols)}")
+        super().__init__(message or f"could not connect to {url}. {_advice(subprotocols)}")
         self.url = url
 
 
@@ -147,19 +147,18 @@ def _advice(subprotocols: Iterable[str]) -> str:
     offered = [*filter(None, subprotocols)]
     own = [name for name in offered if name.startswith("readystate.")]
     origin = ", from this page's Origin" if _IN_A_PAGE else ""
-    choice = ", with one of the subprotocols that were offered" if offered else ""
-    sessions = f" Does it have sessions, that is, speak {own[0]!r}?" if own else ""
+    choice = ", with one of the offered subprotocols" if offered else ""
+    sessions = f" Does it support sessions ({own[0]!r})?" if own else ""
     questions = (
-        "Is the server running and in reach, and does it accept WebSockets at this path"
+        "Is the server running and reachable, and does it accept WebSockets at this path"
         f"{origin}{choice}?{sessions} Is its TLS certificate valid, if the URL is wss:?"
     )
     if not _IN_A_PAGE:
-        return f"{questions} The log of 'readystate' says why, at the level DEBUG."
+        return f"{questions} The logger 'readystate' tells why, at level DEBUG."
     return (
         f"The browser does not tell pages why; its console may. {questions} Does the page's "
         "Content-Security-Policy (connect-src) allow it? If the server is on this machine or in "
-        "the local network: does the browser's permission for that? From an https: page only wss: "
-        "is allowed."
+        "the local network: has the user permitted that? From an https: page only wss: is allowed."
     )
 
 
@@ -176,10 +175,9 @@ class OpenTimeout(ConnectionFailed, TimeoutError):  # noqa: N818
 
 
 _CAUSES_OF_DELAY = (
-    ". The server may be out of reach, or hang; or the browser has not asked it yet: it makes one "
-    "handshake at a time to each host, so one that hangs holds up all others; and if the server is "
-    "on this machine or in the local network, it may wait for the user to answer its prompt for "
-    "that permission"
+    ". The server may be unreachable or hang; or the browser waits: for another handshake with the "
+    "same host, as it makes one at a time, or, if the server is on this machine or in the local "
+    "network, for the user to permit that"
 )
 
 

@@ -93,7 +93,7 @@ class Installation:
                 "which choose the local address"
             )
         if sock is not None:
-            sock.close()  # Nobody uses it: it was a way to the address only.
+            sock.close()  # Unused: it only gave us the address.
         elif host is None or port is None:
             raise ValueError("host and port must be specified if sock is not provided")
         protocol = protocol_factory()

@@ -525,7 +525,7 @@ class Outbox:
         if not (self._has_logged or delivery._waiters or reason in ("aborted", "cleared")):
             self._has_logged = True
             _logger.warning(
-                "a message of %d bytes was dropped (%s), and nobody awaits its Delivery; "
+                "a message of %d bytes was dropped (%s), and no task awaits its Delivery; "
                 "further ones are only counted, in stats.dropped",
                 delivery.size,
                 reason,

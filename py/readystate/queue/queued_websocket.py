@@ -42,7 +42,7 @@ class QueuedWebSocket:
         async with QueuedWebSocket("wss://example.org/feed") as ws:
             delivery = ws.send("kept until confirmed, across reconnections")
             await delivery  # or: await ws.drain()
-            async for message in ws:  # goes on across reconnections
+            async for message in ws:  # continues across reconnections
                 ...
 
     A ``heartbeat`` with replies, ``acks`` or a ``session`` confirms messages. Without one,

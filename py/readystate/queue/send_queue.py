@@ -177,7 +177,7 @@ class SendQueue:
             self._listener = None
             if self._sender.is_open:
                 self._left.confirm_left()
-            # Somebody may have been told of the end before us, and do this.
+            # Another listener may already have done this.
             self._settle(isinstance(self._ws, WebSocket) and self._ws._was_clean)
             self._disconnect()
 

@@ -47,10 +47,10 @@ class Hello(NamedTuple):
             ProtocolError: It is not such a control.
         """
         if not control.is_control(message):
-            raise ProtocolError("a message has come before the session")
+            raise ProtocolError("a message arrived before the session")
         kind, value = control.decode(message)
         if kind not in ("open", "resume"):
-            raise ProtocolError("a control has come at the wrong time")
+            raise ProtocolError("a control arrived at the wrong time")
         said = control.members(value)
         window = control.window(said.get("window"))
         if kind == "open":
@@ -253,7 +253,7 @@ class Core:
         if not messages:
             return
         if not self.is_joined:
-            raise ProtocolError("a message has come before the session")
+            raise ProtocolError("a message arrived before the session")
         size = sum(map(len, messages))
         if self._fits(len(messages), size):
             self.received += len(messages)
@@ -282,7 +282,7 @@ class Core:
             self._asked_until = self.received
             self.acknowledge()
         else:
-            raise ProtocolError("a control has come at the wrong time")
+            raise ProtocolError("a control arrived at the wrong time")
 
 
 class ServerCore(Core):
@@ -308,7 +308,7 @@ class ServerCore(Core):
                 Then nothing has changed.
         """
         if hello.connection <= self.connection:
-            raise ProtocolError("the session goes on over a later connection", control.TAKEN_OVER)
+            raise ProtocolError("the client has a newer connection", control.TAKEN_OVER)
         said = {"received": self.received, "expires": expires, "window": self.window}
         again = self._join(hello.received, hello.window, answer=control.encode("resumed", said))
         self.connection = hello.connection

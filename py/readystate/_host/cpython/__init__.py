@@ -3,7 +3,7 @@
 Sockets behave as the WHATWG standard specifies, except for this:
 
 - There is no page: URLs cannot be relative, no ``Origin`` header and no cookies are sent, the page
-is never frozen or offline, and there is no ``sessionStorage``.
+  is never frozen or offline, and there is no ``sessionStorage``.
 - No connection is forbidden, be it for mixed content, a Content-Security-Policy or a blocked port.
   Certificates are checked by :func:`ssl.create_default_context`.
 - There are no proxies, and no HTTP/2. The addresses of a host are tried in turn.

@@ -66,7 +66,7 @@ class Outgoing:
         transport = self._transport
         if not self._is_paused or transport is None:
             return self._given
-        if transport.is_closing():  # and says nothing any more of what it held
+        if transport.is_closing():  # and no longer tells what it held
             return self._given - self._last
         return self._given - transport.get_write_buffer_size()
 

@@ -60,7 +60,7 @@ class _Endings:
     def _on_event(self, event: Any) -> None:
         native = event.target
         if event.type == "open":
-            if native.readyState == 1:  # It is no event that a script made.
+            if native.readyState == 1:  # Not an event from a script.
                 self._ignore(native)
         elif self._closing is not None and native == self._closing:
             self._is_early = True

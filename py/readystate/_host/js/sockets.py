@@ -132,7 +132,7 @@ def _knows(constructor: Any, option: str) -> bool:
     note = options(get=js.Array.prototype.push.bind(read, option))
     probe = js.Object.defineProperty(options(), option, note)
     with contextlib.suppress(NativeError):
-        constructor.new("ws://", probe).close()  # which is no URL: it connects to nothing
+        constructor.new("ws://", probe).close()  # an invalid URL: it connects to nothing
     return bool(read.length)
 
 
