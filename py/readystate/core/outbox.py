@@ -9,7 +9,8 @@ Pure logic, without sockets: its caller reports what happens to them. ::
                  |      clear()      |
                  +-- connection_lost() ("resend": what is in doubt, ahead of all others)
 
-Every accepted message ends as either CONFIRMED or DROPPED.
+Every accepted message ends as either CONFIRMED or DROPPED. The class is long because each of these
+steps updates the same counts and queues, which must stay consistent.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """A queue over a connection that reconnects: :class:`QueuedWebSocket`.
 
-Most of this module documents one class, whose methods delegate to other modules."""
+Most of the class is documentation: its methods delegate, and ``__init__``, which is long because of
+its options, only connects the parts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""One session at the server, and its current connection."""
+"""One session at the server, and its current connection.
+
+The class is long because handler, client, connection and store all act on the same few counts, of
+which ``__init__`` is the list.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +51,6 @@ class ServerSession:
     raises, its message is not done, and the session ends. If the process fails, the process that
     resumes the session receives the message again: to skip one that makes processes fail, count
     how often its :attr:`message_id` was started.
-
-    The class is long because handler, client, connection and store all act on the same few counts.
 
     Attributes:
         id: Identifies the session, in logs too. It is not the secret that resumes it.

@@ -7,7 +7,8 @@ An adapter (:mod:`.aiohttp`, :mod:`.websockets`, :mod:`.starlette`) wraps a conn
         ^          |                      |
         +----------+ <-- what is saved ---+--> Store
 
-Messages and acknowledgements are sent only after they were stored.
+Messages and acknowledgements are sent only after they were stored. A third of the class are its
+options; the rest leads a connection to its session, within one set of limits.
 """
 
 from __future__ import annotations
