@@ -252,14 +252,14 @@ class SessionExpired(ConnectionClosedError):  # noqa: N818
         what = (
             "and sent again in a new session"
             if self.is_renewed
-            else "see .unconfirmed. Begin a new session and send again what is still wanted, or "
+            else "see .unconfirmed. Start a new session and send again what you still need, or "
             "use Session(renew=True), which does both"
         )
         return f"{_WHY_GONE[self.why]} ({self.code} {self.reason!r}): {messages}, {what}"
 
 
 _WHY_GONE = {
-    "expired": "the session has expired: it was not resumed in time, or was ended meanwhile",
+    "expired": "the session has expired: it was not resumed in time, or the server ended it",
     "forgotten": "the server does not know the session: it was restarted and its sessions are not "
     "in a shared store, or it is another server",
     "unknown": "the server has no such session, and cannot tell why: it has expired, or the server "

@@ -69,7 +69,7 @@ def test_a_function_has_arguments_and_a_result(runtime: Runtime) -> None:
 
 
 def test_arguments_are_literals(runtime: Runtime) -> None:
-    with pytest.raises(TypeError, match="have to be Python literals"):
+    with pytest.raises(TypeError, match="must be Python literals"):
         runtime.call(add, a=object(), b=4)
 
 

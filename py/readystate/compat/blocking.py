@@ -121,8 +121,7 @@ class _Socket(_socket):
         if not can_run_sync():
             raise NotImplementedError(
                 "a blocking WebSocket connection needs an engine that can suspend Python (JSPI), "
-                "and Python that was called so that it may be, as by runPythonAsync(). Here it "
-                "cannot: use a library for asyncio"
+                "and Python called by runPythonAsync() or the like. Use an asyncio library instead"
             )
         address, self._address = self._address, None
         self._stream = _Stream(self.options(), address, self._context)

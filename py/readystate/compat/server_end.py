@@ -201,7 +201,7 @@ class ServerEnd:
             events.append(Ping(payload))
         elif opcode == _CLOSE:
             if len(payload) == 1:
-                raise ProtocolError(1002, "a close frame with half a code")
+                raise ProtocolError(1002, "a close frame with an incomplete code")
             code = struct.unpack_from("!H", payload)[0] if payload else None
             events.append(Close(code, _text(payload[2:])))
         elif opcode != _PONG:

@@ -30,12 +30,12 @@ def failed(who: Any, error: Exception, attempt: int) -> None:
     """Logs a failed attempt; the 3rd, 10th, 20th ... 100th ... in a row as a WARNING."""
     is_notable = attempt == 3 or (attempt >= 10 and set(str(attempt)[1:]) == {"0"})
     level = logging.WARNING if is_notable else logging.INFO
-    logger.log(level, "%s: attempt %d in a row has failed: %s", who, attempt, _why(error))
+    logger.log(level, "%s: attempt %d failed: %s", who, attempt, _why(error))
 
 
 def waits(who: Any, delay: float) -> None:
     """Logs the wait for the next attempt."""
-    logger.info("%s: the next attempt begins in %.1f s", who, delay)
+    logger.info("%s: next attempt in %.1f s", who, delay)
 
 
 def over(who: Any, error: Exception) -> None:
@@ -46,8 +46,7 @@ def over(who: Any, error: Exception) -> None:
 def left(who: Any, error: BaseException, count: int, size: int) -> None:
     """Warns that an exception in a block has dropped messages."""
     logger.warning(
-        "%s: closed at once, as the block was left because of %s: %d messages of %d bytes in all "
-        "that were not confirmed are dropped",
+        "%s: closed at once after %s in its block: %d unconfirmed messages of %d bytes are dropped",
         who,
         type(error).__name__,
         count,
@@ -58,8 +57,7 @@ def left(who: Any, error: BaseException, count: int, size: int) -> None:
 def left_unsent(who: Any, error: BaseException, unsent: int) -> None:
     """Warns that an exception in a block has left bytes unsent."""
     logger.warning(
-        "%s: closed at once, as the block was left because of %s: %d bytes had not left the page, "
-        "and may not arrive",
+        "%s: closed at once after %s in its block: %d bytes had not left the page, and may be lost",
         who,
         type(error).__name__,
         unsent,
@@ -73,7 +71,7 @@ def state(who: Any, state: Any) -> None:
 
 def sends(who: Any, count: int, size: float, again: int = 0) -> None:
     """Logs that ``count`` messages are sent, ``again`` of them once more."""
-    logger.debug("%s: sends %d messages of %d bytes in all, %d again", who, count, size, again)
+    logger.debug("%s: sends %d messages of %d bytes in total, %d again", who, count, size, again)
 
 
 def is_debugging() -> bool:

@@ -260,7 +260,7 @@ class Core:
             self._received_bytes += size
             arrived.extend(messages)
         elif len(messages) == 1:
-            raise ProtocolError("more was sent than the window", control.TOO_MUCH)
+            raise ProtocolError("more was sent than the window allows", control.TOO_MUCH)
         else:
             for message in messages:
                 self._take([message], arrived)
@@ -275,7 +275,7 @@ class Core:
         if self.is_joined and kind == "ack":
             confirmed = control.number(value)
             if not self.confirmed <= confirmed <= self.outbox.sent:
-                raise ProtocolError("what was acknowledged was not sent")
+                raise ProtocolError("an acknowledgement of what was not sent")
             self._is_asking = False
             self.outbox.confirm_before(confirmed, "session")
         elif self.is_joined and kind == "ask":

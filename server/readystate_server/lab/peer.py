@@ -49,7 +49,7 @@ class Peer:
     ) -> None:
         transport = request.transport
         if transport is None:
-            raise ConnectionResetError("The client has gone before it was answered.")
+            raise ConnectionResetError("The client disconnected before it was answered.")
         self.id = id
         self.wire: Wire = Wire(transport)
         self.response: web.StreamResponse = web.Response()

@@ -266,7 +266,7 @@ def values_of(
     try:
         ast.literal_eval(repr(arguments))
     except (SyntaxError, ValueError):
-        raise TypeError(f"Arguments have to be Python literals: {arguments!r}") from None
+        raise TypeError(f"Arguments must be Python literals: {arguments!r}") from None
     return [path.read_text(encoding="utf-8"), name, function.__name__, repr(arguments), timeout]
 
 

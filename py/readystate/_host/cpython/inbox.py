@@ -54,4 +54,4 @@ class Inbox:
             try:
                 self._on_arrival(message)
             except Exception as error:
-                report(f"Exception at an arrival over {self._native!r}", error)
+                report(f"Exception in on_arrival of {self._native!r}", error)
