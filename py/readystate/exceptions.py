@@ -1,30 +1,10 @@
 """The exceptions of readystate.
 
-::
+Web IDL's ``TypeError`` is raised as Python's :exc:`TypeError`.
 
-    Exception
-     +-- DOMException              the browser's own exception; its ``name`` says which
-          +-- InvalidStateError    (11) send() while CONNECTING
-          +-- DOMSyntaxError       (12) "SyntaxError": a bad URL, subprotocol or close reason
-          +-- InvalidAccessError   (15) close() with a code other than 1000 and 3000-4999
-          +-- SecurityError        (18) a connection that the browser forbids
-          +-- QuotaExceededError   (22) more than the browser will hold
-     +-- ConnectionFailed          connect() got no connection; also an OSError
-          +-- OpenTimeout          none within open_timeout; also a TimeoutError
-     +-- ConnectionClosed          the connection has ended: its code, reason and was_clean
-          +-- ConnectionClosedOK   as either side meant it to: 1000, 1001 or without a code
-          +-- ConnectionClosedError  in any other way
-               +-- SessionExpired  a session could not be resumed: what is unconfirmed may be lost
-     +-- ConcurrencyError          two tasks receive from one connection; also a RuntimeError
-     +-- QueueFull                 a queue has no room for a message, which was not accepted
-     +-- QueueClosed               a queue was closed; also a RuntimeError
-     +-- MessageDropped            a message that was accepted will not be confirmed
-
-What Web IDL calls a ``TypeError`` arrives as Python's :exc:`TypeError`.
-
-Which class is raised is decided by the ``name`` of the JavaScript error, as the standards do
-(https://webidl.spec.whatwg.org/#idl-DOMException-error-names), not by its JavaScript class,
-in which engines differ.
+The ``name`` of the JavaScript error selects the class
+(https://webidl.spec.whatwg.org/#idl-DOMException-error-names), because engines differ in its
+JavaScript class.
 """
 
 from __future__ import annotations
@@ -54,15 +34,15 @@ __all__ = [
 
 
 class DOMException(Exception):  # noqa: N818 - the standard's name
-    """An exception of the browser's, as it threw it.
+    """An exception thrown by the browser.
 
-    Raised as one of the subclasses where its ``name`` has one, otherwise as this class.
+    Raised as the subclass for its ``name`` if there is one, otherwise as this class.
 
     Attributes:
         name: The error's name, such as ``"InvalidStateError"``.
-        message: The browser's own words; they differ from one engine to another.
-        code: The legacy code that belongs to the name, 0 if there is none.
-        js_error: The JavaScript object itself; ``None`` if the exception was made in Python.
+        message: The browser's message, which differs between engines.
+        code: The legacy code of the name, 0 if it has none.
+        js_error: The JavaScript object; ``None`` if the exception was created in Python.
     """
 
     name: str = "Error"
@@ -86,7 +66,7 @@ class DOMException(Exception):  # noqa: N818 - the standard's name
 
 
 class InvalidStateError(DOMException):
-    """``send()`` was called while the socket is CONNECTING: wait for ``open``, or use a queue.
+    """Raised by ``send()`` while the socket is CONNECTING: wait for ``open``, or use a queue.
 
     https://websockets.spec.whatwg.org/#dom-websocket-send
     """
@@ -96,12 +76,11 @@ class InvalidStateError(DOMException):
 
 
 class DOMSyntaxError(DOMException):
-    """The browser's ``SyntaxError``: text that has not the form that is asked for.
+    """The browser's ``SyntaxError``: an invalid URL, subprotocol or close reason.
 
-    A URL that cannot be parsed, has a scheme other than ``ws``, ``wss``, ``http`` or ``https``, or
-    has a fragment; a subprotocol that is not a token, or is given twice; a close reason that is
-    longer than 123 bytes of UTF-8. Its ``name`` is ``"SyntaxError"``; the Python name avoids the
-    builtin, to which it is not related.
+    The URL cannot be parsed, has a fragment, or a scheme other than ``ws``, ``wss``, ``http`` or
+    ``https``; a subprotocol is not a token, or is given twice; or the close reason is longer than
+    123 bytes of UTF-8. Its ``name`` is ``"SyntaxError"``; it is unrelated to Python's builtin.
     """
 
     name = "SyntaxError"
@@ -109,7 +88,7 @@ class DOMSyntaxError(DOMException):
 
 
 class InvalidAccessError(DOMException):
-    """``close()`` was called with a code that is neither 1000 nor from 3000 to 4999.
+    """Raised by ``close()`` if the code is neither 1000 nor from 3000 to 4999.
 
     https://websockets.spec.whatwg.org/#dom-websocket-close
     """
@@ -126,7 +105,7 @@ class SecurityError(DOMException):
 
 
 class QuotaExceededError(DOMException):
-    """The browser will not hold as much as was asked for."""
+    """A limit of the browser is exceeded."""
 
     name = "QuotaExceededError"
     code = 22
@@ -145,18 +124,18 @@ BY_NAME: dict[str, type[DOMException]] = {
 
 
 class ConnectionFailed(ConnectionError):  # noqa: N818
-    """No connection came about. Browsers hide the reason from pages on purpose.
+    """The connection could not be made. Browsers hide the reason from pages on purpose.
 
     https://websockets.spec.whatwg.org/#feedback-from-the-protocol
 
     Attributes:
-        url: Where to, without user info and query, where secrets stand.
+        url: The URL, without user info, query and fragment, which may hold secrets.
     """
 
     def __init__(
         self, url: str, message: str | None = None, *, subprotocols: Iterable[str] = ()
     ) -> None:
-        super().__init__(message or f"{url} could not be connected to. {_advice(subprotocols)}")
+        super().__init__(message or f"could not connect to {url}. {_advice(subprotocols)}")
         self.url = url
 
 
@@ -164,28 +143,27 @@ _IN_A_PAGE = sys.platform == "emscripten"
 
 
 def _advice(subprotocols: Iterable[str]) -> str:
-    """Where to look, when there was no connection, with these subprotocols."""
+    """What to check when a connection with these subprotocols fails."""
     offered = [*filter(None, subprotocols)]
     own = [name for name in offered if name.startswith("readystate.")]
     origin = ", from this page's Origin" if _IN_A_PAGE else ""
-    choice = ", with one of the subprotocols that were offered" if offered else ""
-    sessions = f" Does it have sessions, that is, speak {own[0]!r}?" if own else ""
+    choice = ", with one of the offered subprotocols" if offered else ""
+    sessions = f" Does it support sessions ({own[0]!r})?" if own else ""
     questions = (
-        "Is the server running and in reach, and does it accept WebSockets at this path"
+        "Is the server running and reachable, and does it accept WebSockets at this path"
         f"{origin}{choice}?{sessions} Is its TLS certificate valid, if the URL is wss:?"
     )
     if not _IN_A_PAGE:
-        return f"{questions} The log of 'readystate' says why, at the level DEBUG."
+        return f"{questions} The logger 'readystate' tells why, at level DEBUG."
     return (
         f"The browser does not tell pages why; its console may. {questions} Does the page's "
         "Content-Security-Policy (connect-src) allow it? If the server is on this machine or in "
-        "the local network: does the browser's permission for that? From an https: page only wss: "
-        "is allowed."
+        "the local network: has the user permitted that? From an https: page only wss: is allowed."
     )
 
 
 class OpenTimeout(ConnectionFailed, TimeoutError):  # noqa: N818
-    """No connection came about within ``open_timeout``; the attempt has been given up."""
+    """The connection was not made within ``open_timeout``; the attempt was abandoned."""
 
     def __init__(self, url: str, timeout: float, what: str = "") -> None:
         if not what:
@@ -197,10 +175,9 @@ class OpenTimeout(ConnectionFailed, TimeoutError):  # noqa: N818
 
 
 _CAUSES_OF_DELAY = (
-    ". The server may be out of reach, or hang; or the browser has not asked it yet: it makes one "
-    "handshake at a time to each host, so one that hangs holds up all others; and if the server is "
-    "on this machine or in the local network, it may wait for the user to answer its prompt for "
-    "that permission"
+    ". The server may be unreachable or hang; or the browser waits: for another handshake with the "
+    "same host, as it makes one at a time, or, if the server is on this machine or in the local "
+    "network, for the user to permit that"
 )
 
 
@@ -208,10 +185,10 @@ class ConnectionClosed(Exception):  # noqa: N818
     """The connection is closing or has ended.
 
     Attributes:
-        code: Of the server's close frame; 1005 if that had none, 1006 if there was no frame.
-        reason: Of the server's close frame.
-        was_clean: Whether the connection ended with a closing handshake.
-        cause: Why it ended, in words, if that was not the server's doing; else ``""``.
+        code: The code in the server's close frame; 1005 if it had none, 1006 without a frame.
+        reason: The reason in the server's close frame.
+        was_clean: Whether the closing handshake was completed.
+        cause: Why the client ended the connection; ``""`` if it did not.
     """
 
     def __init__(self, code: int, reason: str, was_clean: bool, cause: str = "") -> None:
@@ -229,7 +206,7 @@ class ConnectionClosed(Exception):  # noqa: N818
         self.cause = cause
 
     def anew(self) -> ConnectionClosed:
-        """A new exception each time: one that is raised again and again collects tracebacks."""
+        """A copy: an exception that is raised repeatedly collects tracebacks."""
         return type(self)(self.code, self.reason, self.was_clean, self.cause)
 
 
@@ -237,25 +214,23 @@ _HALF_CLOSED = "closed by the server, and lost during the closing handshake"
 
 
 class ConnectionClosedOK(ConnectionClosed):
-    """It ended as meant: cleanly, with 1000, 1001 or no code at all."""
+    """The connection ended cleanly, with 1000, 1001 or no code."""
 
 
 class ConnectionClosedError(ConnectionClosed):
-    """It ended with another code, or was lost."""
+    """The connection ended with another code, or was lost."""
 
 
 class SessionExpired(ConnectionClosedError):  # noqa: N818
-    """The session is gone: it could not be resumed in time, or the server does not know it.
+    """The session cannot be resumed: it has expired, or the server does not know it.
 
     Attributes:
-        why: ``"expired"``: this server had the session, and has it no more, as it was not resumed
-            in time or was ended meanwhile. ``"forgotten"``: this server does not know it: it was
-            restarted without a store that outlives it, or is another one. ``"unknown"``: one of
-            these; the server cannot tell.
-        unconfirmed: The messages that were accepted and not confirmed, the oldest first. The
-            first ones may have arrived.
-        is_renewed: Whether a new session takes its place, in which they are sent again
-            (``Session(renew=True)``).
+        why: ``"expired"``: the session was not resumed in time, or the server ended it.
+            ``"forgotten"``: the server was restarted without a persistent store, or is another one.
+            ``"unknown"``: the server cannot tell which.
+        unconfirmed: The messages that were not confirmed, the oldest first. The first of them may
+            have arrived.
+        is_renewed: Whether they are sent again in a new session (``Session(renew=True)``).
     """
 
     def __init__(
@@ -277,14 +252,14 @@ class SessionExpired(ConnectionClosedError):  # noqa: N818
         what = (
             "and sent again in a new session"
             if self.is_renewed
-            else "see .unconfirmed. Begin a new session and send again what is still wanted, or "
+            else "see .unconfirmed. Start a new session and send again what you still need, or "
             "use Session(renew=True), which does both"
         )
         return f"{_WHY_GONE[self.why]} ({self.code} {self.reason!r}): {messages}, {what}"
 
 
 _WHY_GONE = {
-    "expired": "the session has expired: it was not resumed in time, or was ended meanwhile",
+    "expired": "the session has expired: it was not resumed in time, or the server ended it",
     "forgotten": "the server does not know the session: it was restarted and its sessions are not "
     "in a shared store, or it is another server",
     "unknown": "the server has no such session, and cannot tell why: it has expired, or the server "
@@ -296,17 +271,17 @@ _OK_CODES = (1000, 1001, 1005)
 
 
 def connection_closed(code: int, reason: str, was_clean: bool, cause: str = "") -> ConnectionClosed:
-    """The exception for a connection that has ended so."""
+    """Returns the exception for a connection that ended this way."""
     ok = was_clean and code in _OK_CODES
     return (ConnectionClosedOK if ok else ConnectionClosedError)(code, reason, was_clean, cause)
 
 
 class ConcurrencyError(RuntimeError):
-    """A second task receives from a connection while one is waiting for a message."""
+    """A task receives from a connection while another task is waiting for a message."""
 
 
 class QueueFull(Exception):  # noqa: N818 - as in asyncio
-    """There is no room for the message. It was not accepted, and what waits goes on waiting."""
+    """The queue has no room for the message, which was not accepted."""
 
     def __init__(self, pending: int, pending_bytes: int, size: int, *, may_wait: bool) -> None:
         what = "await put(), which waits for room" if may_wait else "on_full='wait' and put()"
@@ -317,14 +292,14 @@ class QueueFull(Exception):  # noqa: N818 - as in asyncio
 
 
 class QueueClosed(RuntimeError):  # noqa: N818
-    """The queue was closed and accepts no message any more."""
+    """The queue was closed and accepts no more messages."""
 
     def __init__(self) -> None:
-        super().__init__("this queue was closed, by close(): a message needs another one")
+        super().__init__("this queue was closed by close(): send the message through another queue")
 
 
 class MessageDropped(Exception):  # noqa: N818
-    """A message will not be sent, or not again, though it was not confirmed.
+    """A message was dropped before it was confirmed.
 
     Attributes:
         reason: Why; see :class:`Delivery`.

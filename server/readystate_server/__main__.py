@@ -20,7 +20,7 @@ endpoints:
   /ws/echo         returns each message          /ws/sink    counts what it receives
   /ws/close        closes with any code          /ws/refuse  answers with an HTTP error
   /ws/drop         resets the TCP connection     /ws/stall   neither reads nor writes
-  /ws/flood        sends many messages           /ws/points  sends so many numbers a second
+  /ws/flood        sends many messages           /ws/points  sends numbers at a rate
   /ws/peer         acknowledges, and fails as told
   /journal/ID      what connections with id=ID received
 Their queries are in server/readystate_server/lab/README.md.
@@ -32,14 +32,16 @@ def origin(text: str) -> str:
     parts = urlsplit(text)
     if text in ("*", "null") or (parts.netloc and text == f"{parts.scheme}://{parts.netloc}"):
         return text
-    raise argparse.ArgumentTypeError(f"{text!r} is no origin: give one as https://example.org")
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not an origin: give one like https://example.org"
+    )
 
 
 def folder(text: str) -> Path:
     """Check the folder."""
     if Path(text).is_dir():
         return Path(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no folder")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -48,7 +50,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     def number(text: str) -> int:
         if text.isascii() and text.isdigit() and low <= int(text) <= high:
             return int(text)
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
 
     return number
 
@@ -99,14 +101,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def prepare() -> None:
-    """Fetch the runtimes and build the wheels; say so if not all can be had."""
+    """Fetch the runtimes and build the wheels; report what is not available."""
     try:
         vendor.fetch()
     except (vendor.VendorError, OSError) as error:
         sys.stderr.write(f"{error} Until then the pages use the public CDN.\n")
     missing = sorted(MAGIC.keys() - wheel.build())
     if missing:
-        sys.stderr.write(f"Not compiled for {', '.join(missing)}: no such Python is here.\n")
+        sys.stderr.write(f"Not compiled for {', '.join(missing)}: there is no such Python here.\n")
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -143,7 +145,7 @@ def explain(error: OSError, host: str, port: int) -> str:
             "(0: any free one)."
         )
     if error.errno == errno.EACCES:
-        return f"Port {port} of {host} is not allowed to you: choose one above 1023 with --port."
+        return f"You may not use port {port} of {host}: choose one above 1023 with --port."
     why = error.strerror or error
     return f"Cannot listen on {host}, port {port}: {why}. Choose another address with --host."
 

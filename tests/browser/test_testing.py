@@ -69,7 +69,7 @@ def test_a_function_has_arguments_and_a_result(runtime: Runtime) -> None:
 
 
 def test_arguments_are_literals(runtime: Runtime) -> None:
-    with pytest.raises(TypeError, match="have to be Python literals"):
+    with pytest.raises(TypeError, match="must be Python literals"):
         runtime.call(add, a=object(), b=4)
 
 
@@ -86,8 +86,8 @@ def test_a_failure_there_is_one_here(runtime: Runtime) -> None:
     ("function", "text"),
     [
         (use_what_is_missing, "No module named 'pytest'"),
-        (return_no_literal, "which is no Python literal"),
-        (report, "reported, and not expected"),
+        (return_no_literal, "which is not a Python literal"),
+        (report, "unexpected exceptions were reported"),
         (never, "TimeoutError"),
     ],
 )

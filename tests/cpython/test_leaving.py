@@ -44,7 +44,7 @@ async def test_a_timeout_around_a_queue_is_kept(path: str) -> None:
         await left_after(0.1, path, logged)
     dropped = [line for line in logged if "dropped" in line]
     assert len(dropped) == 1
-    assert "CancelledError: 1 messages of 3 bytes" in dropped[0]
+    assert "CancelledError in its block: 1 unconfirmed messages of 3 bytes" in dropped[0]
 
 
 async def test_an_exception_in_the_block_of_a_queue_does_not_wait() -> None:
@@ -55,7 +55,7 @@ async def test_an_exception_in_the_block_of_a_queue_does_not_wait() -> None:
             raise OopsError
     assert time.monotonic() - since < SOON
     assert [delivery.reason for delivery in deliveries] == ["aborted"] * 2
-    assert "OopsError: 2 messages of 5 bytes" in "".join(logged)
+    assert "OopsError in its block: 2 unconfirmed messages of 5 bytes" in "".join(logged)
 
 
 async def test_nothing_is_logged_of_what_is_dropped_if_nothing_is() -> None:

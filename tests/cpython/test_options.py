@@ -170,7 +170,7 @@ async def test_a_function_that_returns_a_coroutine_all_the_same_is_reported() ->
         assert await ws.recv() == "not taken for a reply"
     errors = {str(context["exception"]) for context in reported}
     reported.clear()
-    assert errors == {"is_reply must return its answer at once, and has returned a coroutine"}
+    assert errors == {"is_reply must return its result at once, but returned a coroutine"}
 
 
 @pytest.mark.parametrize("is_async", [False, True])

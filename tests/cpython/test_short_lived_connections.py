@@ -135,5 +135,5 @@ def test_max_resends_cannot_be_had_with_a_session() -> None:
     async def make() -> None:
         QueuedWebSocket("ws://127.0.0.1:1/", session=True, max_resends=3)
 
-    with pytest.raises(ValueError, match="max_resends= cannot be had"):
+    with pytest.raises(ValueError, match="max_resends= cannot be combined"):
         asyncio.run(make())

@@ -173,4 +173,4 @@ async def test_a_client_that_is_slow_for_too_long_has_expired() -> None:
     async with serving(handler, **options) as (url, _), raw(url) as client:
         await client.say("open", {"window": [10_000, 2**20]})
         error = await ends.get()
-        assert "not come back in time" in str(error)
+        assert "did not reconnect in time" in str(error)

@@ -212,7 +212,7 @@ def test_a_name_is_one_persons(server: Server, room: str) -> None:
         ada = person(server, room, "Ada")
         async with ada.connection():
             refusal = await person(server, room, "Ada").refusal()
-            assert refusal == "somebody of that name is here: take another one"
+            assert refusal == "that name is taken: choose another one"
             async with person(server, f"not {room}", "Ada").connection():
                 pass
 
@@ -335,7 +335,7 @@ def test_who_does_not_read_has_to_go_and_keeps_nobody_waiting(
             await bob.until_here("Ada", "Bob")
             await eve.until(lambda: not eve.core.is_joined)
             assert hers.close_code == chat.REFUSED
-            assert hers.close_reason == "too much waits to be read"
+            assert hers.close_reason == "too many messages are unread"
 
     monkeypatch.setattr(chat, "MAX_PENDING", 4000)
     monkeypatch.setattr(chat, "PAUSE", 0.01)

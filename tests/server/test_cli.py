@@ -63,7 +63,7 @@ def test_serves_until_interrupted(project: Path, end: signal.Signals) -> None:
     assert output == ""
     *_, unfetched, uncompiled = errors.splitlines()
     assert unfetched == (
-        "npm is not on the PATH: install Node.js, which brings it, and try again. "
+        "npm is not on the PATH: install Node.js, which includes it, and try again. "
         "Until then the pages use the public CDN."
     )
     assert uncompiled.startswith("Not compiled for cp312, ")
@@ -98,7 +98,7 @@ def test_a_folder_that_is_not_there(project: Path) -> None:
     assert (
         run(project, "nowhere")
         .stderr.splitlines()[-1]
-        .endswith("argument folder: 'nowhere' is no folder")
+        .endswith("argument folder: 'nowhere' is not a folder")
     )
 
 
@@ -136,7 +136,7 @@ def test_wrong_options(options: list[str], capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit) as error:
         parse(options)
     assert error.value.code == 2
-    assert f"argument {options[0]}: {options[1]!r} is no " in capsys.readouterr().err
+    assert f"argument {options[0]}: {options[1]!r} is not a" in capsys.readouterr().err
 
 
 def test_options() -> None:

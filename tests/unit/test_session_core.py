@@ -449,7 +449,7 @@ def test_for_the_window_it_asks_once_for_each_half_of_what_is_unconfirmed() -> N
     steps=st.lists(st.sampled_from(["send", "ask", "answer", "ack", "lose"]), max_size=60),
 )
 def test_who_may_not_send_has_asked_or_will(window: int, steps: list[str]) -> None:
-    """Else both ends would wait for ever."""
+    """Else both ends would wait forever."""
     for core in either(other=Window(window, 10**6)):
         for step in steps:
             if step == "send":

@@ -1,21 +1,20 @@
-"""The port to the platform: the one place that knows where Python runs.
+"""The port to the platform, which alone knows where Python runs.
 
-It has two adapters with the same modules and names, of which one is chosen at import: :mod:`.js`
-on Pyodide, over the browser's ``WebSocket``, and :mod:`.cpython`, over the ``websockets`` library.
-Everything above this package is the same on both.
+One of two adapters, with the same modules and names, is chosen at import: :mod:`.js` on Pyodide,
+over the browser's ``WebSocket``, or :mod:`.cpython`, over the ``websockets`` library.
 
 ===============  ==================================================================================
-``errors``       ``NativeError``, what a native call raises; ``python_error()`` converts it
-``values``       what can be sent, and what has arrived: text, binary, Blobs
-``sockets``      makes a native socket; sends one message; closes
-``listeners``    ``NativeListener``: one function, told of events
-``events``       events of our own making
+``errors``       ``NativeError``, raised by native calls; ``python_error()`` converts it
+``values``       converts text, binary data and Blobs
+``sockets``      creates native sockets; sends one message; closes
+``listeners``    ``NativeListener``: one function, called with events
+``events``       creates events
 ``inbox``        ``Inbox``: collects messages in batches
 ``outlet``       ``Outlet``: sends messages in batches
-``timers``       ``Timer``: can be cancelled, and then holds nothing; others for hidden tabs
-``page``         ``PageEvents``: online, visible, frozen, back; ``save()`` and ``restore()``
-``streams``      ``WebSocketStream``, where the browser has it
-``runtime``      whether Python can be suspended, and whether it has sockets
+``timers``       ``Timer``: holds nothing once cancelled; timers for hidden tabs
+``page``         ``PageEvents``; ``save()`` and ``restore()``
+``streams``      ``WebSocketStream``, where available
+``runtime``      whether Python can be suspended, or has sockets
 ===============  ==================================================================================
 """
 
@@ -70,7 +69,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        # Each module when a name of it is first asked for: a page waits while it is compiled.
+        # Each module is imported on first use, as a page waits while it is compiled.
         if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module

@@ -1,6 +1,6 @@
-"""What the adapters provide: the interface of the port, for reading and for type checkers.
+"""The interface of both adapters, for readers and type checkers.
 
-Nothing imports it at run time. Sizes are in bytes, times in seconds.
+Not imported at run time. Sizes are in bytes, times in seconds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 
 class NativeSocket(Protocol):
-    """The platform's own ``WebSocket``, with the attributes that the WHATWG standard gives it."""
+    """The platform's ``WebSocket``, with the attributes of the WHATWG standard."""
 
     @property
     def url(self) -> str: ...
@@ -20,7 +20,7 @@ class NativeSocket(Protocol):
 
     @property
     def bufferedAmount(self) -> int:  # noqa: N802
-        """How many bytes were sent that have not left the process."""
+        """How many bytes were sent but have not left the process."""
 
     @property
     def protocol(self) -> str: ...
@@ -30,19 +30,19 @@ class NativeSocket(Protocol):
     binaryType: Any  # noqa: N815 - "blob" or "arraybuffer"
 
     def send(self, data: Any) -> None:
-        """Sends a message. Raises ``NativeError``, or what that stands for, while CONNECTING."""
+        """Sends a message. Raises ``NativeError`` or its Python exception while CONNECTING."""
 
     def close(self, code: Any = ..., reason: Any = ...) -> None:
-        """Begins to close."""
+        """Starts to close."""
 
     def addEventListener(self, type: str, listener: Any, options: Any = ...) -> None:  # noqa: N802
-        """Has ``listener`` called with each event of ``type``."""
+        """Adds a listener for events of ``type``."""
 
     def removeEventListener(self, type: str, listener: Any) -> None:  # noqa: N802
-        """Has ``listener`` called no more."""
+        """Removes a listener."""
 
     def dispatchEvent(self, event: Any) -> bool:  # noqa: N802
-        """Dispatches an event that a script has made."""
+        """Dispatches an event created by a script."""
 
 
 class NativeListener(Protocol):
@@ -52,21 +52,21 @@ class NativeListener(Protocol):
 
     def __init__(self, target: Any, function: Callable[[Any], None]) -> None: ...
     def listen(self, type: str) -> None:
-        """Begins to listen to events of ``type``."""
+        """Starts to listen to events of ``type``."""
 
     def ignore(self, type: str) -> None:
-        """Ceases to listen to events of ``type``."""
+        """Stops listening to events of ``type``."""
 
     def destroy(self) -> None:
-        """Ceases to listen, and lets go of the function. Not to be called from the function."""
+        """Stops listening, and releases the function. Must not be called by the function."""
 
 
 class Inbox(Protocol):
     """The messages of a native socket, collected without a Python call for each.
 
-    ``on_arrival`` is called at the first message after each :meth:`arm`, and has to set
-    ``is_armed`` to ``False``. ``failure`` says, after :meth:`take`, what has arrived that cannot be
-    converted: nothing comes after it.
+    ``on_arrival`` is called with the first message after each :meth:`arm`, and must set
+    ``is_armed`` to ``False``. After :meth:`take`, ``failure`` describes a message that cannot be
+    converted; no more follow it.
     """
 
     is_armed: bool
@@ -74,13 +74,13 @@ class Inbox(Protocol):
 
     def __init__(self, native: Any, on_arrival: Callable[[Any], None]) -> None: ...
     def arm(self) -> None:
-        """Has the function called at the next message; :meth:`take` has to come first."""
+        """Calls the function at the next message. Call :meth:`take` first."""
 
     def take(self) -> list[Any]:
-        """All messages since the last call, ``str`` or ``bytes``; none while it is armed."""
+        """Returns all messages since the last call, ``str`` or ``bytes``; none while armed."""
 
     def destroy(self) -> None:
-        """Ceases to collect, and lets go of the function."""
+        """Stops collecting, and releases the function."""
 
 
 class Outlet(Protocol):
@@ -91,32 +91,32 @@ class Outlet(Protocol):
     def __init__(self, native: Any) -> None: ...
     @property
     def is_open(self) -> bool:
-        """Whether the socket is OPEN: only then does it send."""
+        """Whether the socket is OPEN, and can send."""
 
     def send(self, message: Any) -> None:
         """Sends a message. Raises ``NativeError`` if the platform refuses it."""
 
     def send_all(self, messages: list[Any], size: int) -> None:
-        """Sends messages, of ``size`` bytes in all, in this order.
+        """Sends messages, of ``size`` bytes in total, in order.
 
-        Raises ``NativeError`` if the platform refuses one; some may have been sent then.
+        Raises ``NativeError`` if the platform refuses one; some may have been sent.
         """
 
 
 class Timer(Protocol):
-    """Calls a function once, after ``delay`` seconds; what it raises is reported."""
+    """Calls a function once, after ``delay`` seconds; its exceptions are reported."""
 
     def __init__(self, delay: float, function: Callable[[], None]) -> None: ...
     def cancel(self) -> None:
-        """Lets go of the function, if it was not called yet."""
+        """Releases the function, if it was not called yet."""
 
 
 class UnthrottledTimer(Timer, Protocol):
-    """The same for short waits, which is on time in tabs that are hidden too."""
+    """A timer for short waits, on time in hidden tabs too."""
 
 
 class PageEvents(Protocol):
-    """Has a function called when the network, or the page, goes away or comes back.
+    """Calls a function when the network or the page goes away or comes back.
 
     With ``"online"``, ``"offline"``, ``"resume"``, ``"pageshow"``, ``"pagehide"``, ``"visible"`` or
     ``"hidden"``.
@@ -128,37 +128,37 @@ class PageEvents(Protocol):
         """Whether there may be a network; ``False`` is certain."""
 
     def destroy(self) -> None:
-        """Ceases to listen. Not to be called from the function."""
+        """Stops listening. Must not be called by the function."""
 
 
 class ReadAhead(Protocol):
-    """The messages of a ``WebSocketStream``, read before they are asked for, up to a bound."""
+    """The messages of a ``WebSocketStream``, read ahead up to a limit."""
 
     def __init__(self, readable: Any, *, messages: float, size: float) -> None: ...
     async def read(self) -> str | bytes | None:
-        """The next message; ``None`` if there is none any more."""
+        """Returns the next message; ``None`` at the end."""
 
     async def run(self) -> None:
-        """Returns when the stream has ended, and all of it was read ahead."""
+        """Waits until the stream has ended and all of it was read ahead."""
 
     def destroy(self) -> None:
-        """Lets go of what it holds."""
+        """Releases what it holds."""
 
 
 class Functions(Protocol):
-    """The functions, as if they were of one module."""
+    """The functions, of all modules."""
 
     def python_error(self, error: Any, message: str | None = None) -> Exception:
-        """The exception that stands for a ``NativeError``, with its message or another one."""
+        """Returns the exception for a ``NativeError``, with its message or another one."""
 
     def require_websocket(self) -> Any:
-        """The class of native sockets. Raises RuntimeError or ImportError if there is none."""
+        """Returns the class of native sockets. Raises RuntimeError or ImportError without one."""
 
     def new_websocket(self, url: Any, protocols: str | Iterable[str] | None) -> Any:
-        """Makes a native socket, which begins to connect.
+        """Creates a native socket, which starts to connect.
 
-        ``protocols`` may be a mapping: options, where the platform knows them. Raises TypeError or
-        DOMException if an argument is wrong.
+        ``protocols`` may be a mapping of options that the platform supports. Raises TypeError or
+        DOMException if an argument is invalid.
         """
 
     def send(self, native_send: Callable[[Any], None], data: Any) -> None:
@@ -171,19 +171,19 @@ class Functions(Protocol):
         """Calls the native ``close()``. Raises InvalidAccessError if ``code`` is not allowed."""
 
     def new_close_event(self, code: int, reason: str, was_clean: bool) -> Any:
-        """A native event for an end of which the platform has not told."""
+        """Creates a native event for an end that the platform has not reported."""
 
     def to_sendable(self, data: Any) -> Any:
-        """``data`` as the native ``send()`` takes it. Raises TypeError if it cannot be sent."""
+        """Converts ``data`` for the native ``send()``. Raises TypeError if it cannot be sent."""
 
     def frozen(self, data: Any) -> tuple[Any, int]:
-        """``data`` as a message that nobody can change, and its size in bytes."""
+        """Returns ``data`` as an immutable message, and its size in bytes."""
 
     def byte_length(self, data: Any) -> int:
-        """How many bytes, or of text characters, ``data`` has."""
+        """Returns the length of ``data`` in bytes, or of text in characters."""
 
     def to_bytes(self, buffer: Any) -> bytes:
-        """The bytes of a native buffer. Raises TypeError if it has none any more."""
+        """Returns the bytes of a native buffer. Raises TypeError if it is detached."""
 
     def is_blob(self, value: Any) -> bool:
         """Whether ``value`` is a native ``Blob``."""
@@ -195,33 +195,33 @@ class Functions(Protocol):
         """Whether ``value`` is the platform's ``null``."""
 
     def tag(self, value: Any) -> str:
-        """The class of a native value, as ``Object.prototype.toString`` tells it."""
+        """Returns the class of a native value, by ``Object.prototype.toString``."""
 
     def describe(self, value: Any) -> str:
-        """The type of ``value``, for an error message."""
+        """Returns the type of ``value``, for error messages."""
 
     def options(self, **values: Any) -> Any:
-        """A native object with ``values``."""
+        """Creates a native object with ``values``."""
 
     def save(self, key: str, text: str | None) -> None:
-        """Keeps ``text`` for this tab; ``None``: nothing. Raises RuntimeError without a storage,
-        and DOMException if it keeps nothing, or not so much.
+        """Stores ``text`` for this tab; ``None`` removes it. Raises RuntimeError without a storage,
+        and DOMException if that is forbidden or full.
         """
 
     def restore(self, key: str) -> str | None:
-        """What is kept for this tab. Raises as :meth:`save` does."""
+        """Returns the stored text. Raises like :meth:`save`."""
 
     async def sleep_unthrottled(self, seconds: float) -> None:
-        """Returns after ``seconds``, which are few, in tabs that are hidden too."""
+        """Sleeps for a short time, on time in hidden tabs too."""
 
     def has_websocket_stream(self) -> bool:
         """Whether there is a ``WebSocketStream``."""
 
     def new_stream(self, url: Any, protocols: str | Iterable[str] | None) -> Any:
-        """Makes a ``WebSocketStream``. Raises RuntimeError if there is none."""
+        """Creates a ``WebSocketStream``. Raises RuntimeError if there is none."""
 
     def can_run_sync(self) -> bool:
-        """Whether Python can be suspended here and now."""
+        """Whether Python can be suspended now."""
 
     def run_sync(self, awaitable: Any) -> Any:
         """Suspends Python until ``awaitable`` is done; returns its result."""

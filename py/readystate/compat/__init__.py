@@ -1,4 +1,4 @@
-"""Lets Python's WebSocket libraries run in a page, as they are.
+"""Runs Python's WebSocket libraries in a page, unmodified.
 
 ::
 
@@ -11,14 +11,13 @@
     async with websockets.connect("wss://example.org/feed") as ws:
         await ws.send("hello")
 
-``websockets``, ``aiohttp``'s ``ws_connect()`` and what is built on them speak HTTP and WebSocket
-themselves, and lack just one thing here: a connection. :func:`install` has the event loop make
-ones that lead to the browser's ``WebSocket``. The library's own code does all the rest: its
-exceptions, its limits, its reconnecting.
+``websockets``, ``aiohttp``'s ``ws_connect()`` and the like speak HTTP and WebSocket themselves; all
+they lack in a page is a connection. :func:`install` makes the event loop connect them to the
+browser's ``WebSocket``. Exceptions, limits and reconnecting remain the library's own.
 
-A page's connections are the browser's, so that what a page cannot do, no library can: headers, an
-``Origin``, certificates and proxies of one's own, pings that reach the server, and the reason why
-a connection failed. What can be ignored without harm is; what cannot is warned of once.
+What a page cannot do, no library can: set headers, ``Origin``, certificates or proxies, ping the
+server, or tell why a connection failed. Such requests are ignored if harmless; otherwise there is
+one warning.
 """
 
 from .loop import Installation, install, uninstall

@@ -1,4 +1,4 @@
-"""What ``websockets`` looks for to be faster, and the wheel that runs everywhere does not have."""
+"""The accelerator module that ``websockets``' pure-Python wheel lacks."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _NAME = "websockets.speedups"
 
 
 class Accelerator(MetaPathFinder, Loader):
-    """Finds the module ``websockets.speedups``, where nobody else does.
+    """Provides the module ``websockets.speedups`` if it does not exist.
 
-    That is an optional part of the library, in C, with one function, which masks. Without it, it
-    does so with large integers; this is four times as fast.
+    That is an optional C extension with one function, for masking. This one is four times as fast
+    as the library's fallback.
     """
 
     def install(self) -> None:
-        """Has it asked after all others; what is imported already stays as it is."""
+        """Adds it after all other finders. Does not affect what is already imported."""
         sys.meta_path.append(self)
 
     def uninstall(self) -> None:
-        """Has it not asked any more."""
+        """Removes it."""
         sys.meta_path.remove(self)
 
     def find_spec(

@@ -1,4 +1,4 @@
-"""What a library may ask of a transport's socket."""
+"""What a library may ask a transport's socket."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, Final
 __all__ = ["SOCKNAME", "Addresses"]
 
 SOCKNAME: Final = ("0.0.0.0", 0)  # noqa: S104 - what is not known, and nothing is bound to it
-"""The local address: no browser tells."""
+"""The local address, which browsers do not tell."""
 
 
 class Addresses:
-    """Stands for the socket that there is not: it has two addresses, and takes any option.
+    """A stand-in for the transport's socket: it has two addresses, and accepts any option.
 
-    ``anyio`` asks it who is at the other end, and ``aiohttp`` has it send without delay.
+    ``anyio`` asks for the peer, and ``aiohttp`` sets TCP_NODELAY.
     """
 
-    type = socket.SOCK_STREAM
-    proto = socket.IPPROTO_TCP
+    type: Final = socket.SOCK_STREAM
+    proto: Final = socket.IPPROTO_TCP
 
     def __init__(self, peername: tuple[Any, ...]) -> None:
         self._peername = peername
@@ -31,4 +31,4 @@ class Addresses:
         return SOCKNAME
 
     def setsockopt(self, *_: Any) -> None:
-        """Does nothing: how it connects is the browser's to decide."""
+        """Does nothing, as the browser decides how to connect."""

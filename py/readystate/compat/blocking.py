@@ -1,4 +1,4 @@
-"""Sockets for libraries that block, in engines that can suspend Python: those with JSPI."""
+"""Sockets for blocking libraries, in engines that can suspend Python (JSPI)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _socket = socket.socket
 _wrap_socket = ssl.SSLContext.wrap_socket
 
 _MAX_READ = 2**16
-"""How much is read before it is asked for, in bytes."""
+"""How many bytes to read ahead."""
 
 
 class BlockingSockets:
-    """Has new sockets, and TLS over them, lead to the browser's ``WebSocket``.
+    """Connects new sockets, and TLS over them, to the browser's ``WebSocket``.
 
     Args:
-        options: Returns those that are in force.
+        options: Returns the current options.
     """
 
     def __init__(self, options: Callable[[], Options]) -> None:
@@ -40,20 +40,19 @@ class BlockingSockets:
         ssl.SSLContext.wrap_socket = wrap_socket  # type: ignore[assignment, method-assign]
 
     def uninstall(self) -> None:
-        """New sockets are as they were before."""
+        """Restores ordinary sockets."""
         socket.socket = _socket  # type: ignore[misc]
         ssl.SSLContext.wrap_socket = _wrap_socket  # type: ignore[method-assign]
 
 
 class _Socket(_socket):
-    """Connects when it is known what for: by what is sent first.
+    """Connects only when the first data shows for what.
 
-    A request for a WebSocket connection goes to a :class:`Transport`. Otherwise it is an ordinary
-    socket, with what that can do here.
+    A WebSocket handshake goes to a :class:`Transport`; all else to the ordinary socket.
     """
 
     options: Callable[[], Options]
-    # Where to connect to, as long as that is not known; and what was sent until then.
+    # The address, until that is decided, and the data sent until then.
     _address: Any = None
     _head = b""
     _context: ssl.SSLContext | None = None
@@ -66,7 +65,7 @@ class _Socket(_socket):
             super().connect(address)
 
     def secure(self, context: ssl.SSLContext) -> bool:
-        """Has it connect with TLS, if it is not connected yet."""
+        """Enables TLS, if it is not connected yet. Returns whether it did."""
         self._context = context
         return self._address is not None
 
@@ -122,22 +121,21 @@ class _Socket(_socket):
         if not can_run_sync():
             raise NotImplementedError(
                 "a blocking WebSocket connection needs an engine that can suspend Python (JSPI), "
-                "and Python that was called so that it may be, as by runPythonAsync(). Here it "
-                "cannot: use a library for asyncio"
+                "and Python called by runPythonAsync() or the like. Use an asyncio library instead"
             )
         address, self._address = self._address, None
         self._stream = _Stream(self.options(), address, self._context)
         self._stream.write(self._head, self.gettimeout())
 
     def _connect(self) -> None:
-        """It is not for WebSocket: the ordinary socket connects."""
+        """Connects the ordinary socket, as it is not for WebSocket."""
         address, self._address = self._address, None
         if address is not None:
             super().connect(address)
 
 
 class _Stream(asyncio.Protocol):
-    """What comes from a transport, for who waits for it and does nothing else."""
+    """Reads from and writes to a transport, blocking."""
 
     def __init__(self, options: Options, address: Any, context: ssl.SSLContext | None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -151,10 +149,10 @@ class _Stream(asyncio.Protocol):
             self._transport.secure(self, context)
 
     def read(self, size: int, timeout: float | None) -> bytes:
-        """At most ``size`` bytes, as soon as there are any; none at the end.
+        """Waits for data and returns at most ``size`` bytes; none at the end.
 
         Raises:
-            TimeoutError: There are none within ``timeout`` seconds.
+            TimeoutError: None arrived within ``timeout`` seconds.
         """
         while not self._received:
             if self._error is not None:
@@ -168,17 +166,17 @@ class _Stream(asyncio.Protocol):
         return data
 
     def write(self, data: Any, timeout: float | None) -> None:
-        """Sends ``data``; returns when not too much of it is left to be sent.
+        """Sends ``data``, and waits while too much is buffered.
 
         Raises:
-            TimeoutError: That takes longer than ``timeout`` seconds.
+            TimeoutError: That took longer than ``timeout`` seconds.
         """
         self._transport.write(data)
         while self._is_full and not self._is_over:
             self._wait(timeout)
 
     def close(self) -> None:
-        """Lets go of the connection."""
+        """Closes the connection."""
         self._transport.close()
 
     def _wait(self, timeout: float | None) -> None:

@@ -1,6 +1,6 @@
-"""Where Python has sockets, a connection is an ordinary one until it turns out to be a WebSocket's.
+"""Connections where Python has sockets: ordinary ones until the first data shows a handshake.
 
-That is Node.js, after ``pyodide.useNodeSockFS()``.
+As in Node.js, after ``pyodide.useNodeSockFS()``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["Choice"]
 
 
 class Choice(asyncio.Protocol):
-    """Is the socket's protocol, and what the library takes for its transport.
+    """The socket's protocol, and the library's transport.
 
-    The first thing that the library writes decides: a request for a WebSocket connection goes to a
-    :class:`Transport`, and the socket is closed; all else goes on over the socket.
+    The library's first data decides: for a WebSocket handshake, the socket is closed and replaced
+    by a :class:`Transport`; otherwise the socket stays in use.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Choice(asyncio.Protocol):
     # The transport
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Has another protocol go on."""
+        """Switches to another protocol."""
         self._protocol = protocol
         if self._is_upgraded:
             self._transport.set_protocol(protocol)
@@ -48,7 +48,7 @@ class Choice(asyncio.Protocol):
         return self._protocol
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Decides, or does what the transport does that was decided on."""
+        """Writes to the chosen transport, after choosing it."""
         if self._head is None:
             self._transport.write(data)
             return

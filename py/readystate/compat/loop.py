@@ -1,4 +1,4 @@
-"""What :func:`install` does to the event loop."""
+"""How :func:`install` changes the event loop."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["Installation", "install", "uninstall"]
 
 
 class Installation:
-    """What :func:`install` has done. As a context manager it is undone at the end of the block."""
+    """The result of :func:`install`: a context manager that undoes it at the end of the block."""
 
     def __init__(self, loop_class: type[asyncio.AbstractEventLoop], options: Options) -> None:
         self.options = options
         self._loop_class = loop_class
         self._accelerator = Accelerator()
         self._blocking = BlockingSockets(lambda: self.options)
-        # Sockets that are connected as far as the library knows, and to where.
+        # Sockets that the library considers connected, and their addresses.
         self._connected: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         self._replaced: dict[str, Any] = {}
         for name in ("create_connection", "getaddrinfo", "sock_connect", "start_tls"):
@@ -46,7 +46,7 @@ class Installation:
         uninstall()
 
     def undo(self) -> None:
-        """The event loop is as it was before; connections that are open stay so."""
+        """Restores the event loop. Open connections stay open."""
         for name, original in self._replaced.items():
             setattr(self._loop_class, name, original)
         self._accelerator.uninstall()
@@ -84,16 +84,16 @@ class Installation:
             return cast(asyncio.BaseTransport, choice), protocol
         if address is None:
             raise NotImplementedError(
-                "create_connection(sock=...) is not available in browser environments: it is the "
-                "browser that connects. Give a host and a port"
+                "create_connection(sock=...) is not available in browsers, which connect "
+                "themselves: give a host and a port"
             )
         if local_addr is not None:
             raise NotImplementedError(
-                f"create_connection(local_addr={local_addr!r}) is not available in browser "
-                "environments: the browser chooses the local address"
+                f"create_connection(local_addr={local_addr!r}) is not available in browsers, "
+                "which choose the local address"
             )
         if sock is not None:
-            sock.close()  # Nobody uses it: it was a way to the address only.
+            sock.close()  # Unused: it only gave us the address.
         elif host is None or port is None:
             raise ValueError("host and port must be specified if sock is not provided")
         protocol = protocol_factory()
@@ -120,7 +120,7 @@ class Installation:
             return await original(
                 loop, host, port, family=family, type=type, proto=proto, flags=flags
             )
-        # The name is as good as an address: it is the browser that will look it up.
+        # Return the name itself: the browser looks it up.
         family = family or (socket.AF_INET6 if ":" in host else socket.AF_INET)
         return [(family, type or socket.SOCK_STREAM, proto or socket.IPPROTO_TCP, "", (host, port))]
 
@@ -147,12 +147,12 @@ class Installation:
         return transport
 
     def _check(self, context: Any) -> None:
-        """Warns of what is asked of TLS: it is the browser's."""
+        """Warns that the browser ignores TLS settings."""
         if isinstance(context, ssl.SSLContext) and _differs(context, ssl.create_default_context()):
             self.options.warn_once(
                 "ssl",
-                "the SSL context is not used: the browser checks the server's certificate, by its "
-                "own rules, and has its own certificates",
+                "the SSL context is not used: the browser checks the server's certificate with its "
+                "own rules and certificates",
             )
 
 
@@ -164,23 +164,21 @@ _installed: Final[list[Installation]] = []
 
 
 def install(*, rewrite: Rewrite | None = None, max_held: int = 2**26) -> Installation:
-    """Has the event loop connect to WebSocket servers. Once is enough; a second call changes
-    nothing but the options.
+    """Makes the event loop connect to WebSocket servers. Calling it again only changes the options.
 
-    Before the libraries are imported is the best time: then ``websockets`` is faster.
+    Call it before importing ``websockets``, which is then faster.
 
     ::
 
-        with install():  # until the end of the block
+        with install():  # undone at the end of the block
             ...
 
     Args:
         rewrite: Called for each connection as ``rewrite(url, headers, subprotocols)``, with the
-            headers that a browser cannot send, by their names in small letters. Returns the URL to
-            connect to and the subprotocols to offer. What it takes out of ``headers`` is not warned
-            of.
-        max_held: How many bytes are held for a library that has paused reading. The server cannot
-            be paused, so that beyond that the connection is closed, with 4008.
+            headers that a browser cannot send, by lower-case name. Returns the URL and the
+            subprotocols to use. Headers that it removes cause no warning.
+        max_held: How many bytes to buffer while the library has paused reading. The server cannot
+            be paused, so beyond that the connection is closed with 4008.
 
     Raises:
         RuntimeError: There is no JavaScript here, or it has no ``WebSocket``.
@@ -195,6 +193,6 @@ def install(*, rewrite: Rewrite | None = None, max_held: int = 2**26) -> Install
 
 
 def uninstall() -> None:
-    """Undoes :func:`install`; nothing, if it was not called."""
+    """Undoes :func:`install`, if it was called."""
     while _installed:
         _installed.pop().undo()

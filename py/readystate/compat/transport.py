@@ -1,4 +1,4 @@
-"""The transport that a client library is given: no socket, but the browser's ``WebSocket``."""
+"""A client library's transport over the browser's ``WebSocket``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from .server_end import Close, NotAnUpgrade, Ping, ProtocolError, Request, Serve
 
 __all__ = ["Options", "Rewrite", "Transport"]
 
-logger = logging.getLogger("readystate.compat")
+logger: logging.Logger = logging.getLogger("readystate.compat")
 
 Rewrite: TypeAlias = Callable[[str, dict[str, str], list[str]], tuple[str, list[str]]]
-"""What :func:`install` takes to move what a header says to where a browser can send it."""
+"""The type of ``install(rewrite=)``, which moves headers to where a browser can send them."""
 
 _OF_THE_BROWSER: Final = frozenset(
     {
@@ -46,31 +46,32 @@ _OF_THE_BROWSER: Final = frozenset(
         "user-agent",
     }
 )
-"""Headers that say nothing a browser does not say by itself."""
+"""Headers that the browser sets itself."""
 
 _AT_A_TIME: Final = 2**18
-"""How much a protocol is given before it may pause, in bytes; as asyncio's sockets do."""
+"""How many bytes a protocol receives before it can pause, as with asyncio's sockets."""
 _SOCKET_BUFFER: Final = 2**20
-"""How much may be unsent beside the library's own limit, in bytes: as a system's socket would hold.
+"""How many bytes may be unsent beyond the library's own limit, like a system's socket buffer.
 
-The browser's number falls in a later turn of the event loop only, so that each message above a
-library's limit would wait for one."""
+The browser's number falls only in a later turn of the event loop, so without this each message
+above the limit would wait for one.
+"""
 _ECHO_TIMEOUT: Final = 10.0
-"""How long the library may take to agree when the server has closed, in seconds."""
+"""How long the library may take to answer the server's close frame, in seconds."""
 _MAX_REASON: Final = 123
-"""How long the reason of a close frame may be, in bytes."""
+"""The maximum length of a close reason, in bytes."""
 _SILENCE: Final = 5.0
-"""After how many seconds without a request the client is none of WebSocket's."""
+"""After how many seconds without a handshake the client does not speak WebSocket."""
 
 
 @dataclass
 class Options:
-    """What :func:`install` was given.
+    """The options of :func:`install`.
 
     Attributes:
-        rewrite: See there.
-        max_held: How many bytes are held for a library that has paused reading.
-        warned: What has been warned of already.
+        rewrite: As in :func:`install`.
+        max_held: As in :func:`install`.
+        warned: What it has already warned of.
     """
 
     rewrite: Rewrite | None = None
@@ -78,18 +79,18 @@ class Options:
     warned: set[str] = field(default_factory=set)
 
     def warn_once(self, what: str, message: str) -> None:
-        """Warns of ``what``, unless that has been done."""
+        """Warns of ``what`` the first time."""
         if what not in self.warned:
             self.warned.add(what)
             warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
 class Transport(asyncio.Transport):
-    """Stands for a connection to a server, while the browser makes the real one.
+    """Looks like a connection to a server, while the browser makes the real one.
 
-    The library writes its upgrade request: a native ``WebSocket`` is made, and when it is open the
-    request is answered. From then on frames go over, in both directions; the native socket has its
-    own frames, masks, pings and compression.
+    When the library writes its handshake, this creates a native ``WebSocket``, and answers when
+    that is open. Then it translates frames in both directions. The class is long because a
+    transport has some twenty methods, which share its state.
     """
 
     def __init__(
@@ -115,14 +116,14 @@ class Transport(asyncio.Transport):
         self._native_send: Callable[[Any], None] | None = None
         self._inbox: Inbox | None = None
         self._is_open = False
-        # What the library is to be given, in order; ``None`` is the end.
+        # What to pass to the library, in order; ``None`` is the end.
         self._held: deque[bytes | None] = deque()
         self._held_bytes = 0
         self._is_overflowing = False
         self._is_reading = True
         self._is_closing = False
         self._is_lost = False
-        # The close frame that the library has sent, and whether it was given the server's.
+        # The close frame from the library, and whether it has received the server's.
         self._close_sent: Close | None = None
         self._is_close_given = False
         self._timer: Timer | None = Timer(_SILENCE, self._on_silence)
@@ -141,7 +142,7 @@ class Transport(asyncio.Transport):
         return self._is_closing
 
     def close(self) -> None:
-        """Lets go of the connection; the library is told in a later turn of the event loop."""
+        """Closes the connection; the library is notified in a later turn of the event loop."""
         if not self._is_closing:
             self._is_closing = True
             self._loop.call_soon(self._lose, None)
@@ -161,18 +162,18 @@ class Transport(asyncio.Transport):
         return self._is_reading and not self._is_closing
 
     def pause_reading(self) -> None:
-        """The library is given nothing more; what the browser receives is held, up to a bound."""
+        """Stops passing data to the library; what arrives is buffered, up to ``max_held``."""
         self._is_reading = False
 
     @property
     def held(self) -> int:
-        """How many bytes are held for a library that has paused reading."""
+        """How many bytes are buffered while the library has paused reading."""
         return self._held_bytes
 
     def resume_reading(self) -> None:
         if not self._is_reading:
             self._is_reading = True
-            # Not before it returns: libraries do not expect data while they resume.
+            # Later: libraries do not expect data while they resume.
             self._loop.call_soon(self._deliver)
 
     # asyncio.WriteTransport
@@ -197,10 +198,11 @@ class Transport(asyncio.Transport):
         self.write(b"".join(list_of_data))
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Takes what the library sends.
+        """Handles data from the library.
 
         Raises:
-            NotImplementedError: It is no request for a WebSocket connection: there are no others.
+            NotImplementedError: It is not a WebSocket handshake, and there are no other
+                connections.
         """
         if self._is_closing or not data:
             return
@@ -208,11 +210,11 @@ class Transport(asyncio.Transport):
             events = self._end.receive(data)
         except NotAnUpgrade as error:
             raise NotImplementedError(
-                f"only WebSocket connections can be made here, and {error}. "
-                "A page has no sockets; for HTTP there is pyodide.http.pyfetch()"
+                f"only WebSocket connections are possible here, but {error}. "
+                "A page has no sockets; for HTTP use pyodide.http.pyfetch()"
             ) from None
         except ProtocolError as error:
-            logger.error("What the library sends is not WebSocket, so it is closed: %s", error)
+            logger.error("Closed, as the library does not send WebSocket frames: %s", error)
             self._give(server_end.close_frame(error.code, str(error)))
             self._close_native()
             return
@@ -220,7 +222,7 @@ class Transport(asyncio.Transport):
             if isinstance(event, Request):
                 self._connect(event)
             elif isinstance(event, Ping):
-                # The browser's own pings are not to be seen, so nobody else can answer.
+                # Answered here, as a page cannot send pings.
                 self._loop.call_soon(self._give, server_end.pong(event.payload))
             elif isinstance(event, Close):
                 self._on_close_frame(event)
@@ -243,9 +245,8 @@ class Transport(asyncio.Transport):
         for name in headers:
             self._options.warn_once(
                 name,
-                f"the header {name.title()!r} is not sent: browsers give pages no say in the "
-                "headers of a WebSocket. install(rewrite=...) can move what it says to the query "
-                "or to a subprotocol",
+                f"the header {name.title()!r} is not sent: pages cannot set the headers of a "
+                "WebSocket. install(rewrite=...) can move it to the query or to a subprotocol",
             )
         try:
             self._ws = ws = WebSocket(
@@ -255,7 +256,7 @@ class Transport(asyncio.Transport):
             self._loop.call_soon(self._lose, ConnectionFailed(url, f"{url}: {error}"))
             return
         ws.binaryType = "arraybuffer"
-        # Named once: each look-up of a JavaScript method makes a new proxy.
+        # Kept: each access to a JavaScript method creates a new proxy.
         self._native_send = ws.js_websocket.send
         self._inbox = Inbox(ws.js_websocket, self._on_arrival)
         self._inbox.arm()
@@ -264,7 +265,7 @@ class Transport(asyncio.Transport):
         if self._is_closing or self._request is None or self._ws is None:
             return
         self._is_open = True
-        # What rewrite() has added, the library has not asked for.
+        # The library did not offer what rewrite() has added.
         chosen = self._ws.protocol
         subprotocol = chosen if chosen in self._request.subprotocols else None
         self._give(server_end.response(self._request, subprotocol))
@@ -283,7 +284,7 @@ class Transport(asyncio.Transport):
             self._is_close_given = True
             self._give(self._close_frame_of(event))
             if self._close_sent is None:
-                # A server waits for the other side to agree before it ends the connection.
+                # A server waits for the client's close frame before it ends the connection.
                 self._timer = Timer(_ECHO_TIMEOUT, lambda: self._give(None))
                 return
         self._give(None)
@@ -294,8 +295,8 @@ class Transport(asyncio.Transport):
             # Whatever the server has answered, this says what it was.
             code, reason = OVERFLOW_CODE, OVERFLOW_REASON
         elif code == 1005 and sent is not None and sent.code is not None:
-            # The browser takes only some codes, so it closed without one. The library is given
-            # back its own, as by any server.
+            # The browser does not accept this code, so it closed without one. The library receives
+            # its own back, as from any server.
             code, reason = sent.code, sent.reason
         return server_end.close_frame(None if code == 1005 else code, reason)
 
@@ -308,7 +309,7 @@ class Transport(asyncio.Transport):
             self._close_native(close.code, close.reason)
 
     def _close_native(self, code: int | None = None, reason: str = "") -> None:
-        """Closes the native socket, with this code if browsers take it."""
+        """Closes the native socket, with this code if the browser accepts it."""
         if self._ws is None:
             return
         if code is not None and (code == 1000 or 3000 <= code <= 4999):
@@ -317,11 +318,11 @@ class Transport(asyncio.Transport):
             self._ws.close()
 
     def _fail(self) -> None:
-        """There is no connection. Why, no browser tells: as if the server had said nothing."""
+        """Ends as if the server had not answered, as browsers do not tell why."""
         url = "" if self._ws is None else shown(self._ws.url)
         error = ConnectionFailed(url)
         self._lose(error)
-        # ``websockets`` from 13 on makes an exception of its own.
+        # ``websockets`` since 13 creates its own exception.
         raised = getattr(getattr(self._protocol, "protocol", None), "handshake_exc", None)
         if isinstance(raised, Exception):
             raised.add_note(str(error))
@@ -329,13 +330,13 @@ class Transport(asyncio.Transport):
     def _on_silence(self) -> None:
         self._lose(
             NotImplementedError(
-                "only WebSocket connections can be made here, for which the client speaks first; "
-                f"this one has said nothing for {_SILENCE:g} s. A page has no sockets"
+                "only WebSocket connections are possible here, but the client has sent nothing "
+                f"for {_SILENCE:g} s. A page has no sockets"
             )
         )
 
     def _lose(self, error: Exception | None) -> None:
-        """The end; what is received after it is of no interest to anybody."""
+        """Ends the connection, and discards what is received afterwards."""
         if self._is_lost:
             return
         self._is_closing = self._is_lost = True
@@ -357,10 +358,10 @@ class Transport(asyncio.Transport):
             self._take()
 
     def _take(self) -> None:
-        """Takes what has arrived.
+        """Takes messages that have arrived.
 
-        The first message after a pause at once; what follows it a batch for each turn of the event
-        loop, until there is one without any.
+        The first one after a pause at once; then a batch per turn of the event loop, until one is
+        empty.
         """
         inbox = self._inbox
         if inbox is None:
@@ -378,7 +379,7 @@ class Transport(asyncio.Transport):
         self._give(*server_end.frames(messages))
 
     def _give(self, *parts: bytes | None) -> None:
-        """Gives the library bytes, or ``None`` for their end, as soon as it reads."""
+        """Passes bytes to the library, or ``None`` for their end, when it reads."""
         if self._is_lost:
             return
         self._held.extend(parts)
@@ -387,8 +388,8 @@ class Transport(asyncio.Transport):
         if self._held_bytes > self._options.max_held and not self._is_overflowing:
             self._is_overflowing = True
             logger.warning(
-                "%r has paused reading, and the server cannot be paused: %d bytes are held, more "
-                "than the %d that install(max_held=...) allows, so it is closed with %d",
+                "%r has paused reading, but the server cannot be paused: %d bytes are buffered, "
+                "more than install(max_held=%d), so it is closed with %d",
                 *(self, self._held_bytes, self._options.max_held, OVERFLOW_CODE),
             )
             self._close_native(OVERFLOW_CODE, OVERFLOW_REASON)
@@ -413,7 +414,7 @@ class Transport(asyncio.Transport):
             except Exception as error:
                 self._loop.call_exception_handler(
                     {
-                        "message": "Fatal error: the protocol failed with what it was given",
+                        "message": "Fatal error: the protocol failed to handle received data",
                         "exception": error,
                         "transport": self,
                         "protocol": self._protocol,
@@ -443,7 +444,7 @@ class Transport(asyncio.Transport):
             send(self._native_send, message)
         except NativeError as error:
             raise python_error(error) from error
-        # The browser's number can only have fallen since it was last asked for.
+        # The browser's number can only have fallen since it was last read.
         self._unsent_at_most += size_at_most(message)
         limit = self._high + _SOCKET_BUFFER
         if self._unsent_at_most > limit and not self._is_writing_paused:
@@ -455,7 +456,7 @@ class Transport(asyncio.Transport):
                 self._look()
 
     def _look(self) -> None:
-        """Has the library go on writing when enough has left; looks again until then."""
+        """Resumes writing when enough has left; polls until then."""
         if self._is_lost or self._ws is None:
             return
         amount = self._ws.bufferedAmount
@@ -469,7 +470,7 @@ class Transport(asyncio.Transport):
     # For start_tls()
 
     def secure(self, protocol: asyncio.BaseProtocol, context: Any) -> None:
-        """The connection is to be one with TLS, and another protocol's."""
+        """Upgrades the connection to TLS, with another protocol."""
         self._is_secure = True
         self._protocol = protocol
         self._info["sslcontext"] = context

@@ -1,4 +1,4 @@
-"""One connection after another, for those who iterate over :class:`connect`."""
+"""Successive connections, for iterating over :class:`connect`."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ..exceptions import ConnectionFailed, connection_closed
 from .connection import Connection
 
 _AWAY = ("pagehide", "hidden", "freeze", "offline")
-"""The events of a page, or a network, that goes away."""
+"""The events of a page or network that goes away."""
 
 
 class Attempts:
-    """When to connect, and which failures end it.
+    """Decides when to connect, and which failures end the iteration.
 
     Args:
-        address: Where to, as it may be shown.
+        address: The URL without secrets.
         backoff: How long to wait between attempts.
-        max_attempts: After how many in a row to give up.
-        give_up_after: After how many seconds of these to give up.
-        process_exception: Returns for the exception of an attempt that has failed the one to be
-            raised, or ``None`` to go on.
+        max_attempts: After how many consecutive attempts to give up.
+        give_up_after: After how many seconds of such attempts to give up.
+        process_exception: Called with the exception of a failed attempt; returns the exception to
+            raise, or ``None`` to continue.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class Attempts:
         self._page_events = PageEvents(self._on_page_event)
 
     def begin(self) -> None:
-        """An attempt begins."""
+        """Called when an attempt starts."""
         self._reconnector.begin()
 
     async def failed(self, error: Exception) -> None:
-        """The attempt has failed.
+        """Called when the attempt has failed.
 
         Raises:
-            Exception: What is to end it.
+            Exception: The error is final.
         """
         self._error = error
         log.failed(self._address, error, self._reconnector.attempt)
@@ -69,16 +69,16 @@ class Attempts:
             raise raised from error
         if raised is not None:
             raise TypeError(
-                f"process_exception must return an exception to raise, or None to go on, not "
+                f"process_exception must return an exception to raise, or None to continue, not "
                 f"{raised!r}"
             ) from error
 
     def connected(self) -> None:
-        """The attempt has led to a connection."""
+        """Called when the attempt has succeeded."""
         self._reconnector.connected()
 
     def lost(self, connection: Connection) -> None:
-        """The connection is no more."""
+        """Called when the connection has ended."""
         self._error = connection_closed(
             connection.close_code or 1006, connection.close_reason or "", False, connection._cause
         )
@@ -89,7 +89,7 @@ class Attempts:
         """Returns when the next attempt is due.
 
         Raises:
-            ConnectionFailed: There is none.
+            ConnectionFailed: There will be no more attempts.
         """
         self._reconnector.is_online = self._page_events.is_online
         delay = self._reconnector.ended()
@@ -100,8 +100,8 @@ class Attempts:
         await asyncio.wait([self._alarm], timeout=delay)
 
     def close(self) -> None:
-        """There are no more attempts."""
-        # Not from within the function of the events.
+        """Stops attempting."""
+        # Later, as the proxy may be being called now.
         self._loop.call_soon(self._page_events.destroy)
 
     def _on_page_event(self, type: str) -> None:

@@ -1,4 +1,4 @@
-"""Making connections: :class:`connect`."""
+"""Opening connections: :class:`connect`."""
 
 from __future__ import annotations
 
@@ -41,49 +41,47 @@ class connect:  # noqa: N801 - as in websockets
             except ConnectionClosed:
                 continue
 
-    Leaving the block closes the connection and waits for that; leaving it because of an exception,
-    or a cancellation, does not wait. The logger ``readystate`` tells of connections made and lost
-    (INFO), of many failures in a row (WARNING), and of what is sent (DEBUG); never of contents.
+    Leaving the block closes the connection and waits until it is closed; an exception or
+    cancellation closes without waiting. The logger ``readystate`` logs connections (INFO), repeated
+    failures (WARNING) and what is sent (DEBUG), but never contents.
 
     Args:
-        url: Where to connect to: a ``str`` or a ``js.URL``.
+        url: A ``str`` or a ``js.URL``.
         subprotocols: The subprotocols to offer: one, or an iterable of them; or a mapping, as
             :class:`WebSocket` takes it.
-        open_timeout: How long the connection may take to come about, in seconds; ``None``: as long
-            as the browser lets it.
-        close_timeout: How long closing may take, in seconds; ``None``: as long as the browser lets
-            it.
-        max_queue: How many messages are held that nobody has asked for yet. Over ``"events"``
-            a page cannot pause the server, so this is checked once a turn of the event loop.
-        max_queue_bytes: How much is held of them, in bytes (of text: in characters). ``None``, for
-            either, is without a limit.
-        on_overflow: What happens beyond that: ``"close"`` closes with 4008, and what has come is
-            still received; ``"drop-oldest"`` and ``"drop-newest"`` drop messages, and count them in
-            ``dropped``.
-        write_limit: From how many unsent bytes ``send()`` waits; or a pair, with the number at
-            which it goes on, which otherwise is a quarter of it.
-        transport: ``"events"`` is the browser's ``WebSocket``: the fastest, and everywhere.
-            ``"stream"`` is ``WebSocketStream``, which Chromium has: the server is paused when the
-            queue is full, and ``send()`` waits for each message to be taken. If the server closes
-            the connection while it is paused, Chromium drops what it has sent beyond the queue.
-            ``"auto"`` is the latter where there is one.
-        backoff: How long to wait between connections when iterating, as for the next ones:
-        max_attempts: After how many attempts in a row to give up. A connection ends a row if it has
-            lasted for the ``healthy`` seconds of ``backoff``, or has brought a message.
-        give_up_after: After how many seconds of such attempts to give up; none is begun later.
-            ``None``, for either, is never.
-        process_exception: Called with the exception of each attempt that has failed; a function,
-            plain or async. It returns ``None`` to go on, or the exception to raise. By default
-            :exc:`ConnectionFailed` is one to go on after, and all others are raised.
+        open_timeout: How long connecting may take, in seconds; ``None``: until the browser gives
+            up.
+        close_timeout: How long closing may take, in seconds; ``None``: until the browser gives up.
+        max_queue: How many received messages to queue. With ``"events"`` a page cannot pause the
+            server, so this is checked once per turn of the event loop.
+        max_queue_bytes: How many bytes (of text, characters) to queue. ``None``, for either, means
+            no limit.
+        on_overflow: What to do beyond these limits: ``"close"`` closes with 4008, and queued
+            messages can still be received; ``"drop-oldest"`` and ``"drop-newest"`` drop messages,
+            counted in ``dropped``.
+        write_limit: Above how many unsent bytes ``send()`` waits; or a pair of high and low
+            watermark. The low one, at which it returns, is a quarter of the high one by default.
+        transport: ``"events"`` uses ``WebSocket``: the fastest, and in every browser. ``"stream"``
+            uses Chromium's ``WebSocketStream``: a full queue pauses the server, and ``send()``
+            waits for each message to be taken; if the server closes while paused, Chromium drops
+            what is not queued. ``"auto"`` uses ``WebSocketStream`` where available.
+        backoff: How long to wait between attempts; like the following, for iterating only.
+        max_attempts: After how many consecutive attempts to give up. A connection that receives a
+            message, or lasts for ``backoff.healthy`` seconds, resets the count.
+        give_up_after: After how many seconds of such attempts to start no more. ``None``, for
+            either, means never.
+        process_exception: A function, plain or async, called with the exception of each failed
+            attempt; it returns ``None`` to continue, or the exception to raise. By default it
+            continues after :exc:`ConnectionFailed` and raises all others.
 
     Raises:
-        ConnectionFailed: There was no connection; or, when iterating, it was given up.
-        OpenTimeout: There was none within ``open_timeout``.
-        DOMSyntaxError: ``url`` or one of ``subprotocols`` is not well-formed.
+        ConnectionFailed: The connection could not be made; when iterating, after giving up.
+        OpenTimeout: The connection was not made within ``open_timeout``.
+        DOMSyntaxError: ``url`` or one of ``subprotocols`` is invalid.
         SecurityError: The browser forbids the connection.
-        TypeError: An argument is of a wrong type.
-        ValueError: A limit makes no sense.
-        RuntimeError: There is no ``WebSocketStream`` here.
+        TypeError: An argument has a wrong type.
+        ValueError: A limit is out of range.
+        RuntimeError: ``WebSocketStream`` is not available.
     """
 
     def __init__(
@@ -149,13 +147,13 @@ class connect:  # noqa: N801 - as in websockets
         await self._entered.pop().__aexit__(kind, error, traceback)
 
     async def __aiter__(self) -> AsyncIterator[Connection]:
-        """Yields a connection, and after each loss or end of the loop's body a new one.
+        """Yields a new connection each time the previous one is lost or the loop's body ends.
 
-        Attempts that fail are repeated, with ``backoff`` between them, until ``max_attempts``,
-        ``give_up_after`` or ``process_exception`` ends it. When the network comes back, or the tab
-        is shown again, the next one begins at once.
+        Retries failed attempts with ``backoff`` until ``max_attempts``, ``give_up_after`` or
+        ``process_exception`` ends it; at once when the network comes back or the tab is shown
+        again.
         """
-        # Compiled only for those who iterate.
+        # Loaded only when iterating.
         from .attempts import Attempts
 
         attempts = Attempts(
@@ -186,7 +184,7 @@ class connect:  # noqa: N801 - as in websockets
 
     @property
     def _address(self) -> str:
-        """Where to, as it may be shown."""
+        """The URL without secrets."""
         return shown(self._url)
 
     async def _connect(self) -> Connection:
@@ -217,10 +215,10 @@ class connect:  # noqa: N801 - as in websockets
             )
         if not has_websocket_stream():
             raise RuntimeError(
-                "this browser has no WebSocketStream, which transport='stream' asks for: use "
-                "'auto', which goes without where there is none, or 'events'"
+                "this browser has no WebSocketStream, which transport='stream' needs: use 'auto' "
+                "or 'events'"
             )
-        # Not before it is needed: few pages do, and each module takes a page time to load.
+        # Loaded only when needed, as each module takes time to load.
         from .stream_connection import StreamConnection
 
         return StreamConnection(
@@ -229,7 +227,7 @@ class connect:  # noqa: N801 - as in websockets
 
 
 def _watermarks(write_limit: int | tuple[int, int]) -> tuple[int, int]:
-    """From how many unsent bytes ``send()`` waits, and at how many it goes on.
+    """Returns the high and the low watermark, in bytes.
 
     Raises:
         TypeError: ``write_limit`` is not made of numbers.

@@ -32,16 +32,16 @@ Fragments: TypeAlias = (
 
 
 class Connection(Receiver):
-    """A WebSocket connection that is open, or was. :class:`connect` makes it.
+    """A WebSocket connection, made by :class:`connect`.
 
-    What is common to the ways in which a browser provides one.
+    The base class for the browser's two APIs.
     """
 
     def __init__(self, *, close_timeout: float | None) -> None:
         super().__init__(deque())
         self._loop = asyncio.get_running_loop()
         self._close_timeout = close_timeout
-        # Whether there may be messages after the end that have not been taken yet.
+        # Whether messages may remain to be taken after the end.
         self._has_more = False
         self._opened: asyncio.Future[bool] = self._loop.create_future()
         self._closed: asyncio.Future[ConnectionClosed] = self._loop.create_future()
@@ -51,12 +51,12 @@ class Connection(Receiver):
     @property
     @abstractmethod
     def url(self) -> str:
-        """The URL of the connection, as the browser has resolved it."""
+        """The URL, as resolved by the browser."""
 
     @property
     @abstractmethod
     def subprotocol(self) -> str | None:
-        """The subprotocol that the server has chosen, or ``None``."""
+        """The subprotocol chosen by the server, or ``None``."""
 
     @property
     @abstractmethod
@@ -66,58 +66,58 @@ class Connection(Receiver):
     @property
     @abstractmethod
     def ready_state(self) -> int:
-        """The state of the connection: CONNECTING, OPEN, CLOSING or CLOSED (0 to 3)."""
+        """The state: CONNECTING, OPEN, CLOSING or CLOSED (0 to 3)."""
 
     @property
     @abstractmethod
     def buffered_amount(self) -> int:
-        """How many bytes were sent that have not left the page yet."""
+        """How many bytes were sent but have not left the page."""
 
     @property
     def close_code(self) -> int | None:
-        """The code with which the connection has ended (see :exc:`ConnectionClosed`)."""
+        """The code with which the connection ended (:exc:`ConnectionClosed`); ``None`` before."""
         return self._closed.result().code if self._closed.done() else None
 
     @property
     def close_reason(self) -> str | None:
-        """The reason with which the connection has ended."""
+        """The reason with which the connection ended; ``None`` before."""
         return self._closed.result().reason if self._closed.done() else None
 
     @property
     def dropped(self) -> int:
-        """How many messages were received and dropped, by ``on_overflow``."""
+        """How many received messages ``on_overflow`` has dropped."""
         return 0
 
     async def send(self, message: Sendable | Fragments, *, text: bool | None = None) -> None:
-        """Sends a message, and waits while the browser holds too much that has not left yet.
+        """Sends a message, and waits while the browser buffers too much.
 
-        It returns at once while that is at most the high watermark of ``write_limit``; above, it
-        returns when it has fallen to the low one.
+        Returns at once if no more than the high watermark of ``write_limit`` is buffered; otherwise
+        when that has fallen to the low one.
 
-        What ``await x.send(message)`` waits for depends on what ``x`` is:
+        What ``await x.send(message)`` waits for depends on ``x``:
 
-        ===================  =======================================================================
-        ``Connection``       until the browser holds little that has not left; gives nothing
-        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` itself returns a
+        ===================  =================================================================
+        ``Connection``       until the browser's buffer has room; returns ``None``
+        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` returns a
                              :class:`Delivery` at once
-        ``ServerSession``    until there is room for the message; gives its :class:`Delivery`
-        ===================  =======================================================================
+        ``ServerSession``    until its queue has room; returns the :class:`Delivery`
+        ===================  =================================================================
 
-        With the latter two, ``await x.put(message)`` waits for room and gives the
-        :class:`Delivery`, and to await that waits until the other side is done with the message.
+        ``put()`` of the latter two waits for room and returns the :class:`Delivery`; awaiting that
+        waits until the other side is done with the message.
 
         Args:
             message: What :meth:`WebSocket.send` takes; or an iterator, asynchronous iterable, list
-                or tuple of fragments that are all text or all binary, which are joined into one
-                message. Without any, nothing is sent.
-            text: ``True`` sends bytes, which have to be UTF-8, as a text message, ``False`` text as
-                a binary one; by default each goes as what it is.
+                or tuple of fragments, all text or all binary, that are joined into one message.
+                Without fragments, nothing is sent.
+            text: ``True`` sends bytes, which must be UTF-8, as a text message; ``False`` sends text
+                as a binary one. By default a ``str`` is sent as text, and all else as binary.
 
         Raises:
-            ConnectionClosed: The connection is closing or has ended; unlike the native ``send()``,
-                which then discards the message and says nothing.
-            TypeError: ``message`` is neither text nor binary, nor made of either.
-            UnicodeDecodeError: With ``text=True``, it is not UTF-8.
+            ConnectionClosed: The connection is closing or has ended; the native ``send()`` would
+                silently discard the message.
+            TypeError: ``message``, or a fragment, is neither text nor binary.
+            UnicodeDecodeError: ``message`` is not UTF-8, with ``text=True``.
         """
         if not isinstance(message, (str, bytes, bytearray, memoryview)):
             message = await _joined(message)
@@ -134,17 +134,18 @@ class Connection(Receiver):
 
     @abstractmethod
     async def drain(self) -> None:
-        """Waits until all that was sent has left the page, which is no proof that it arrived.
+        """Waits until all sent messages have left the page, which does not prove that they arrived.
 
         Raises:
-            ConnectionClosed: The connection is closing or has ended before that.
+            ConnectionClosed: The connection is closing or has ended before.
         """
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Closes the connection and waits until it has ended, at most ``close_timeout`` seconds.
+        """Closes the connection and waits until it is closed, at most ``close_timeout`` seconds.
 
-        What was sent before is sent first. A connection that has ended stays as it is. After the
-        timeout the connection counts as lost (1006). Cancelling it does not undo the closing.
+        Messages sent before still go out. Does nothing if the connection has ended. After the
+        timeout the connection counts as lost (1006). Cancelling the wait does not cancel the
+        closing.
 
         Args:
             code: 1000, or from 3000 to 4999.
@@ -158,7 +159,7 @@ class Connection(Receiver):
         await self._wait_for_end()
 
     async def wait_closed(self) -> None:
-        """Waits until the connection has ended, by either side."""
+        """Waits until the connection is closed, by either side."""
         await asyncio.shield(self._closed)
 
     async def __aenter__(self) -> Connection:
@@ -170,7 +171,7 @@ class Connection(Receiver):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # An iterator over connections that is not iterated over any more closes as it ends.
+        # GeneratorExit: an iterator over connections was abandoned.
         if error is not None and not isinstance(error, GeneratorExit):
             self._leave(error)
             return
@@ -186,12 +187,12 @@ class Connection(Receiver):
 
     @property
     def _address(self) -> str:
-        """The URL, as it may be shown."""
+        """The URL without secrets."""
         return shown(self.url)
 
     @abstractmethod
     def _transmit(self, data: Any) -> Awaitable[None] | None:
-        """Hands ``data`` to the browser; returns what is to be awaited then, if anything.
+        """Passes ``data`` to the browser; returns an awaitable if the caller must wait.
 
         Raises:
             TypeError: ``data`` is a JavaScript object that is neither a buffer nor a ``Blob``.
@@ -200,7 +201,7 @@ class Connection(Receiver):
 
     @abstractmethod
     def _start_close(self, code: int, reason: str) -> None:
-        """Begins to close, unless that has begun."""
+        """Starts to close, unless that has started."""
 
     def _end_of_messages(self) -> Exception | None:
         if self._closed.done() and not self._has_more:
@@ -209,13 +210,13 @@ class Connection(Receiver):
 
     @property
     def _cause(self) -> str:
-        """Why it has ended, if that was not the server's doing."""
+        """Why the client ended the connection, if it did."""
         return self._closed.result().cause if self._closed.done() else ""
 
     @property
     @abstractmethod
     def _has_received(self) -> bool:
-        """Whether a message has arrived."""
+        """Whether a message has been received."""
 
     def _on_opened(self, opened: asyncio.Future[bool]) -> None:
         if not opened.cancelled() and opened.result():
@@ -223,16 +224,16 @@ class Connection(Receiver):
             log.connected(self._address)
 
     def _leave(self, error: BaseException) -> None:
-        """Its block was left because of ``error``: closes, and does not wait."""
+        """Closes without waiting, as ``error`` has left its block."""
         if self._closed.done():
             return
         if unsent := self.buffered_amount:
             log.left_unsent(self._address, error, unsent)
         self._start_close(1000, "")
-        self._end(1006, "", False, f"its block was left because of {type(error).__name__}")
+        self._end(1006, "", False, f"{type(error).__name__} in its 'async with' block")
 
     def _end(self, code: int, reason: str, was_clean: bool, cause: str = "") -> None:
-        """The connection has ended; only the first call counts."""
+        """Ends the connection; only the first call counts."""
         if self._closed.done():
             return
         self._closed.set_result(connection_closed(code, reason, was_clean, cause))
@@ -243,10 +244,10 @@ class Connection(Receiver):
 
     async def _wait_for_end(self) -> None:
         await asyncio.wait([self._closed], timeout=self._close_timeout)
-        # No page can end a connection by force, and the browser may take its time to.
+        # A page cannot force a connection to end, and browsers may take long.
         if not self._closed.done():
             waited = f"{self._close_timeout or 0:g} s"
-            self._end(1006, "", False, f"the server has not closed its end within {waited}")
+            self._end(1006, "", False, f"the server has not ended the connection within {waited}")
 
     async def _raise_closed(self) -> None:
         """Raises the exception for a connection that is closing or has ended."""
@@ -255,16 +256,16 @@ class Connection(Receiver):
 
 
 def size_at_most(data: Any) -> int:
-    """How many bytes a message takes, or a little more if telling exactly would take long."""
+    """Returns the size of a message in bytes, or an upper limit if that is faster."""
     size = byte_length(data)
     return 3 * size if isinstance(data, str) and not data.isascii() else size
 
 
 async def _joined(message: Any) -> Any:
-    """What is to be sent for a message in fragments, ``None`` if there are none.
+    """Returns the message made of its fragments, ``None`` if there are none.
 
     Raises:
-        TypeError: There are others than only text or only binary ones.
+        TypeError: The fragments are neither all text nor all binary.
     """
     if isinstance(message, Blob):
         return message.js_blob

@@ -1,4 +1,4 @@
-"""A connection over the browser's ``WebSocket`` and its events."""
+"""A connection over the browser's ``WebSocket``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .receiver import (
 
 
 class EventConnection(Connection):
-    """Receives by itself from the moment that it is open: the server cannot be paused."""
+    """Receives whenever it is open: the server cannot be paused."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class EventConnection(Connection):
         self._unsent_at_most = 0
         self._ws = WebSocket(url, subprotocols, onopen=self._on_open, onclose=self._on_close)
         self._ws.binaryType = "arraybuffer"
-        # Named once: each look-up of a JavaScript method makes a new proxy.
+        # Kept: each access to a JavaScript method creates a new proxy.
         self._native = self._ws.js_websocket
         self._native_send = self._native.send
         self._incoming = Incoming(
@@ -96,7 +96,7 @@ class EventConnection(Connection):
             self._incoming.wake()
 
     def _fail(self, what: str) -> None:
-        """A message has arrived that cannot be converted: what comes behind it is lost with it."""
+        """Closes after a message that cannot be converted: all behind it is lost too."""
         self._ws.close(UNREADABLE_CODE, UNREADABLE_REASON)
         self._end(1006, "", False, what)
 
@@ -109,7 +109,7 @@ class EventConnection(Connection):
         send(self._native_send, data)
         if log.is_debugging():
             log.sends(self._address, 1, size_at_most(data))
-        # The browser's number can only have fallen since it was last asked for.
+        # The browser's number can only have fallen since it was last read.
         self._unsent_at_most += size_at_most(data)
         if self._unsent_at_most > self._high:
             self._unsent_at_most = self._ws.bufferedAmount

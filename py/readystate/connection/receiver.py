@@ -1,4 +1,4 @@
-"""Receiving: how tasks get the messages that arrive."""
+"""Receiving messages in tasks."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..core import checks
 from ..exceptions import ConcurrencyError, ConnectionClosedOK
 
 OVERFLOW_CODE = 4008
-"""What 1008, "policy violation", is among the codes that a page may use."""
+"""For 1008, "policy violation", which a page may not use."""
 OVERFLOW_REASON = "receive queue full"
 UNREADABLE_CODE = 4003
-"""What 1003, "unsupported data", is among them."""
+"""For 1003, "unsupported data", which a page may not use."""
 UNREADABLE_REASON = "neither text nor binary"
 
 Overflow: TypeAlias = Literal["close", "drop-oldest", "drop-newest"]
 
 
 class Receiver(ABC):
-    """What messages are received from, by one task at a time."""
+    """A source of messages, for one task at a time."""
 
     def __init__(self, queue: deque[str | bytes]) -> None:
         self._queue = queue
@@ -39,17 +39,16 @@ class Receiver(ABC):
     async def recv(self, decode: bool | None = None) -> str | bytes:
         """Waits for the next message and returns it.
 
-        Cancelling it loses no message. What arrived before the end is returned before the end is
-        raised.
+        Cancelling it loses no message. Messages that arrived before the end are returned first.
 
         Args:
-            decode: ``True`` returns binary messages as ``str`` (UTF-8), ``False`` text as
-                ``bytes``; by default each comes as it was sent.
+            decode: ``True`` returns binary messages as ``str`` (UTF-8); ``False`` returns text as
+                ``bytes``. By default each is returned as it was sent.
 
         Raises:
-            ConnectionClosed: There will be no more messages.
-            ConcurrencyError: Another task is waiting for one.
-            UnicodeDecodeError: A binary message, decoded, is not UTF-8.
+            ConnectionClosed: The connection has ended, and all its messages were received.
+            ConcurrencyError: Another task is waiting for a message.
+            UnicodeDecodeError: A binary message is not UTF-8, with ``decode=True``.
         """
         if not self._queue:
             await self._fill_queue()
@@ -61,10 +60,10 @@ class Receiver(ABC):
         return message
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
-        """Yields messages until the connection has ended as either side meant it to.
+        """Yields messages until the connection ends normally.
 
         Raises:
-            ConnectionClosedError: It has ended in another way.
+            ConnectionClosedError: It ended abnormally.
             ConcurrencyError: Another task is waiting for a message.
         """
         queue = self._queue
@@ -81,7 +80,7 @@ class Receiver(ABC):
         if self._is_receiving:
             raise ConcurrencyError(
                 "another task is waiting for a message of this connection: let one task receive, "
-                "and hand on what the others need"
+                "and pass on what the others need"
             )
         self._is_receiving = True
         try:
@@ -97,38 +96,37 @@ class Receiver(ABC):
 
     @abstractmethod
     def _take(self) -> None:
-        """Puts what has arrived into the queue."""
+        """Moves received messages to the queue."""
 
     @abstractmethod
     async def _receive(self) -> None:
-        """Waits until there may be messages in the queue, or the end has come."""
+        """Waits until there may be messages in the queue, or the connection has ended."""
 
     @abstractmethod
     def _end_of_messages(self) -> Exception | None:
-        """What is to be raised if there will be no more messages, each time a new one."""
+        """Returns a new exception if there will be no more messages, otherwise ``None``."""
 
 
 class Incoming:
-    """What has arrived over native sockets, one after the other, and nobody has received yet.
+    """The messages of successive native sockets that no task has received yet.
 
-    A native socket receives by itself from the moment that it is open: the server cannot be paused.
-    Messages arrive in a JavaScript array, and come over a batch at a time: when a task asks for
-    one, or in the next turn of the event loop if none does. Only then the bounds are checked.
+    A native socket receives whenever it is open: the server cannot be paused. Messages arrive in a
+    JavaScript array and are converted in batches: when a task asks for one, or else in the next
+    turn of the event loop. Only then the limits are checked.
 
     Args:
-        queue: Where to put the messages.
-        max_queue: How many of them are held; ``None`` is without a limit.
-        max_queue_bytes: How much is held of them, in bytes (of text: in characters); one message
-            always is, however long.
-        on_overflow: What happens beyond that.
+        queue: Where to put messages.
+        max_queue: How many messages to queue; ``None`` means no limit.
+        max_queue_bytes: How many bytes (of text, characters) to queue; one message always fits.
+        on_overflow: What to do beyond these limits.
         close: Closes the connection, for ``on_overflow="close"``.
-        fail: Called when a message has arrived that cannot be converted, with what it was.
-        sort: Returns what of a batch is for the queue.
+        fail: Called with the type of a message that cannot be converted.
+        sort: Returns the messages of a batch that are for the queue.
         on_arrival: Called when the first message of a batch arrives.
 
     Attributes:
-        dropped: How many messages were dropped.
-        has_received: Whether a message has arrived.
+        dropped: How many messages ``on_overflow`` has dropped.
+        has_received: Whether a message has been received.
     """
 
     def __init__(
@@ -156,16 +154,16 @@ class Incoming:
         self._size_at_most: float = 0
         self._waiter: asyncio.Future[None] | None = None
         self._inbox: Inbox | None = None
-        self.dropped = 0
-        self.has_received = False
+        self.dropped: int = 0
+        self.has_received: bool = False
 
     def connect(self, native: Any) -> None:
-        """Begins to collect the messages of a socket."""
+        """Starts to collect the messages of a socket."""
         self._inbox = Inbox(native, self._on_arrival)
         self._inbox.arm()
 
     def disconnect(self) -> None:
-        """Takes what the socket has received, and lets go of it."""
+        """Takes what the socket has received, and releases it."""
         inbox, self._inbox = self._inbox, None
         if inbox is not None:
             self._put(inbox.take())
@@ -175,7 +173,7 @@ class Incoming:
                 self._fail(inbox.failure)
 
     def take(self) -> None:
-        """Puts what has arrived into the queue."""
+        """Moves received messages to the queue."""
         inbox = self._inbox
         if inbox is not None:
             self._put(inbox.take())
@@ -187,7 +185,7 @@ class Incoming:
                 self._fail(inbox.failure)
 
     def add(self, messages: list[str | bytes]) -> None:
-        """Puts messages into the queue that have arrived before."""
+        """Queues messages that arrived earlier."""
         if messages:
             self._queue.extend(messages)
             self._size_at_most = math.inf
@@ -195,20 +193,20 @@ class Incoming:
         self.wake()
 
     async def wait(self) -> None:
-        """Returns when something has arrived, or at :meth:`wake`."""
-        # Not one of the loop's: Pyodide has a callback on each, one more turn of the loop.
+        """Returns when a message has arrived, or :meth:`wake` is called."""
+        # Not loop.create_future(): Pyodide adds a callback to each, which costs a turn of the loop.
         self._waiter = asyncio.Future(loop=self._loop)
         try:
             await self._waiter
         except asyncio.CancelledError:
-            # It may have been told of an arrival already, and nobody else will be.
+            # The arrival that has woken this task still has to be handled.
             self._loop.call_soon(self._hold)
             raise
         finally:
             self._waiter = None
 
     def wake(self) -> None:
-        """Has the task that waits look again."""
+        """Wakes the waiting task."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -225,13 +223,14 @@ class Incoming:
         if self._arrived is not None:
             self._arrived()
         if self._waiter is not None:
-            # It resumes in a later turn of the event loop, and finds what has come until then.
+            # The task resumes in a later turn of the event loop, and takes all that has arrived
+            # until then.
             self.wake()
         else:
             self._loop.call_soon(self._hold)
 
     def _hold(self) -> None:
-        """Takes what has arrived while nobody asked for it, up to the bounds."""
+        """Queues what has arrived while no task receives, up to the limits."""
         if self._waiter is not None:
             return
         queue = self._queue
@@ -261,13 +260,13 @@ class Incoming:
 
 
 class IncomingReceiver(Receiver):
-    """Receives what is :class:`Incoming`.
+    """Receives from :class:`Incoming`.
 
     Args:
         queue: The queue of ``incoming``.
-        incoming: Where messages come from.
-        end: Returns what is to be raised if there will be no more messages, each time a new one.
-        taken: Called after messages may have come into the queue, or gone from it.
+        incoming: The source of messages.
+        end: Returns a new exception if there will be no more messages, otherwise ``None``.
+        taken: Called after messages may have been added to the queue or taken from it.
     """
 
     def __init__(

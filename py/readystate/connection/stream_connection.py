@@ -1,4 +1,4 @@
-"""A connection over ``WebSocketStream``, where the browser has it: backpressure both ways.
+"""A connection over ``WebSocketStream``, with backpressure in both directions.
 
 https://developer.mozilla.org/docs/Web/API/WebSocketStream
 """
@@ -26,9 +26,9 @@ from .connection import Connection, size_at_most
 
 
 class StreamConnection(Connection):
-    """Receives up to the bounds of the queue: beyond them, messages stay with the server.
+    """Receives up to the limits of the queue: beyond them, the server is paused.
 
-    Each message costs a promise or two each way, so it is slower than :class:`EventConnection`.
+    Slower than :class:`EventConnection`, as each message costs one or two promises.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class StreamConnection(Connection):
             task.add_done_callback(self._on_task_done)
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
-        """Ends the connection if a task has ended as it should not, so that nobody waits for it."""
+        """Ends the connection if a task has failed, so that no other task waits for it."""
         if not task.cancelled() and (error := task.exception()) is not None:
             report(f"{self!r} has ended because of an exception", error)
             self._end(1006, "", was_clean=False)
@@ -146,7 +146,7 @@ class StreamConnection(Connection):
             self._reading = asyncio.ensure_future(self._skip(self._messages))
 
     async def _skip(self, messages: ReadAhead) -> None:
-        """Reads to the end: the server's close frame comes behind all that it has sent."""
+        """Reads to the end, as the server's close frame comes last."""
         while await messages.read() is not None:
             pass
 
@@ -171,10 +171,10 @@ class StreamConnection(Connection):
 
     async def _receive(self) -> None:
         assert self._messages is not None  # noqa: S101 - it is open, or was
-        # Kept when this is cancelled: a message that is being read is not to be lost.
+        # Kept when this is cancelled, so that the message being read is not lost.
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._read(self._messages))
-        # The end may be known before what came before it has been read.
+        # The end may be known before all messages have been read.
         ends = () if self._closed.done() else (self._closed,)
         await asyncio.wait([self._reading, *ends], return_when=asyncio.FIRST_COMPLETED)
 
@@ -191,7 +191,7 @@ class StreamConnection(Connection):
             self._reading = None
 
     def _take(self) -> None:
-        """What has been read is in the queue already."""
+        """Does nothing: what has been read is in the queue already."""
 
 
 async def _read_blob(blob: Any) -> Any:

@@ -1,4 +1,4 @@
-"""URLs as they may be shown. Pure logic."""
+"""URLs without secrets, for errors and logs. Pure logic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _C0_AND_SPACE = "".join(map(chr, range(0x21)))
 
 
 def shown(url: object) -> str:
-    """``url`` as it may be shown: without user info, query and fragment, where secrets stand.
+    """Returns ``url`` without user info, query and fragment, which may hold secrets.
 
     It need not be well-formed.
     """
@@ -21,7 +21,7 @@ def shown(url: object) -> str:
 
 
 def redacted(message: str, url: object) -> str:
-    """What the browser says of ``url``, without what may not be shown of that."""
+    """Returns the browser's ``message`` about ``url`` without the secrets of that."""
     text = str(url).strip(_C0_AND_SPACE)
     short, *secrets = _split(text)
     if short == text:
@@ -33,7 +33,7 @@ def redacted(message: str, url: object) -> str:
 
 
 def _split(url: object) -> tuple[str, str, str, str]:
-    """What may be shown of ``url``, and what may not: user info, query, fragment."""
+    """Splits ``url`` into what may be shown, user info, query and fragment."""
     text = str(url).strip(_C0_AND_SPACE)
     match = _PARTS.match(text)
     assert match is not None  # noqa: S101 - it matches everything

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt. Pure logic: chance is given to it."""
+"""How long to wait before the next attempt. Pure logic."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ __all__ = ["Backoff"]
 
 
 class Backoff:
-    """Exponential backoff with full jitter, which starts anew after a healthy connection.
+    """Exponential backoff with jitter, which resets after a healthy connection.
 
-    The n-th wait in a row is a random time up to ``initial * factor ** n``, at most ``maximum``:
-    clients that lost their connections together do not come back together.
+    The n-th consecutive wait is a random time up to ``initial * factor ** n``, at most ``maximum``,
+    so that clients which lost their connections together do not reconnect together.
 
-    It is a value: any number of sockets may be given the same one.
+    Any number of sockets can share one.
 
     Args:
         initial: The longest first wait, in seconds.
-        maximum: The longest wait of all, in seconds.
-        factor: By how much the limit grows with each failure.
-        jitter: Which part of a wait is chance: 1 is all of it ("full jitter"), 0 is none.
-        healthy: How long a connection must have lasted, in seconds, for the next wait to be a first
-            one again.
-        random: Returns numbers from 0 up to 1; by default ``random.random``. A plain function.
+        maximum: The longest wait, in seconds.
+        factor: The factor by which the limit grows with each failure.
+        jitter: The random part of each wait, from 0 (none) to 1 ("full jitter").
+        healthy: How long a connection must last, in seconds, to reset the waits.
+        random: A plain function that returns numbers from 0 up to 1; by default ``random.random``.
 
     Raises:
-        TypeError: An argument is of a wrong type.
-        ValueError: A number makes no sense.
+        TypeError: An argument has a wrong type.
+        ValueError: A number is out of range.
     """
 
     __slots__ = ("factor", "healthy", "initial", "jitter", "maximum", "random")
@@ -51,15 +50,15 @@ class Backoff:
         checks.within("healthy", healthy, 0, math.inf, "a number of seconds, not negative")
         if random is not None:
             checks.plain_function("random", random)
-        self.initial = initial
-        self.maximum = maximum
-        self.factor = factor
-        self.jitter = jitter
-        self.healthy = healthy
-        self.random = random
+        self.initial: float = initial
+        self.maximum: float = maximum
+        self.factor: float = factor
+        self.jitter: float = jitter
+        self.healthy: float = healthy
+        self.random: Callable[[], float] | None = random
 
     def delays(self) -> Iterator[float]:
-        """Yields the waits after one failure after another, in seconds, without end."""
+        """Yields the waits after consecutive failures, in seconds, endlessly."""
         random = self.random or _default_random()
         limit = self.initial
         while True:
@@ -74,7 +73,7 @@ class Backoff:
 
 
 def _default_random() -> Callable[[], float]:
-    # Imported when it is needed: it takes longer than this whole package, and a page waits for it.
+    # Imported when needed: it takes longer to load than this whole package.
     from random import random
 
     return random

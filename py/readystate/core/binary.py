@@ -1,4 +1,4 @@
-"""The bytes of binary data, the length of text, and what is neither. Pure logic."""
+"""Bytes of binary data, UTF-8 of text, and errors for anything else. Pure logic."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["Buffer", "refusal", "utf8", "utf8_length", "view"]
 
 
 def view(data: Any) -> memoryview | None:
-    """The bytes of ``data``, whatever its shape, strides and format; ``None`` if it has none.
+    """Returns the bytes of ``data``, of any shape, strides and format; ``None`` if it has none.
 
-    What has no dimensions is a number, and no bytes: as which ones it is kept is nobody's business.
+    An array without dimensions is a number, which has no bytes to send.
     """
     try:
         memory = memoryview(data)
@@ -37,7 +37,7 @@ def view(data: Any) -> memoryview | None:
 
 
 def utf8(text: str) -> bytes:
-    """``text`` as browsers encode it: surrogates are joined, and single ones become U+FFFD."""
+    """Encodes ``text`` as browsers do: surrogate pairs are joined, and lone ones become U+FFFD."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -45,16 +45,16 @@ def utf8(text: str) -> bytes:
 
 
 def utf8_length(text: str) -> int:
-    """How many bytes ``text`` takes as UTF-8, encoded as browsers do."""
+    """Returns the length of ``utf8(text)`` in bytes."""
     return len(text) if text.isascii() else len(utf8(text))
 
 
 def refusal(data: Any, kind: str, takes: str = "a str or a bytes-like object") -> TypeError:
-    """The exception for what cannot be sent: it says what can, and what to do.
+    """Returns the exception for data that cannot be sent.
 
     Args:
-        data: What was to be sent.
-        kind: Its type, as it may be shown.
+        data: The data.
+        kind: The description of its type.
         takes: What can be sent.
     """
     return TypeError(f"send() takes {takes}, not {kind}: {_advice(data)}")

@@ -1,4 +1,4 @@
-"""Checks of options: each names the option, what it takes, and what was given. Pure logic."""
+"""Checks of options. Each error names the option, its value, and what is valid. Pure logic."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from .handlers import refuse_coroutine_function
 
 
 def seconds(name: str, value: float | None) -> None:
-    """An option that is a number of seconds, or ``None``.
+    """Checks a number of seconds, or ``None``.
 
     Raises:
-        TypeError: ``value`` is no number.
-        ValueError: It is negative, or not a number.
+        TypeError: ``value`` is not a number.
+        ValueError: It is negative or NaN.
     """
     if value is not None and not (_is_number(name, value, "a number of seconds") and value >= 0):
         raise ValueError(f"{name}={value!r} must be a number of seconds, not negative")
 
 
 def positive(name: str, value: float) -> None:
-    """An option that is a number of seconds, more than none.
+    """Checks a positive number of seconds.
 
     Raises:
-        TypeError: ``value`` is no number.
-        ValueError: It is not more than 0, or not a number.
+        TypeError: ``value`` is not a number.
+        ValueError: It is 0, negative or NaN.
     """
     if not (_is_number(name, value, "a number of seconds") and value > 0):
         raise ValueError(f"{name}={value!r} must be more than 0 seconds")
 
 
 def within(name: str, value: float, least: float, most: float, what: str) -> None:
-    """An option that is a number from ``least`` to ``most``; ``what`` says so.
+    """Checks a number from ``least`` to ``most``, described by ``what``.
 
     Raises:
-        TypeError: ``value`` is no number.
-        ValueError: It is less, or more, or not a number.
+        TypeError: ``value`` is not a number.
+        ValueError: It is out of that range.
     """
     if not (_is_number(name, value, "a number") and least <= value <= most):
         raise ValueError(f"{name}={value!r} must be {what}")
 
 
 def flag(name: str, value: Any) -> None:
-    """An option that is ``True`` or ``False``.
+    """Checks ``True`` or ``False``.
 
     Raises:
         TypeError: ``value`` is neither.
@@ -52,10 +52,10 @@ def flag(name: str, value: Any) -> None:
 
 
 def bound(name: str, value: int | None, *, least: int = 0) -> float:
-    """An option that is a bound; returns it as a number: without a limit, for ``None``.
+    """Checks a limit, and returns it as a number: infinity for ``None``.
 
     Raises:
-        TypeError: ``value`` is no number.
+        TypeError: ``value`` is not a number.
         ValueError: It is less than ``least``.
     """
     if value is None:
@@ -66,10 +66,10 @@ def bound(name: str, value: int | None, *, least: int = 0) -> float:
 
 
 def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    """An option that is one of a few words.
+    """Checks one of a few words.
 
     Raises:
-        ValueError: It is none of ``choices``.
+        ValueError: ``value`` is none of ``choices``.
     """
     if not isinstance(value, str) or value not in choices:
         *others, last = map(repr, choices)
@@ -77,7 +77,7 @@ def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
 
 
 def instance(name: str, value: Any, kind: type) -> None:
-    """An option that is an object of the package, or ``None``.
+    """Checks an instance of ``kind``, or ``None``.
 
     Raises:
         TypeError: ``value`` is something else.
@@ -87,20 +87,20 @@ def instance(name: str, value: Any, kind: type) -> None:
 
 
 def function(name: str, value: Any) -> None:
-    """An option that is a function, plain or async, or ``None``.
+    """Checks a function, plain or async, or ``None``.
 
     Raises:
-        TypeError: ``value`` cannot be called.
+        TypeError: ``value`` is not callable.
     """
     if value is not None and not callable(value):
         raise TypeError(f"{name}={value!r} must be a function, or None")
 
 
 def plain_function(name: str, value: Any) -> None:
-    """An option that is a function whose answer is needed at once.
+    """Checks a plain function.
 
     Raises:
-        TypeError: ``value`` cannot be called, or is a coroutine function.
+        TypeError: ``value`` is not callable, or is a coroutine function.
     """
     if not callable(value):
         raise TypeError(f"{name}={value!r} must be a function")

@@ -1,7 +1,7 @@
-"""What counts as delivered: the rule by which the messages of a queue are confirmed.
+"""The rules by which the messages of a queue are confirmed.
 
-A queue asks its :class:`Confirmation` and nothing else. There are four: a message has left the
-page, a heartbeat was answered, the application has acknowledged it, or a session keeps account.
+There are four: the message has left the page, a heartbeat was answered, the application
+acknowledged the message, or a session did.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from .outbox import Outbox
 
 
 class Carrier(Protocol):
-    """What sends the messages of a queue.
+    """Sends the messages of a queue.
 
     Attributes:
-        owner: What is shown in reports.
+        owner: The object named in error reports.
     """
 
     owner: Any
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection that sends."""
+        """Whether the connection is open."""
 
     @property
     def buffered_amount(self) -> int:
-        """How many bytes the connection has taken that have not left the page."""
+        """How many bytes were sent that have not left the page."""
 
     def flush(self) -> None:
-        """Sends what waits, as far as it may be sent now."""
+        """Sends waiting messages, as far as the window allows."""
 
     def transmit(self, messages: list[Any], size: int = 0) -> None:
-        """Sends messages as they are, ahead of what waits."""
+        """Sends messages as they are, ahead of the queue."""
 
     def resend(self, messages: list[Any], size: int) -> None:
-        """Sends messages of the queue again, ahead of what waits."""
+        """Sends messages of the queue again, ahead of all others."""
 
     def fail(self, error: Exception) -> None:
-        """Something has gone wrong that cannot: ends all, so that nobody waits for ever."""
+        """Closes for good after an unexpected exception, so that no task waits forever."""
 
 
 class Attempt(Protocol):
-    """A connection that is open, and not yet for what waits."""
+    """A connection that is open, but not ready for the queue."""
 
     @property
     def protocol(self) -> str:
@@ -52,40 +52,40 @@ class Attempt(Protocol):
 
     @property
     def address(self) -> str:
-        """The URL, as it may be shown."""
+        """The URL without secrets."""
 
     def release(self) -> None:
-        """What waits may be sent."""
+        """Lets waiting messages be sent."""
 
     def ready(self) -> None:
-        """It is ready: what waits may be sent, and the queue is OPEN."""
+        """Makes the queue OPEN, and lets waiting messages be sent."""
 
     def fail(self, error: Exception) -> None:
-        """It is of no use: another attempt may be."""
+        """Fails this attempt; another one follows."""
 
     def end(self, code: int, reason: str) -> None:
-        """It is of no use, and no other would be: closes the queue for good."""
+        """Closes the queue for good."""
 
 
 class Heart(Protocol):
-    """What sees whether the connection lives."""
+    """Detects dead connections."""
 
     @property
     def awaits_reply(self) -> bool:
-        """Whether a request has had no reply yet."""
+        """Whether a reply is outstanding."""
 
     def request(self) -> None:
-        """Sends the heartbeat now, if there is a connection."""
+        """Sends the heartbeat now, if connected."""
 
     def replied(self) -> int | None:
-        """A reply has arrived. Returns how many messages were sent before its request, if any."""
+        """Handles a reply. Returns how many messages were sent before its request, if any."""
 
     def answered(self) -> None:
-        """The last request was answered, in another way than by a reply."""
+        """Handles an answer other than a reply to the last request."""
 
 
 class Event(Protocol):
-    """What is asked of a close event."""
+    """What is read from a close event."""
 
     @property
     def code(self) -> int: ...
@@ -96,22 +96,22 @@ class Event(Protocol):
 
 
 class Confirmation:
-    """By default, nothing confirms a message but a closing handshake.
+    """Confirms messages; by default, only a closing handshake does.
 
     Attributes:
         outbox: The messages.
-        carrier: What sends them.
-        heart: What sees whether the connection lives, if anything does.
-        subprotocol: What the server has to speak; ``None``: nothing of its own.
+        carrier: Sends them.
+        heart: Detects dead connections, if there is a heartbeat.
+        subprotocol: The subprotocol that it needs, if any.
         asks: Whether the other side can be asked for confirmations.
-        key_of: Returns what an acknowledgement will call a message, if there are any.
-        encode: Returns messages as they go over the connection, if that is not as they are.
+        key_of: Returns the key with which a message will be acknowledged.
+        encode: Encodes messages for the connection, if necessary.
         ends_as: Why messages are dropped when the connection has ended for good.
-        close_on_abort: With what :meth:`QueuedWebSocket.abort` closes, if anything.
+        close_on_abort: The close code and reason for :meth:`QueuedWebSocket.abort`, if any.
     """
 
     subprotocol: str | None = None
-    asks = False
+    asks: bool = False
     key_of: Callable[[Any], Hashable] | None = None
     encode: Callable[[list[Any]], list[Any]] | None = None
     ends_as: DropReason = "closed"
@@ -121,7 +121,7 @@ class Confirmation:
         self.outbox = outbox
 
     def bind(self, carrier: Carrier, heart: Heart | None = None) -> None:
-        """Says what sends the messages, and what sees whether the connection lives."""
+        """Sets ``carrier`` and ``heart``."""
         self.carrier = carrier
         self.heart = heart
 
@@ -129,58 +129,58 @@ class Confirmation:
         """Raises TypeError if a message like ``data`` cannot be confirmed."""
 
     def connected(self) -> None:
-        """There is another connection, which may be CONNECTING."""
+        """Called with each new connection, which may be CONNECTING."""
 
     def opened(self, attempt: Attempt) -> bool:  # noqa: ARG002
-        """The connection is open. Returns whether it takes over, and calls ``attempt.ready()``."""
+        """Called when the connection is open. Returns whether this calls ``attempt.ready()``."""
         return False
 
     def sent(self) -> None:
-        """Messages were handed to the connection."""
+        """Called after messages were sent."""
 
     def flushed(self) -> None:
-        """All that may be sent now was sent."""
+        """Called when no more may be sent now."""
 
     def wanted(self) -> None:
-        """Somebody waits for confirmations."""
+        """Called when a task waits for confirmations."""
 
     def asked(self) -> None:
-        """The heartbeat was sent."""
+        """Called when the heartbeat was sent."""
 
     def arriving(self) -> None:
-        """Something has arrived, and was not received yet."""
+        """Called when messages have arrived, before :meth:`received`."""
 
     def received(self, messages: list[Any]) -> list[Any]:
-        """Heeds what has arrived; returns what of it is the application's."""
+        """Handles messages that arrived; returns those for the application."""
         return messages
 
     def taken(self) -> None:
-        """The application may have taken messages from the queue."""
+        """Called when the application may have received messages."""
 
     def closing(self) -> None:
-        """All that could be was sent and confirmed: the close frame comes next."""
+        """Called before the close frame is sent."""
 
     def close_answered(self) -> None:
-        """Our close frame came after all that was sent, and was answered."""
+        """Called when the server answered our close frame, which confirms all messages."""
         self.outbox.confirm_before(self.outbox.sent, "closing handshake")
 
     def lost(self) -> None:
-        """The connection has ended."""
+        """Called when the connection has ended."""
 
     def final(self, event: Event) -> Exception | None:  # noqa: ARG002
-        """With what all ends if a connection has ended so; ``None``: it need not."""
+        """Returns the exception to close with for good after ``event``, or ``None``."""
         return None
 
     def renew(self, event: Event) -> Exception | None:  # noqa: ARG002
-        """Begins anew after a connection that has ended so, if that is possible and wanted.
+        """Starts a new session after ``event``, if that is possible and wanted.
 
-        Returns what the application is told of it; ``None``: nothing was done.
+        Returns the exception to tell the application, or ``None`` if nothing was done.
         """
         return None
 
     def on_page_event(self, type: str) -> Exception | None:  # noqa: ARG002
-        """Something has happened to the page. Returns with what all ends, if it does."""
+        """Handles a page event. Returns the exception to close with for good, or ``None``."""
         return None
 
     def ended(self) -> None:
-        """There will be no other connection."""
+        """Called when there will be no more connections."""

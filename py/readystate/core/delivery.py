@@ -1,4 +1,4 @@
-"""What becomes of a message that a queue has accepted. Pure logic."""
+"""The state of a message that a queue has accepted. Pure logic."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ DropReason: TypeAlias = Literal[
 
 
 class DeliveryState(enum.StrEnum):
-    """How far a message has come. It only goes forward, and ends in one of the last two."""
+    """The state of a message. It only goes forward, and ends as CONFIRMED or DROPPED."""
 
     QUEUED = "QUEUED"
-    """It waits."""
+    """It waits to be sent."""
     SENT = "SENT"
-    """A native socket has taken it. If that one was lost, it may have arrived or not."""
+    """It was given to a native socket. If its connection was lost, it may have arrived or not."""
     CONFIRMED = "CONFIRMED"
-    """There is evidence; :attr:`Delivery.reason` says which."""
+    """It was delivered, by the evidence in :attr:`Delivery.reason`."""
     DROPPED = "DROPPED"
-    """It will not be sent (again); :attr:`Delivery.reason` says why."""
+    """It will not be sent, or not again, for the cause in :attr:`Delivery.reason`."""
 
     __repr__ = enum.Enum.__str__
 
@@ -49,22 +49,21 @@ QUEUED, SENT, CONFIRMED, DROPPED = DeliveryState
 
 
 class Delivery:
-    """The way of one message. It can be awaited, by any number of tasks; nobody has to.
+    """The delivery of one message. Any number of tasks can await it; none has to.
 
     ``await delivery`` returns when the message is CONFIRMED and raises :exc:`MessageDropped` when
-    it is DROPPED. Cancelling that does not take the message back.
+    it is DROPPED. Cancelling the wait does not withdraw the message.
 
     Attributes:
-        message: As it is sent: ``str``, ``bytes`` or a JavaScript ``Blob``.
-        size: How long it is, in bytes; of text, in UTF-8.
-        state: How far it has come.
-        reason: ``None`` until it is over. Of a message that is CONFIRMED the evidence: "left the
-            page" (which is no proof that it arrived), "heartbeat", "acknowledged", "session" or
-            "closing handshake". Of one that is DROPPED the cause: "cleared", "expired" (its
-            time-to-live), "overflow", "in doubt" (its connection was lost, and it may have
-            arrived), "connection lost" (it was sent by ``on_open``, for that connection),
-            "resent too often" (``max_resends``; it may have arrived), "session ended" (it may have
-            arrived), "closed" or "aborted".
+        message: The message as sent: ``str``, ``bytes`` or a JavaScript ``Blob``.
+        size: Its length in bytes; for text, in UTF-8.
+        state: Its :class:`DeliveryState`.
+        reason: ``None`` until it is CONFIRMED or DROPPED. If CONFIRMED, the evidence: "left the
+            page" (no proof that it arrived), "heartbeat", "acknowledged", "session" or "closing
+            handshake". If DROPPED, the cause: "cleared", "expired" (``ttl``), "overflow",
+            "connection lost" (it was sent by ``on_open``, for that connection), "closed",
+            "aborted"; or, if it may have arrived, "in doubt", "resent too often" (``max_resends``)
+            or "session ended".
     """
 
     __slots__ = (
@@ -85,17 +84,17 @@ class Delivery:
     )
 
     def __init__(self, message: Any, size: int, key: Hashable = None) -> None:
-        self.message = message
-        self.size = size
-        self.state = QUEUED
+        self.message: Any = message
+        self.size: int = size
+        self.state: DeliveryState = QUEUED
         self.reason: Evidence | DropReason | None = None
         self._key = key
         self._expires: float | None = None
-        # Where it stands among what was sent over this connection: in messages (-1 if it was not
-        # sent over it), and in bytes.
+        # Its position among what was sent over this connection: in messages (-1 if it was not), and
+        # in bytes.
         self._index = -1
         self._end = 0
-        # Whether it is for this connection only; whether it was sent over another one before.
+        # Whether it is for this connection only; whether it was sent over an earlier one.
         self._is_transient = False
         self._is_again = False
         # How many connections were lost while it was the oldest one that was not confirmed.

@@ -1,4 +1,4 @@
-"""Calling functions that the user gave: plain ones and coroutine functions."""
+"""Calling the user's functions, plain or async."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-# The event loop refers to a task only weakly: this keeps those of coroutine functions alive.
+# The event loop refers to tasks only weakly: this keeps them alive.
 _tasks: Final[set[asyncio.Task[Any]]] = set()
 
 
 def call_handler(handler: Callable[[T], object], argument: T, describe: Callable[[T], str]) -> None:
-    """Calls ``handler(argument)``; a coroutine becomes a task that is kept until it is done.
+    """Calls ``handler(argument)``; a coroutine runs as a task.
 
-    What it raises is reported, with the message that ``describe(argument)`` returns.
+    Exceptions are reported with the message ``describe(argument)``.
     """
     try:
         result = handler(argument)
@@ -30,36 +30,36 @@ def call_handler(handler: Callable[[T], object], argument: T, describe: Callable
 
 
 def refuse_coroutine_function(name: str, function: Any) -> None:
-    """Refuses a coroutine function where the answer is needed at once.
+    """Refuses a coroutine function where the result is needed at once.
 
     Raises:
-        TypeError: ``function`` is one.
+        TypeError: ``function`` is a coroutine function.
     """
     is_async = inspect.iscoroutinefunction(function) or (
-        # An object that is called as one, too.
+        # Also an object whose __call__ is one.
         inspect.iscoroutinefunction(getattr(type(function), "__call__", None))  # noqa: B004
     )
     if is_async:
         raise TypeError(
-            f"{name} must be a plain function, as its answer is needed at once, "
+            f"{name} must be a plain function, as its result is needed at once, "
             f"not a coroutine function: {function!r}"
         )
 
 
 def at_once(name: str, answer: T) -> T:
-    """The answer of a plain function.
+    """Returns ``answer``, the result of the plain function ``name``.
 
     Raises:
-        TypeError: It is a coroutine, as a ``lambda`` may return that calls a coroutine function.
+        TypeError: It is a coroutine, as from a ``lambda`` that calls a coroutine function.
     """
     if isinstance(answer, CoroutineType):
         answer.close()
-        raise TypeError(f"{name} must return its answer at once, and has returned a coroutine")
+        raise TypeError(f"{name} must return its result at once, but returned a coroutine")
     return answer
 
 
 def report(message: str, error: BaseException) -> None:
-    """Hands an exception to the event loop's exception handler."""
+    """Passes an exception to the event loop's exception handler."""
     context = {"message": message, "exception": error}
     asyncio.get_event_loop().call_exception_handler(context)
 

@@ -1,4 +1,4 @@
-"""Whether a connection is alive, and what the other side has. Pure logic."""
+"""Heartbeats and acknowledgements. Pure logic."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from .handlers import refuse_coroutine_function
 __all__ = ["Acks", "Heartbeat"]
 
 _LATE = 1.0
-"""By how many seconds a timer is late at least that tells of a page that was frozen or busy."""
+"""A timer this many seconds late means that the page was frozen or busy."""
 
 
 class Heartbeat:
-    """A message that is sent again and again, so that a dead connection shows.
+    """A message that is sent periodically to detect dead connections.
 
-    A connection can be dead though nobody has said so ("half-open"): the network was changed, the
-    server lost its power. So when nothing at all has arrived for ``timeout`` after the message was
-    sent, the connection is dropped and replaced.
+    A connection can be dead without a close ("half-open"), as when the network changes or the
+    server loses power. If nothing arrives within ``timeout`` of sending the message, the connection
+    is dropped and replaced.
 
-    Without a message it is a watchdog, which sends nothing: the connection is dropped when nothing
-    has arrived for ``timeout``. That is for servers that send something at least that often. ::
+    Without a message it sends nothing, for servers that send something at least every ``timeout``
+    seconds: otherwise the connection is dropped. ::
 
         Heartbeat("ping", interval=20, timeout=10)
         Heartbeat(timeout=30)
 
-    With ``is_reply`` it also confirms messages: frames are in order, so a reply tells that all has
-    arrived that was sent before its request. The server has to answer requests in order, each once.
-    It is then also sent out of turn when somebody waits for a confirmation.
+    With ``is_reply`` it also confirms messages: frames arrive in order, so a reply confirms all
+    that was sent before its request. The server must answer each request once, in order. The
+    message is then also sent early if a task awaits a confirmation.
 
     Args:
-        message: What to send, or a plain function that returns it; ``None``: nothing.
-        interval: How often, in seconds.
-        timeout: How long to wait for anything to arrive, in seconds.
-        is_reply: Whether a message (``str`` or ``bytes``) that has arrived is the reply; such a
-            message is kept from the application. A plain function.
-        when_quiet: Whether it is sent only when nothing has arrived for ``interval``, as whatever
-            arrives tells that the connection lives. A reply then confirms the later.
+        message: The message, or a plain function that returns it; ``None`` sends nothing.
+        interval: How often to send it, in seconds.
+        timeout: How long to wait for any message, in seconds.
+        is_reply: A plain function that returns whether a received message (``str`` or ``bytes``) is
+            the reply, which the application then does not receive.
+        when_quiet: Sends it only if nothing has arrived for ``interval``. That saves traffic, but
+            delays confirmations.
 
     Raises:
-        TypeError: An argument is of a wrong type, or is missing, or has no meaning without a
-            ``message``; or a function is a coroutine function.
-        ValueError: A number makes no sense.
+        TypeError: An argument has a wrong type, is missing, or needs a ``message``; or a function
+            is a coroutine function.
+        ValueError: A number is out of range.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Heartbeat:
                 ("when_quiet", when_quiet),
             ):
                 if is_given:
-                    raise TypeError(f"{name}= has no meaning without a message to send")
+                    raise TypeError(f"{name}= needs a message to send")
         elif interval is None:
             raise TypeError("interval= is missing: how often to send the message, in seconds")
         else:
@@ -81,27 +81,26 @@ class Heartbeat:
         if is_reply is not None:
             checks.plain_function("is_reply", is_reply)
         self.message = message
-        self.interval = math.inf if interval is None else interval
+        self.interval: float = math.inf if interval is None else interval
         self.timeout = timeout
         self.is_reply = is_reply
         self.when_quiet = when_quiet
 
 
 class Acks:
-    """The application's own acknowledgements: a message is confirmed when the server says so.
+    """Acknowledgements in the application's own protocol, which confirm messages.
 
-    A message without a key is confirmed by an acknowledgement of any that was sent after it.
+    An acknowledgement also confirms earlier messages that have no key.
 
     Args:
-        key: Returns what an acknowledgement will call a message (``str``, ``bytes`` or ``Blob``)
-            that is to be sent: anything hashable; ``None`` if it will not be acknowledged.
-        acked: Returns the keys that a message which has arrived acknowledges, or ``None``.
-        pass_on: Whether the application receives such a message too.
-
-    Both functions are plain ones.
+        key: A plain function that returns the key, anything hashable, with which a message
+            (``str``, ``bytes`` or ``Blob``) will be acknowledged; ``None`` if it will not be.
+        acked: A plain function that returns the keys which a received message acknowledges, or
+            ``None``.
+        pass_on: Whether the application receives acknowledgements too.
 
     Raises:
-        TypeError: An argument is of a wrong type, or a coroutine function.
+        TypeError: An argument has a wrong type, or is a coroutine function.
     """
 
     def __init__(
@@ -120,15 +119,15 @@ class Acks:
 
 
 class Pulse:
-    """The heartbeat of one connection: says when to send, and when the connection is dead.
+    """Decides when one connection sends the heartbeat, and when it is dead.
 
     Args:
-        heartbeat: The numbers.
-        now: The time, in seconds; of the same clock as all others.
+        heartbeat: Its settings.
+        now: The time in seconds, by the same clock as in all methods.
 
     Attributes:
-        wake_at: When :meth:`check` is to be called next.
-        latency: How long the last reply took, in seconds; ``None`` before there was one.
+        wake_at: When to call :meth:`check` next.
+        latency: How long the last reply took, in seconds; ``None`` before the first.
     """
 
     def __init__(self, heartbeat: Heartbeat, now: float) -> None:
@@ -136,12 +135,12 @@ class Pulse:
         self._timeout = heartbeat.timeout
         self._has_replies = heartbeat.is_reply is not None
         self._is_for_quiet = heartbeat.when_quiet
-        # A watchdog hears at least that often, without asking.
+        # A watchdog expects a message within the timeout, without a request.
         self._is_watchdog = heartbeat.message is None
         self._next_request = now + heartbeat.interval
         self._deadline = self._silence_ends(now)
         self._is_second_chance = False
-        # What each request that has had no reply confirms, and when it was sent.
+        # The mark of each request without a reply, and when it was sent.
         self._marks: deque[tuple[int, float]] = deque()
         self._requested_at = now
         self.latency: float | None = None
@@ -152,16 +151,16 @@ class Pulse:
 
     @property
     def awaits_reply(self) -> bool:
-        """Whether a request has had no reply yet."""
+        """Whether a reply is outstanding."""
         return bool(self._marks)
 
     def check(self, now: float) -> Literal["request", "lost"] | None:
-        """What is to be done now, all that has arrived being :meth:`heard`."""
+        """Returns what to do now; call :meth:`heard` before if anything has arrived."""
         if now >= self._deadline:
             if now - self._deadline < _LATE or self._is_second_chance:
                 return "lost"
-            # The page was frozen, the machine asleep, or the thread busy: what has arrived
-            # meanwhile may not have been delivered to us.
+            # The page was frozen, the machine asleep, or the thread busy: messages that arrived
+            # meanwhile may not have been delivered yet.
             self._is_second_chance = True
             self._deadline = self._silence_ends(now)
             return None if self._is_watchdog else "request"
@@ -171,7 +170,7 @@ class Pulse:
         return "request"
 
     def requested(self, now: float, mark: int) -> None:
-        """The message was sent; a reply confirms the messages before ``mark``."""
+        """Called when the message was sent; its reply confirms the messages before ``mark``."""
         self._next_request = now + self._interval
         self._deadline = min(self._deadline, now + self._timeout)
         self._requested_at = now
@@ -179,14 +178,14 @@ class Pulse:
             self._marks.append((mark, now))
 
     def heard(self, now: float) -> None:
-        """Something has arrived."""
+        """Called when a message has arrived."""
         if self._is_for_quiet:
             self._next_request = now + self._interval
         self._deadline = self._silence_ends(now)
         self._is_second_chance = False
 
     def replied(self, now: float) -> int | None:
-        """A reply has arrived; returns the mark of its request, ``None`` if there was none."""
+        """Handles a reply; returns the mark of its request, or ``None`` if there was none."""
         if not self._marks:
             return None
         mark, requested_at = self._marks.popleft()
@@ -194,9 +193,9 @@ class Pulse:
         return mark
 
     def answered(self, now: float) -> None:
-        """The last request was answered, in another way than by a reply."""
+        """Handles an answer other than a reply to the last request."""
         self.latency = now - self._requested_at
 
     def _silence_ends(self, now: float) -> float:
-        """Until when something has to arrive, if nothing is asked for."""
+        """The deadline for the next message without a request."""
         return now + self._timeout if self._is_watchdog else math.inf

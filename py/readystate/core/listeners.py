@@ -1,8 +1,7 @@
-"""Which listeners an event reaches, and in which order: the listeners of one ``EventTarget``.
+"""The listeners of one ``EventTarget``, and the order in which an event reaches them.
 
-Pure logic: it knows neither the browser nor what calling a listener means.
-https://dom.spec.whatwg.org/#interface-eventtarget and, for the ``on...`` handlers,
-https://html.spec.whatwg.org/multipage/webappapis.html#event-handlers
+Pure logic: the caller calls the listeners. https://dom.spec.whatwg.org/#interface-eventtarget and,
+for the ``on...`` handlers, https://html.spec.whatwg.org/multipage/webappapis.html#event-handlers
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from typing import Any, Protocol
 
 
 class Signal(Protocol):
-    """What is needed of an ``AbortSignal``."""
+    """The part of an ``AbortSignal`` that is used."""
 
     @property
     def aborted(self) -> bool: ...
 
 
 class Listener:
-    """One entry of a list: a function that was added, or the place of an ``on...`` handler."""
+    """A listener: an added function, or an ``on...`` handler."""
 
     __slots__ = ("call", "callback", "capture", "is_handler", "once", "removed", "signal")
 
@@ -33,23 +32,23 @@ class Listener:
         signal: Signal | None = None,
         is_handler: bool = False,
     ) -> None:
-        self.callback = callback
-        self.call = call
-        self.capture = capture
-        self.once = once
-        self.signal = signal
-        self.is_handler = is_handler
-        self.removed = False
+        self.callback: Any = callback
+        self.call: Any = call
+        self.capture: bool = capture
+        self.once: bool = once
+        self.signal: Signal | None = signal
+        self.is_handler: bool = is_handler
+        self.removed: bool = False
 
     @property
     def is_live(self) -> bool:
-        """Whether it is still to be called."""
-        # Asking the signal here, rather than listening to it, needs no proxy that could leak.
+        """Whether it may still be called."""
+        # Reading the signal, rather than listening to it, needs no proxy that could leak.
         return not (self.removed or (self.signal is not None and self.signal.aborted))
 
 
 class Listeners:
-    """The listeners of one target; those of each type in the order in which they are called."""
+    """The listeners of one target; for each type, in the order in which they are called."""
 
     __slots__ = ("_by_type",)
 
@@ -66,11 +65,10 @@ class Listeners:
         once: bool = False,
         signal: Signal | None = None,
     ) -> None:
-        """Adds ``callback``, unless it is there already with the same type and ``capture``.
+        """Adds ``callback``, unless it was added before for the same type and ``capture``.
 
-        As in the DOM, the options of the one that is there stay as they are, and a signal that is
-        aborted already adds nothing. ``call`` is what an event is to be given to, if not
-        ``callback`` itself.
+        As in the DOM, adding it again does not change its options, and with an aborted ``signal``
+        nothing is added. ``call`` is what to call with an event, by default ``callback`` itself.
         """
         listener = Listener(callback, call or callback, capture=capture, once=once, signal=signal)
         if listener.is_live and self._find(type, callback, capture) is None:
@@ -80,20 +78,20 @@ class Listeners:
             listeners.insert(place, listener)
 
     def remove(self, type: str, callback: Any, *, capture: bool = False) -> None:
-        """Removes ``callback``; not even an event that is being dispatched reaches it any more."""
+        """Removes ``callback``, also for an event that is being dispatched."""
         listener = self._find(type, callback, capture)
         if listener is not None:
             self._discard(type, listener)
 
     def handler(self, type: str) -> Any:
-        """The ``on...`` handler for ``type``, or ``None``."""
+        """Returns the ``on...`` handler for ``type``, or ``None``."""
         listener = self._handler_entry(type)
         return None if listener is None else listener.callback
 
     def set_handler(self, type: str, callback: Any) -> None:
         """Sets the ``on...`` handler for ``type``; ``None`` clears it.
 
-        One that replaces another is called in its place; one that is set after ``None`` is called
+        A handler that replaces another keeps its place; one that is set after ``None`` is called
         last.
         """
         listener = self._handler_entry(type)
@@ -107,19 +105,18 @@ class Listeners:
             listener.callback = listener.call = callback
 
     def has(self, type: str) -> bool:
-        """Whether anything listens to ``type``."""
+        """Whether there is a listener for ``type``."""
         return bool(self._live(type))
 
     def types(self) -> set[str]:
-        """The types that anything listens to."""
+        """Returns the types that have listeners."""
         return {type for type in tuple(self._by_type) if self._live(type)}
 
     def reached_by(self, type: str) -> Iterator[Any]:
-        """What an event of ``type`` is to be given to, one after another.
+        """Yields what to call with an event of ``type``, in order.
 
-        What one of them changes has its effect on the next: one that was removed is passed over,
-        one that was added waits for the next event. One with ``once`` is removed before it is
-        called.
+        Listeners that are removed meanwhile are skipped, and those that are added wait for the next
+        event. One with ``once`` is removed before it is called.
         """
         for listener in self._by_type.get(type, ())[:]:
             if not listener.is_live:
@@ -129,7 +126,7 @@ class Listeners:
             yield listener.call
 
     def clear(self) -> None:
-        """Removes all of them."""
+        """Removes all listeners."""
         for listeners in self._by_type.values():
             for listener in listeners:
                 listener.removed = True
@@ -147,7 +144,7 @@ class Listeners:
             if (
                 listener.capture == capture
                 and not listener.is_handler
-                # Not by identity alone: a bound method is a new object each time it is named.
+                # Not by identity: a bound method is a new object each time.
                 and (listener.callback is callback or listener.callback == callback)
             ):
                 return listener

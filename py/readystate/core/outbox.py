@@ -1,15 +1,16 @@
-"""The bookkeeping of a queue of messages: what waits, what was sent, what is confirmed.
+"""The state of each message in a queue: waiting, sent, or confirmed.
 
-Pure logic: it knows nothing of sockets, and is told what happens to them. ::
+Pure logic, without sockets: its caller reports what happens to them. ::
 
     accept() --> waiting --take()--> unconfirmed --confirm...()--> CONFIRMED
                  ^  |  \\            |  |
                  |  |   +-- expire() |  +-- drop_all() ----------> DROPPED
                  |  +-- overflow,    |
                  |      clear()      |
-                 +-- connection_lost() ("resend": what is in doubt goes first again)
+                 +-- connection_lost() ("resend": what is in doubt, ahead of all others)
 
-Every message that is accepted ends in exactly one of CONFIRMED and DROPPED.
+Every accepted message ends as either CONFIRMED or DROPPED. The class is long because each of these
+steps updates the same counts and queues, which must stay consistent.
 """
 
 from __future__ import annotations
@@ -32,28 +33,27 @@ OnFull: TypeAlias = Literal["raise", "wait", "drop-oldest", "drop-newest"]
 InDoubt: TypeAlias = Literal["resend", "drop"]
 
 EXPIRY_STEP = 0.05
-"""How exactly a time-to-live is kept, in seconds: what waits is not looked through more often."""
+"""The resolution of a time-to-live, in seconds: the least time between two scans of the queue."""
 
 _logger = logging.getLogger("readystate")
 
 
 class Outbox:
-    """The messages of one queue. A bound that is ``None`` is without a limit.
+    """The messages of one queue. For each limit, ``None`` means none.
 
     Args:
         max_pending: How many messages may wait.
-        max_pending_bytes: How much may wait, in bytes.
-        on_full: What becomes of a message, or of the oldest one, beyond that.
-        in_doubt: What becomes of messages that were sent and not confirmed over a connection that
-            is lost.
-        max_unconfirmed: How many messages may be sent and not confirmed.
-        max_unconfirmed_bytes: How much of them, in bytes; one message may always be.
-        max_resends: How often a message may be the oldest one that is unconfirmed when a connection
-            is lost, and be sent again; then it is dropped.
-        clock: Gives the time in seconds.
+        max_pending_bytes: How many bytes may wait.
+        on_full: What happens when the queue is full.
+        in_doubt: What happens to unconfirmed messages when their connection is lost.
+        max_unconfirmed: How many messages may be unconfirmed.
+        max_unconfirmed_bytes: How many bytes may be unconfirmed; one message always may.
+        max_resends: How many connections may be lost while a message is the oldest unconfirmed one
+            before it is dropped.
+        clock: Returns the time in seconds.
 
     Raises:
-        ValueError: An argument makes no sense.
+        ValueError: An argument is out of range.
     """
 
     def __init__(
@@ -80,9 +80,9 @@ class Outbox:
         self._on_full = on_full
         self._in_doubt = in_doubt
         self.keeps_unconfirmed = False
-        """Whether nothing is in doubt when a connection is lost: the other side knows better."""
+        """Whether messages stay unconfirmed when a connection is lost, as in a session."""
         self.needs_keys = False
-        """Whether only one with a key, that comes after it, confirms a message without one."""
+        """Whether a message without a key is confirmed only by a later one with a key."""
         self.clock = clock
         self._waiting: deque[Delivery] = deque()
         # Sent and not confirmed, in the order of sending; those with a key apart.
@@ -92,16 +92,16 @@ class Outbox:
         # How many of those without a key are for this connection only; they were sent first.
         self._transient = 0
         self._has_logged = False
-        self.stats = QueueStats()
-        self.pending_bytes = 0
-        self.unconfirmed = 0
-        self.unconfirmed_bytes = 0
+        self.stats: QueueStats = QueueStats()
+        self.pending_bytes: int = 0
+        self.unconfirmed: int = 0
+        self.unconfirmed_bytes: int = 0
         self.next_expiry: float | None = None
-        """When the next message expires that waits, about."""
-        self.sent = 0
+        """When the next waiting message expires, approximately."""
+        self.sent: int = 0
         """How many messages were sent over this connection."""
-        self.sent_bytes = 0
-        """How many bytes they had."""
+        self.sent_bytes: int = 0
+        """How many bytes were sent over this connection."""
 
     @property
     def pending(self) -> int:
@@ -112,19 +112,19 @@ class Outbox:
         return (delivery.message for delivery in tuple(self._waiting))
 
     def is_full(self, size: int) -> bool:
-        """Whether a message of ``size`` bytes may not wait."""
+        """Whether there is no room for a message of ``size`` bytes."""
         return (
             len(self._waiting) >= self._max_pending
             or self.pending_bytes + size > self._max_pending_bytes
         )
 
     def is_clear(self, size: int) -> bool:
-        """Whether a message of ``size`` bytes would have to wait for no other."""
+        """Whether a message of ``size`` bytes can be sent now."""
         return not self._waiting and self._fits(self.unconfirmed, self.unconfirmed_bytes, size)
 
     @property
     def is_ready(self) -> bool:
-        """Whether to :meth:`take` may do something now."""
+        """Whether :meth:`take` may have an effect now."""
         waiting = self._waiting
         if not waiting or self.next_expiry is not None:
             return bool(waiting)
@@ -132,12 +132,12 @@ class Outbox:
 
     @property
     def has_unkeyed(self) -> bool:
-        """Whether some of what is unconfirmed has no key."""
+        """Whether an unconfirmed message has no key."""
         return bool(self._sent)
 
     @property
     def is_window_half_full(self) -> bool:
-        """Whether it is time to ask for confirmations, so that sending need not pause."""
+        """Whether to ask for confirmations now, so that sending does not pause."""
         return self._window.is_half_full(self.unconfirmed, self.unconfirmed_bytes)
 
     def accept(
@@ -148,13 +148,13 @@ class Outbox:
         ttl: float | None = None,
         key: Hashable = None,
     ) -> Delivery:
-        """Takes in a message that is to wait.
+        """Adds a message that has to wait.
 
         Args:
-            message: What is to be sent.
-            size: How long it is, in bytes.
+            message: The message.
+            size: Its length in bytes.
             ttl: How long it may wait, in seconds.
-            key: What an acknowledgement will call it; ``None`` for one without.
+            key: The key with which it will be acknowledged, if any.
 
         Raises:
             QueueFull: There is no room.
@@ -182,9 +182,9 @@ class Outbox:
         key: Hashable = None,
         is_transient: bool = False,
     ) -> Delivery:
-        """Takes in a message that is being sent now, since it has to wait for no other.
+        """Adds a message that is sent now.
 
-        With ``is_transient`` it is for this connection only.
+        If ``is_transient``, it is dropped when this connection is lost.
         """
         delivery = Delivery(message, size, key)
         if key is None:
@@ -208,7 +208,7 @@ class Outbox:
         return delivery
 
     def take(self, at_most: int | None = None) -> list[Delivery]:
-        """What is to be sent now, in this order, at most so many; it counts as sent."""
+        """Returns the messages to send now, in order, and counts them as sent."""
         if self.next_expiry is not None:
             self.expire()
         waiting = self._waiting
@@ -238,7 +238,7 @@ class Outbox:
         return batch
 
     def confirm_bytes(self, count: int) -> None:
-        """The first ``count`` bytes of this connection have left the page."""
+        """Confirms the first ``count`` bytes of this connection, which have left the page."""
         sent = self._sent
         if count >= self.sent_bytes:
             self._confirm_first(len(sent), "left the page")
@@ -247,17 +247,17 @@ class Outbox:
             self._confirm_first(sum(1 for _ in left), "left the page")
 
     def confirm_before(self, index: int, evidence: Evidence) -> None:
-        """The other side has the first ``index`` messages of this connection.
+        """Confirms the first ``index`` messages of this connection.
 
-        Those with a key are still to be acknowledged.
+        Messages with a key are not confirmed by it.
         """
         before = itertools.takewhile(lambda delivery: delivery._index < index, self._sent)
         self._confirm_first(sum(1 for _ in before), evidence)
 
     def confirm_keys(self, keys: Iterable[Hashable]) -> None:
-        """The other side has acknowledged messages with these keys, the oldest of each.
+        """Confirms the oldest message with each of these keys.
 
-        It then has all that was sent before them, of which those without a key are confirmed too.
+        Messages without a key that were sent before them are confirmed too.
         """
         keys = list(keys)  # which may call the user's functions, so before anything is changed
         newest = newest_again = 0
@@ -279,7 +279,8 @@ class Outbox:
                 self._count_confirmed(1, delivery.size)
         finally:
             self.confirm_before(newest, "acknowledged")
-            # It may have come over the connection before: what is for this one may not have.
+            # The acknowledged message may have arrived over an earlier connection: that confirms no
+            # transient message of this one.
             transient = [self._sent.popleft() for _ in range(self._transient)]
             self._transient = 0
             self.confirm_before(newest_again, "acknowledged")
@@ -287,15 +288,15 @@ class Outbox:
             self._transient = len(transient)
 
     def limit(self, messages: int, size: int) -> None:
-        """No more may be unconfirmed than so many messages, and ``size`` bytes, either."""
+        """Lowers the limits of what may be unconfirmed to these, if they are higher."""
         self._window.limit(messages, size)
 
     def limit_pending(self, size: int) -> None:
-        """No more may wait than ``size`` bytes, either."""
+        """Lowers the limit of what may wait to ``size`` bytes, if it is higher."""
         self._max_pending_bytes = min(self._max_pending_bytes, size)
 
     def mark_sent(self, messages: Iterable[Any]) -> None:
-        """Those of ``messages`` that wait, before all others, were sent by another one."""
+        """Counts those of ``messages`` that are first in the queue as sent, by another outbox."""
         waiting, batch = self._waiting, []
         for message in messages:
             if waiting and waiting[0].message is message:
@@ -304,8 +305,8 @@ class Outbox:
         self._start(batch)
 
     def resend_from(self, index: int) -> list[Delivery]:
-        """What is unconfirmed from ``index`` on, which is being sent again, over a new connection
-        that goes on where the last one was lost.
+        """Returns the unconfirmed messages from ``index`` on, which are sent again in a resumed
+        session.
         """
         first = self._sent[0]._index if self._sent else 0
         again = list(itertools.islice(self._sent, max(0, index - first), None))
@@ -314,11 +315,11 @@ class Outbox:
         return again
 
     def restore(self, sent: int, messages: Iterable[tuple[Any, int]]) -> list[Delivery]:
-        """Goes on, newly made, where another one has been after ``sent`` messages were confirmed.
+        """Restores the state of another outbox, after ``sent`` messages were confirmed.
 
         Args:
-            sent: How many that were.
-            messages: What was sent and not confirmed after these, with the size in bytes.
+            sent: How many were confirmed.
+            messages: Those sent after them, each with its size in bytes.
         """
         self.sent = sent
         restored = [self.accept_sent(message, size) for message, size in messages]
@@ -326,7 +327,7 @@ class Outbox:
         return restored
 
     def connection_lost(self, reason: DropReason | None = None) -> None:
-        """What was sent over it and is not confirmed is in doubt; or dropped, for ``reason``."""
+        """Puts what is unconfirmed in doubt; or drops it, if there is a ``reason``."""
         if reason is None and self.keeps_unconfirmed:
             return
         keyed = (d for deliveries in self._by_key.values() for d in deliveries if d._index >= 0)
@@ -356,14 +357,14 @@ class Outbox:
             self._drop(delivery, why)
 
     def _suspect(self, lost: list[Delivery]) -> Delivery | None:
-        """Of what was lost with a connection, what the other side may have failed on."""
+        """Returns the lost message that may have made the other side fail."""
         suspect = next((delivery for delivery in lost if not delivery._is_transient), None)
         if suspect is not None:
             suspect._losses += 1
         return suspect
 
     def _end_of_doubt(self, delivery: Delivery, suspect: Delivery | None) -> DropReason | None:
-        """Why a message is dropped that is in doubt; ``None``: it is sent again."""
+        """Returns why a message in doubt is dropped; ``None`` if it is sent again."""
         if delivery._is_transient:
             return "connection lost"
         if self._in_doubt == "drop":
@@ -372,7 +373,7 @@ class Outbox:
         return "resent too often" if is_poison else None
 
     def expire(self) -> None:
-        """Drops what has waited for longer than it may."""
+        """Drops the messages whose time-to-live is over."""
         now = self.clock()
         if self.next_expiry is None or now < self.next_expiry:
             return
@@ -392,11 +393,11 @@ class Outbox:
             self._drop(delivery, "expired")
 
     def unfinished(self) -> list[Any]:
-        """The messages that are neither confirmed nor dropped, in the order of their sending."""
+        """Returns the messages that are neither confirmed nor dropped, in order."""
         return [delivery.message for delivery in itertools.chain(self._sent, self._waiting)]
 
     def clear(self, reason: DropReason) -> int:
-        """Drops all that waits, and says how many messages that were."""
+        """Drops all waiting messages and returns their number."""
         waiting, self._waiting = self._waiting, deque()
         self.pending_bytes = 0
         self.next_expiry = None
@@ -409,28 +410,28 @@ class Outbox:
             self.next_expiry = expires
 
     def _fits(self, count: int, total: int, size: int, unkeyed: int = 0) -> bool:
-        """Whether beside ``count`` messages of ``total`` bytes one more fits into the window.
+        """Whether one more message fits into the window, beside ``count`` of ``total`` bytes.
 
-        Of these, ``unkeyed`` messages without a key are not among the sent ones yet.
+        ``unkeyed`` of them have no key, and are not counted as sent yet.
         """
-        # What is for this connection only holds up nobody: it may never be confirmed by itself.
+        # Transient messages do not count: they may never be confirmed by themselves.
         count -= self._transient
         if not count:
             return True
         window = self._window
         if not self.needs_keys:
             return count < window.messages and total + size <= window.bytes
-        # Nor do those that wait for the confirmation of one that comes after them.
+        # Nor do those that are confirmed only with a later message.
         keyed = count - unkeyed - (len(self._sent) - self._transient)
         if count >= window.most or total + size > window.most_bytes:
             return False
         return not keyed or (keyed < window.messages and total + size <= window.bytes)
 
     def _make_room(self, delivery: Delivery) -> bool:
-        """Whether there is room for ``delivery`` then; if not, it has been dropped.
+        """Makes room for ``delivery``; returns whether it did, or has dropped that instead.
 
         Raises:
-            QueueFull: The caller is to know.
+            QueueFull: ``on_full`` is "raise" or "wait".
         """
         if self._on_full in ("raise", "wait"):
             raise QueueFull(
@@ -449,7 +450,7 @@ class Outbox:
         return False
 
     def _start(self, batch: Sequence[Delivery]) -> None:
-        """``batch`` is being sent, after all that was."""
+        """Counts ``batch`` as sent."""
         index, end = self.sent, self.sent_bytes
         sent = self._sent
         resent = 0
@@ -476,7 +477,7 @@ class Outbox:
         self._by_key.setdefault(delivery._key, deque()).append(delivery)
 
     def _confirm_first(self, count: int, evidence: Evidence) -> None:
-        """Confirms so many of those without a key, the oldest."""
+        """Confirms the oldest ``count`` sent messages without a key."""
         popleft = self._sent.popleft
         if self._transient:
             self._transient = max(0, self._transient - count)
@@ -492,7 +493,7 @@ class Outbox:
         self._count_confirmed(count, size)
 
     def _confirm_waiting(self, acknowledged: Delivery) -> None:
-        """Takes a message that was in doubt from those that wait, with what was sent before it."""
+        """Takes an acknowledged message from the queue; confirms what was sent before it."""
         waiting = []
         while (delivery := self._waiting.popleft()) is not acknowledged:
             if delivery.state is SENT and delivery._key is None:
@@ -525,7 +526,7 @@ class Outbox:
         if not (self._has_logged or delivery._waiters or reason in ("aborted", "cleared")):
             self._has_logged = True
             _logger.warning(
-                "a message of %d bytes was dropped (%s), and nobody awaits its Delivery; "
+                "a message of %d bytes was dropped (%s), and no task awaits its Delivery; "
                 "further ones are only counted, in stats.dropped",
                 delivery.size,
                 reason,

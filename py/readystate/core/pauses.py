@@ -1,4 +1,4 @@
-"""How often to look at ``bufferedAmount``: no event tells when it falls. Pure logic."""
+"""How often to poll ``bufferedAmount``, for which there is no event. Pure logic."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ _LONGEST = 0.05
 
 
 class Pauses:
-    """The time between two looks at one socket, while somebody waits for it.
+    """The time between two polls of one socket.
 
-    As long as the number falls, it is looked at in each turn of the event loop, so that a fast peer
-    never waits for us; while it stands still, ever more rarely.
+    While the number falls, it is polled in each turn of the event loop, so that a fast peer never
+    waits; while it does not, less and less often.
     """
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Pauses:
         self._pause = 0.0
 
     def next(self, amount: int) -> float:
-        """How long to wait now, in seconds, having seen ``amount``."""
+        """Returns how long to wait after seeing ``amount``, in seconds."""
         fell = self._before is None or amount < self._before
         self._before = amount
         self._pause = 0.0 if fell else min(_LONGEST, 2 * self._pause or 0.001)

@@ -1,13 +1,13 @@
 """When to connect: attempts, the waits between them, and when to give up. Pure logic.
 
-A :class:`Reconnector` is told what happens, and says what comes next::
+Its caller reports what happens to a :class:`Reconnector`, which decides what comes next::
 
     IDLE --begin()--> CONNECTING --connected()--> OPEN
                        ^  |                        |
                 begin()|  +-------- ended() -------+
                        |              |
                      WAITING <--------+--------> STOPPED
-                  (a next attempt)        (given up, or stop())
+                  (another attempt)        (given up, or stop())
 """
 
 from __future__ import annotations
@@ -24,31 +24,30 @@ from .backoff import Backoff
 Phase: TypeAlias = Literal["IDLE", "CONNECTING", "OPEN", "WAITING", "STOPPED"]
 
 _JUST_NOW = 5.0
-"""For how many seconds it matters that the network, or the page, came back."""
+"""For how many seconds after the network or the page came back attempts do not wait."""
 
 
 class Reconnector:
-    """Decides when one client attempts to connect.
+    """Decides when a client connects.
 
-    Attempts are in a row until a connection has proved itself: it has lasted for
-    ``backoff.healthy`` seconds, or a message has arrived. A server that accepts each connection and
-    closes it at once is given up like one that is not there.
+    Attempts count as consecutive until a connection lasts for ``backoff.healthy`` seconds or
+    receives a message. So a server that accepts connections only to close them is given up like an
+    unreachable one.
 
     Args:
         backoff: How long to wait between attempts.
-        max_attempts: After how many attempts in a row to give up; ``None``: never.
-        give_up_after: After how many seconds of such attempts to give up; ``None``: never. No
-            attempt is begun later.
+        max_attempts: After how many consecutive attempts to give up; ``None``: never.
+        give_up_after: After how many seconds of such attempts to start no more; ``None``: never.
         clock: Returns the time in seconds.
 
     Attributes:
-        phase: What is under way.
-        attempt: How many attempts have been made in a row.
-        attempts: How many attempts have been made in all.
-        connections: How many of them have led to a connection.
-        due: When the next attempt begins, by the clock, while ``phase`` is ``"WAITING"``.
-        gave_up: Why there will be no more attempts, if that is so.
-        is_online: Whether there may be a network; without one, waits are long.
+        phase: The state in the diagram above.
+        attempt: How many consecutive attempts were made.
+        attempts: How many attempts were made in total.
+        connections: How many of them succeeded.
+        due: When the next attempt starts, by the clock, while ``phase`` is ``"WAITING"``.
+        gave_up: Why there will be no more attempts, or ``None``.
+        is_online: Whether there may be a network; waits are longer without.
     """
 
     def __init__(
@@ -71,21 +70,21 @@ class Reconnector:
         self._has_proved_itself = False
         self._came_back_at = -math.inf
         self.phase: Phase = "IDLE"
-        self.attempt = 0
-        self.attempts = 0
-        self.connections = 0
-        self.due = math.inf
+        self.attempt: int = 0
+        self.attempts: int = 0
+        self.connections: int = 0
+        self.due: float = math.inf
         self.gave_up: str | None = None
         self.is_online = True
 
     def begin(self) -> None:
-        """An attempt begins.
+        """Starts an attempt.
 
         Raises:
-            RuntimeError: One is under way, or there is a connection, or it was stopped.
+            RuntimeError: There is an attempt or a connection already, or it was stopped.
         """
         if self.phase not in ("IDLE", "WAITING"):
-            raise RuntimeError(f"an attempt cannot begin while the phase is {self.phase}")
+            raise RuntimeError(f"an attempt cannot start while the phase is {self.phase}")
         if self.phase == "IDLE":
             self._since = self._clock()
         self.phase = "CONNECTING"
@@ -94,7 +93,7 @@ class Reconnector:
         self.attempts += 1
 
     def connected(self) -> None:
-        """The attempt has led to a connection."""
+        """Called when the attempt has succeeded."""
         if self.phase == "CONNECTING":
             self.phase = "OPEN"
             self.connections += 1
@@ -102,17 +101,17 @@ class Reconnector:
             self._has_proved_itself = False
 
     def progressed(self) -> None:
-        """A message has arrived over the connection, so the server is of use."""
+        """Called when a message has arrived, which shows that the server works."""
         self._has_proved_itself = True
         if self.phase == "OPEN":
             self.attempt = 0
 
     def ended(self) -> float | None:
-        """The attempt has failed, or the connection was lost.
+        """Called when the attempt has failed or the connection was lost.
 
         Returns:
-            In how many seconds the next attempt begins; ``None`` if there will be none, for the
-            reason in ``gave_up``.
+            In how many seconds the next attempt starts; ``None`` if there will be none, see
+            ``gave_up``.
         """
         now = self._clock()
         if self.phase == "OPEN":
@@ -134,7 +133,7 @@ class Reconnector:
         return self.due - now if self.phase == "WAITING" else None
 
     def restart(self) -> None:
-        """The application wants another connection, now: what went before does not count."""
+        """Starts counting anew, for a connection that the application asked for."""
         if self.phase not in ("IDLE", "STOPPED"):
             self.phase = "WAITING"
             self.attempt = 0
@@ -142,25 +141,25 @@ class Reconnector:
             self._since = self.due = self._clock()
 
     def failure(self, url: str, error: Exception | None) -> ConnectionFailed:
-        """What is raised when it has given up, the last time because of ``error``."""
+        """Returns the exception for giving up after ``error``."""
         failure = ConnectionFailed(url, f"{self.gave_up}: {error}")
         failure.__cause__ = error
         return failure
 
     def hurry(self) -> None:
-        """Ends a wait: the next attempt is due now."""
+        """Makes the next attempt due now."""
         if self.phase == "WAITING":
             self.due = min(self.due, self._clock())
 
     def came_back(self) -> None:
-        """The network, or the page, has come back: a wait ends, or the next one is none at all."""
+        """Called when the network or the page came back: ends this wait, or skips the next one."""
         if self.phase == "WAITING":
             self.hurry()
         else:
             self._came_back_at = self._clock()
 
     def stop(self, why: str) -> None:
-        """There are no more attempts; only the first reason counts."""
+        """Stops all attempts; only the first reason counts."""
         if self.phase != "STOPPED":
             self.phase = "STOPPED"
             self.due = math.inf
@@ -172,6 +171,6 @@ class Reconnector:
             self._came_back_at = -math.inf
             return 0.0
         if not self.is_online:
-            # A server on this machine may be in reach even so.
+            # A server on this machine may be reachable without a network.
             return max(delay, self._backoff.maximum)
         return delay

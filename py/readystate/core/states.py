@@ -1,4 +1,4 @@
-"""What a :class:`QueuedWebSocket` is doing, and has done. Pure logic."""
+"""The states and statistics of a :class:`QueuedWebSocket`. Pure logic."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ __all__ = ["State", "StateChange", "Stats"]
 
 
 class State(enum.StrEnum):
-    """What a :class:`QueuedWebSocket` is doing."""
+    """The state of a :class:`QueuedWebSocket`."""
 
     CONNECTING = "CONNECTING"
-    """It attempts to connect; ``on_open`` is part of that."""
+    """It is connecting, or ``on_open`` runs."""
     OPEN = "OPEN"
     """It is connected."""
     WAITING = "WAITING"
-    """It waits for the next attempt, or to be started."""
+    """It waits for the next attempt, or for ``start()``."""
     CLOSED = "CLOSED"
-    """It has ended, for good."""
+    """It has ended for good."""
 
     __repr__ = enum.Enum.__str__
 
 
 @dataclasses.dataclass(frozen=True)
 class StateChange:
-    """A new state, and what led to it.
+    """A change to a new state.
 
     Attributes:
-        state: The state.
-        attempt: How many attempts have been made in a row, that is, since a connection was of use:
-            it lasted for the ``healthy`` seconds of the :class:`Backoff`, or brought a message.
-            While the state is OPEN, 0.
-        delay: In how many seconds the next attempt begins, if the state is WAITING.
+        state: The new state.
+        attempt: The number of consecutive attempts, that is, since a connection received a message
+            or lasted for ``Backoff.healthy`` seconds; 0 while OPEN.
+        delay: In how many seconds the next attempt starts, if WAITING.
         error: Why it is WAITING or CLOSED.
     """
 
@@ -49,12 +48,12 @@ class StateChange:
 
 @dataclasses.dataclass(repr=False)
 class Stats(QueueStats):
-    """What a :class:`QueuedWebSocket` has done so far.
+    """Statistics of a :class:`QueuedWebSocket`.
 
     Attributes:
-        attempts: How often it has attempted to connect.
-        reconnects: How often it was connected again.
-        seconds: The time spent in each state.
+        attempts: How many attempts to connect were made.
+        reconnects: How many connections replaced a lost one.
+        seconds: The time spent in each state, in seconds.
     """
 
     attempts: int = 0
@@ -70,9 +69,9 @@ class Stats(QueueStats):
 
 
 class _Moment:
-    """A change of state, and the way to the next one, if that has come.
+    """A change of state, linked to the next one.
 
-    Whoever follows the changes holds the last one that it has seen, and nothing else holds them.
+    Each follower refers to the last change that it has seen; nothing refers to earlier ones.
     """
 
     def __init__(self, change: StateChange) -> None:
@@ -81,7 +80,7 @@ class _Moment:
 
 
 class StateLog:
-    """The states of one queue: the present one, who follows them, and the time spent in each.
+    """The current state of one queue, its followers, and the time spent in each state.
 
     Args:
         clock: Returns the time in seconds.
@@ -95,11 +94,11 @@ class StateLog:
 
     @property
     def state(self) -> State:
-        """The present state."""
+        """The current state."""
         return self._moment.change.state
 
     def change(self, change: StateChange) -> bool:
-        """Changes the state. Returns whether it has: nothing comes after CLOSED."""
+        """Changes the state, unless it is CLOSED. Returns whether it did."""
         if self.state is State.CLOSED:
             return False
         now = self._clock()
@@ -110,7 +109,7 @@ class StateLog:
         return True
 
     async def follow(self) -> AsyncIterator[StateChange]:
-        """Yields the present state, and then each change; CLOSED is the last one."""
+        """Yields the current state, then each change until CLOSED."""
         moment = self._moment
         while True:
             yield moment.change

@@ -1,4 +1,4 @@
-"""What a queue has done so far, in numbers. Pure logic."""
+"""Statistics of a queue. Pure logic."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["QueueStats"]
 
 @dataclasses.dataclass(repr=False)
 class QueueStats:
-    """What a queue has done so far.
+    """Statistics of a queue.
 
-    ``accepted`` is the sum of ``confirmed``, ``dropped``, and what still waits or is unconfirmed.
+    ``accepted`` is the sum of ``confirmed``, ``dropped``, waiting and unconfirmed messages.
 
     Attributes:
-        accepted: The messages accepted.
-        sent: How often a message was handed to a native socket.
-        resent: How often of these it was not the first time.
-        confirmed: The messages confirmed.
-        dropped: The messages dropped, by reason.
+        accepted: How many messages were accepted.
+        sent: How many were given to a native socket, counting each time.
+        resent: How many of these were sent again.
+        confirmed: How many messages were confirmed.
+        dropped: How many messages were dropped, by reason.
     """
 
     accepted: int = 0

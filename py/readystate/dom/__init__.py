@@ -1,1 +1,1 @@
-"""The WHATWG interface, one to one: ``WebSocket``, its events, ``Blob``."""
+"""The WHATWG interface: ``WebSocket``, its events and ``Blob``."""

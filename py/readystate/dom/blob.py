@@ -1,4 +1,4 @@
-"""Binary data that the browser holds outside memory that Python can read."""
+"""Binary data that the browser keeps outside Python's memory."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ __all__ = ["Blob"]
 
 
 class Blob:
-    """A JavaScript ``Blob``: the form in which binary messages arrive by default.
+    """A JavaScript ``Blob``, as which binary messages arrive by default.
 
     https://w3c.github.io/FileAPI/#blob-section
 
     Attributes:
-        js_blob: The native object; ``send()`` takes it as it is.
+        js_blob: The native object.
     """
 
     __slots__ = ("js_blob",)
 
     def __init__(self, js_blob: Any) -> None:
-        self.js_blob = js_blob
+        self.js_blob: Any = js_blob
 
     @property
     def size(self) -> int:
-        """How long it is, in bytes."""
+        """Its length in bytes."""
         return int(self.js_blob.size)
 
     @property
     def type(self) -> str:
-        """Its MIME type; that of a message is ``""``."""
+        """Its MIME type; ``""`` for a message."""
         return str(self.js_blob.type)
 
     async def bytes(self) -> builtins.bytes:
-        """Reads the whole of it.
+        """Reads all of it.
 
         Raises:
             DOMException: The browser cannot read it.
@@ -48,7 +48,7 @@ class Blob:
         return data
 
     async def text(self) -> str:
-        """Reads the whole of it as UTF-8, with U+FFFD for what is not.
+        """Reads all of it as UTF-8, with U+FFFD for invalid bytes.
 
         Raises:
             DOMException: The browser cannot read it.

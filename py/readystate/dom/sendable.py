@@ -1,4 +1,4 @@
-"""What can be sent, as types and as values."""
+"""The types that can be sent, and their conversion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Sendable"]
 
 @runtime_checkable
 class JavaScriptObject(Protocol):
-    """What Pyodide's ``JsProxy`` has: an object of JavaScript's."""
+    """A JavaScript object: Pyodide's ``JsProxy``."""
 
     @property
     def js_id(self) -> int: ...
@@ -22,27 +22,26 @@ class JavaScriptObject(Protocol):
 
 
 Sendable: TypeAlias = str | Buffer | Blob | JavaScriptObject
-"""What all ``send()`` take: text, anything with the buffer protocol, a :class:`Blob`, and of
-JavaScript's objects an ``ArrayBuffer``, typed array, ``DataView`` or ``Blob``.
+"""What each ``send()`` takes: a ``str``, an object with the buffer protocol, a :class:`Blob`, or a
+JavaScript ``ArrayBuffer``, typed array, ``DataView`` or ``Blob``.
 
-Of what has the buffer protocol the bytes are sent, as they are in memory, whatever its items are:
-``array("d")`` and NumPy's arrays go without their shape and type.
+A buffer is sent as its bytes in memory, without the shape and type of its items.
 """
 
 
 def native(data: Any) -> Any:
-    """``data`` as the port takes it."""
+    """Returns ``data`` as the port takes it."""
     return data.js_blob if isinstance(data, Blob) else data
 
 
 def as_frame(data: Any, text: bool | None) -> Any:
-    """``data`` as what it is to be sent as.
+    """Converts ``data`` to the kind of frame to send.
 
     Args:
-        text: ``True``: binary, which has to be UTF-8, as text; ``False``: text as binary.
+        text: ``True`` sends binary data, which must be UTF-8, as text; ``False`` text as binary.
 
     Raises:
-        TypeError: It is neither text nor binary, or a Blob that would have to be read.
+        TypeError: It is neither text nor binary, or a Blob to be sent as text.
         UnicodeDecodeError: It is not UTF-8.
     """
     data = native(data)
@@ -51,5 +50,5 @@ def as_frame(data: Any, text: bool | None) -> Any:
     if isinstance(data, str):
         return utf8(data)
     if is_blob(data):
-        raise TypeError("a Blob cannot be sent as text: send its text, await blob.text()")
+        raise TypeError("a Blob cannot be sent as text: send await blob.text() instead")
     return frozen(data)[0].decode()

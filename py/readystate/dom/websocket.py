@@ -1,8 +1,8 @@
-"""The ``WebSocket`` of the WHATWG standard and its events, in Python, one to one.
+"""The ``WebSocket`` of the WHATWG standard and its events.
 
 https://websockets.spec.whatwg.org/#the-websocket-interface
 
-A socket and its events refer to each other, so they are one module, longer than others.
+One long module, as a socket and its events refer to each other, and most of it documents them.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ __all__ = ["CloseEvent", "Event", "MessageEvent", "WebSocket"]
 
 
 class Event:
-    """An event of type ``open`` or ``error``, and what all events have in common.
+    """An ``open`` or ``error`` event, and the base class of the others.
 
-    An ``error`` event says nothing of the cause: browsers hide it from pages on purpose.
+    An ``error`` event does not tell the cause: browsers hide it from pages on purpose.
     https://dom.spec.whatwg.org/#interface-event
 
     Attributes:
-        target: The :class:`~readystate.WebSocket` that it happened to.
+        target: Its :class:`~readystate.WebSocket`.
         js_event: The native object.
     """
 
     __slots__ = ("_stopped", "js_event", "target")
 
     def __init__(self, js_event: Any, target: WebSocket) -> None:
-        self.js_event = js_event
-        self.target = target
+        self.js_event: Any = js_event
+        self.target: WebSocket = target
         self._stopped = False
 
     @property
@@ -62,22 +62,22 @@ class Event:
 
     @property
     def currentTarget(self) -> WebSocket | None:  # noqa: N802
-        """The target while the event is being dispatched, then ``None``."""
+        """The target during dispatch, then ``None``."""
         return None if is_null(self.js_event.currentTarget) else self.target
 
     @property
     def eventPhase(self) -> int:  # noqa: N802
-        """2 (``AT_TARGET``) while the event is being dispatched, then 0."""
+        """2 (``AT_TARGET``) during dispatch, then 0."""
         return int(self.js_event.eventPhase)
 
     @property
     def timeStamp(self) -> float:  # noqa: N802
-        """When it happened, in milliseconds since the page's time origin."""
+        """When it occurred, in milliseconds since the page's time origin."""
         return float(self.js_event.timeStamp)
 
     @property
     def isTrusted(self) -> bool:  # noqa: N802
-        """Whether the browser made it, and not a script."""
+        """Whether the browser created it, rather than a script."""
         return bool(self.js_event.isTrusted)
 
     @property
@@ -103,12 +103,12 @@ class Event:
         self.js_event.stopPropagation()
 
     def stopImmediatePropagation(self) -> None:  # noqa: N802
-        """Keeps the event from the listeners that it has not reached yet."""
+        """Stops the remaining listeners from being called."""
         self._stopped = True
         self.js_event.stopImmediatePropagation()
 
     def composedPath(self) -> list[WebSocket]:  # noqa: N802
-        """The target while the event is being dispatched, then nothing."""
+        """The target during dispatch, then empty."""
         return [] if self.currentTarget is None else [self.target]
 
     def __repr__(self) -> str:
@@ -116,7 +116,7 @@ class Event:
 
 
 class MessageEvent(Event):
-    """An event of type ``message``.
+    """A ``message`` event.
 
     https://html.spec.whatwg.org/multipage/comms.html#the-messageevent-interface
     """
@@ -129,10 +129,10 @@ class MessageEvent(Event):
 
     @property
     def data(self) -> str | bytes | Blob:
-        """The message: a ``str``, or, of a binary one, ``bytes`` if the socket's ``binaryType`` was
-        ``"arraybuffer"`` when it arrived, and a :class:`~readystate.Blob` if it was ``"blob"``.
+        """The message: a ``str``, or for a binary one ``bytes`` or a :class:`~readystate.Blob`, as
+        the socket's ``binaryType`` was when it arrived.
         """
-        # Read when it is asked for, and kept, so that several listeners cost one copy.
+        # Read on first access and kept, so that several listeners cost one copy.
         data = self._data
         if data is None:
             data = self._data = self._read_data()
@@ -140,7 +140,7 @@ class MessageEvent(Event):
 
     def _read_data(self) -> str | bytes | Blob:
         data: Any = self.js_event.data
-        # The frequent one first, and isinstance() is slow for JavaScript's types.
+        # The most frequent type first: isinstance() is slow for JavaScript's types.
         if isinstance(data, str):
             return data
         if is_buffer(data):
@@ -171,7 +171,7 @@ class MessageEvent(Event):
 
 
 class CloseEvent(Event):
-    """An event of type ``close``: the last one of a socket.
+    """A ``close`` event, the last one of a socket.
 
     https://websockets.spec.whatwg.org/#the-closeevent-interface
     """
@@ -180,18 +180,18 @@ class CloseEvent(Event):
 
     @property
     def code(self) -> int:
-        """The code of the server's close frame; 1005 if that had none, 1006 if none arrived."""
+        """The code in the server's close frame; 1005 if it had none, 1006 without a frame."""
         code = int(self.js_event.code)
         return 1006 if code == 0 and not self.wasClean else code  # which Deno calls 0
 
     @property
     def reason(self) -> str:
-        """The reason in the server's close frame, ``""`` if there was none."""
+        """The reason in the server's close frame, or ``""``."""
         return str(self.js_event.reason)
 
     @property
     def wasClean(self) -> bool:  # noqa: N802
-        """Whether the connection ended with a closing handshake."""
+        """Whether the closing handshake was completed."""
         return bool(self.js_event.wasClean)
 
     def __repr__(self) -> str:
@@ -204,10 +204,10 @@ _EVENT_CLASSES: Final[dict[str, type[Event]]] = {"message": MessageEvent, "close
 
 
 class _EventHandler(Generic[E]):
-    """An ``on...`` attribute: a function of one argument, the event; ``None`` if there is none."""
+    """An ``on...`` attribute: a function that is called with each event, or ``None``."""
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.type = name.removeprefix("on")
+        self.type: str = name.removeprefix("on")
 
     @overload
     def __get__(self, ws: None, owner: type) -> _EventHandler[E]: ...
@@ -234,30 +234,27 @@ class _EventHandler(Generic[E]):
 class WebSocket:
     """The browser's ``WebSocket``.
 
-    The connection is begun at once, and the object is there before it: ``readyState`` is
-    CONNECTING, and ``send()`` raises :exc:`InvalidStateError`, until the ``open`` event.
+    It starts to connect at once. Until the ``open`` event, ``readyState`` is CONNECTING and
+    ``send()`` raises :exc:`InvalidStateError`.
 
-    Handlers and listeners are functions or coroutine functions, called with the event. A coroutine
-    function becomes a task that is kept until it is done. What either raises goes to the event
-    loop's exception handler, which prints it to the console unless it was given another; the other
-    listeners and the socket go on.
+    Handlers and listeners are functions, plain or async, that are called with the event; async ones
+    run as tasks. Their exceptions go to the event loop's exception handler, by default the console,
+    and affect neither other listeners nor the socket.
 
-    As in the DOM, a socket that has listeners lives until it is closed, whether or not Python still
-    refers to it. All that it holds of Python is let go of when its ``close`` event has been
-    delivered.
+    As in the DOM, a socket with listeners lives until it is closed, even if Python no longer refers
+    to it. After its ``close`` event it holds no Python objects.
 
     Args:
-        url: Where to connect to: a ``str`` or a ``js.URL``; ``ws:`` or ``wss:``, in current
-            browsers also ``http:`` or ``https:``, or relative to the page.
-        protocols: The subprotocols to offer: one, or an iterable of them; or a mapping, the options
-            object of the standard, where the browser knows each of its options.
-        onopen: Handler for ``open`` events; and so on.
+        url: A ``str`` or a ``js.URL``: ``ws:`` or ``wss:``; in current browsers also ``http:``,
+            ``https:`` or relative to the page.
+        protocols: The subprotocols to offer: one, or an iterable of them; or the standard's options
+            object as a mapping, if the browser supports each option.
+        onopen: Handler for ``open`` events; likewise the others.
 
     Raises:
-        DOMSyntaxError: ``url`` or one of ``protocols`` is not well-formed.
+        DOMSyntaxError: ``url`` or one of ``protocols`` is invalid.
         SecurityError: The browser forbids the connection.
-        TypeError: An argument is of a type that the constructor does not take, or the browser does
-            not know an option.
+        TypeError: An argument has a wrong type, or the browser does not support an option.
         RuntimeError: There is no JavaScript here, or it has no ``WebSocket``.
 
     Attributes:
@@ -280,10 +277,10 @@ class WebSocket:
     CLOSING: ClassVar[int] = 2
     CLOSED: ClassVar[int] = 3
 
-    onopen = _EventHandler[Event]()
-    onmessage = _EventHandler[MessageEvent]()
-    onerror = _EventHandler[Event]()
-    onclose = _EventHandler[CloseEvent]()
+    onopen: _EventHandler[Event] = _EventHandler()
+    onmessage: _EventHandler[MessageEvent] = _EventHandler()
+    onerror: _EventHandler[Event] = _EventHandler()
+    onclose: _EventHandler[CloseEvent] = _EventHandler()
 
     def __init__(
         self,
@@ -308,9 +305,9 @@ class WebSocket:
         self._listeners = Listeners()
         self._native_listener: NativeListener | None = None
         self._is_over = False
-        # Whether it was we who began to close the open connection, and not the server.
+        # Whether we, and not the server, started to close the open connection.
         self._began_close = False
-        # Whether it ended so, as far as its listeners have been told.
+        # Whether its listeners were told of a clean end.
         self._was_clean = False
         self.onopen = onopen
         self.onmessage = onmessage
@@ -319,20 +316,20 @@ class WebSocket:
 
     @property
     def url(self) -> str:
-        """The URL of the connection, as the browser has resolved it."""
+        """The URL, as resolved by the browser."""
         return str(self.js_websocket.url)
 
     @property
     def readyState(self) -> int:  # noqa: N802
-        """The state of the connection: CONNECTING, OPEN, CLOSING or CLOSED (0 to 3)."""
+        """The state: CONNECTING, OPEN, CLOSING or CLOSED (0 to 3)."""
         return int(self.js_websocket.readyState)
 
     @property
     def bufferedAmount(self) -> int:  # noqa: N802
-        """How many bytes were sent that have not left the page yet.
+        """How many bytes were sent but have not left the page.
 
-        That they have left is no evidence that they arrived. What is "sent" on a socket that is
-        CLOSING or CLOSED is discarded, and only adds to this number.
+        Bytes that have left may not have arrived. Messages that are "sent" while CLOSING or CLOSED
+        are discarded, but add to this number.
         """
         return buffered_amount(self.js_websocket)
 
@@ -343,15 +340,15 @@ class WebSocket:
 
     @property
     def protocol(self) -> str:
-        """The subprotocol that the server has chosen; ``""`` before ``open``, or if none."""
+        """The subprotocol chosen by the server; ``""`` before ``open``, or if none."""
         return str(self.js_websocket.protocol)
 
     @property
     def binaryType(self) -> Literal["blob", "arraybuffer"]:  # noqa: N802
-        """How binary messages arrive: ``"blob"`` (the default), as a :class:`Blob`, or
-        ``"arraybuffer"``, as ``bytes``.
+        """How binary messages arrive: as a :class:`Blob` (``"blob"``, the default) or as ``bytes``
+        (``"arraybuffer"``).
 
-        As everywhere in Web IDL, the browser ignores any other value that it is set to.
+        Setting any other value is ignored, as Web IDL has it.
         """
         kind: Literal["blob", "arraybuffer"] = self.js_websocket.binaryType
         return kind
@@ -366,15 +363,15 @@ class WebSocket:
     def send(self, data: Sendable) -> None:
         """Sends a message.
 
-        On a socket that is CLOSING or CLOSED it does nothing and raises nothing: the message is
-        lost, as the standard has it. Look at ``readyState`` first.
+        While CLOSING or CLOSED, the message is discarded without an error, as the standard
+        requires: check ``readyState`` first. https://websockets.spec.whatwg.org/#dom-websocket-send
 
         Args:
-            data: A ``str`` (lone surrogates become U+FFFD); a bytes-like object, of any shape and
-                item size, of which the bytes are sent as they are in memory (of ``array("d")``
-                eight for each number); or a JavaScript ``ArrayBuffer``, typed array, ``DataView``
-                or ``Blob``. All else is to be encoded first, as with ``json.dumps()``. Python's
-                bytes are copied before this returns, so they may be changed then.
+            data: A ``str`` (lone surrogates become U+FFFD); a bytes-like object of any shape and
+                item size, sent as its bytes in memory; a :class:`Blob`; or a JavaScript
+                ``ArrayBuffer``, typed array, ``DataView`` or ``Blob``. Encode anything else first,
+                as with ``json.dumps()``. Python's bytes are copied, so you can change them
+                afterwards.
 
         Raises:
             InvalidStateError: The socket is CONNECTING.
@@ -386,18 +383,19 @@ class WebSocket:
             raise python_error(error) from error
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
-        """Begins to close the connection; the ``close`` event says when it has ended.
+        """Starts to close the connection; the ``close`` event follows when it has ended.
 
-        On a socket that is CLOSING or CLOSED it does nothing.
+        Does nothing while CLOSING or CLOSED.
+        https://websockets.spec.whatwg.org/#dom-websocket-close
 
         Args:
-            code: 1000, or from 3000 to 4999. Without one, the close frame has no body.
-            reason: At most 123 bytes of UTF-8; alone it goes with 1000.
+            code: 1000, or from 3000 to 4999. By default, the close frame has no code.
+            reason: At most 123 bytes of UTF-8. Without a ``code``, 1000 is sent with it.
 
         Raises:
             InvalidAccessError: ``code`` is another number.
             DOMSyntaxError: ``reason`` is too long.
-            TypeError: ``code`` or ``reason`` is of a type that close() does not take.
+            TypeError: ``code`` or ``reason`` has a wrong type.
         """
         if reason is not None and not isinstance(reason, str):
             raise TypeError(f"reason must be a str, not {describe(reason)}")
@@ -418,21 +416,21 @@ class WebSocket:
         once: bool = False,
         signal: Signal | None = None,
     ) -> None:
-        """Has ``listener`` called at each event of ``type``.
+        """Calls ``listener`` with each event of ``type``.
 
-        Adding it a second time for the same type changes nothing.
+        Adding it again for the same type has no effect.
 
         Args:
             type: ``"open"``, ``"message"``, ``"error"`` or ``"close"``.
-            listener: A function, a coroutine function, an object with a method ``handleEvent``, or
-                a JavaScript function, which is called with the native event.
-            options: ``capture``, or the options as a mapping, as in JavaScript.
-            capture: Calls it before those without ``capture``.
+            listener: A function, plain or async; an object with a method ``handleEvent``; or a
+                JavaScript function, which is called with the native event.
+            options: ``capture``, or a mapping of options, as in JavaScript.
+            capture: Calls it before listeners without ``capture``.
             once: Removes it when it is called.
             signal: A JavaScript ``AbortSignal``: removes it when aborted.
 
         Raises:
-            TypeError: ``listener`` cannot be called, or there is no such option.
+            TypeError: ``listener`` is not callable, or an option is unknown.
         """
         if listener is None:
             return
@@ -466,23 +464,23 @@ class WebSocket:
         *,
         capture: bool = False,
     ) -> None:
-        """Has ``listener`` called no more; one that is not there is no error.
+        """Removes ``listener``, if it was added.
 
         Raises:
-            TypeError: There is no such option.
+            TypeError: An option is unknown.
         """
         capture = capture or bool(_options(options).get("capture"))
         self._listeners.remove(type, listener, capture=capture)
         self._listen()
 
     def dispatchEvent(self, event: Any) -> bool:  # noqa: N802
-        """Dispatches an event that a script has made: a JavaScript ``Event``.
+        """Dispatches a JavaScript ``Event`` created by a script.
 
         Returns:
-            Whether no listener has called its ``preventDefault()``.
+            ``False`` if a listener called ``preventDefault()``.
 
         Raises:
-            DOMException: The event is being dispatched already.
+            DOMException: The event is already being dispatched.
         """
         native = event.js_event if isinstance(event, Event) else event
         try:
@@ -491,7 +489,7 @@ class WebSocket:
             raise python_error(error) from error
 
     def _listen(self) -> None:
-        """Listens natively to just the types that have listeners here, and to ``close``."""
+        """Listens natively to the types that have listeners, and to ``close``."""
         native = self._native_listener
         types = self._listeners.types()
         if native is None:
@@ -517,10 +515,10 @@ class WebSocket:
         finally:
             if type == "close" and self.readyState == self.CLOSED:
                 self._is_over = True
-                # Later, because a proxy is not to be destroyed while it is being called.
+                # Later, because a proxy must not be destroyed while it is being called.
                 asyncio.get_event_loop().call_soon(self._release)
             elif not self._listeners.has(type):
-                # A listener with ``once`` or an aborted signal was the last of its type.
+                # The last listener of this type may have had ``once`` or an aborted signal.
                 self._listen()
 
     def _release(self) -> None:
@@ -557,12 +555,12 @@ def _options(options: bool | Mapping[str, Any]) -> Mapping[str, Any]:
         return {"capture": options}
     unknown = set(options) - {"capture", "once", "passive", "signal"}
     if unknown:
-        raise TypeError(f"no such listener option: {', '.join(sorted(map(repr, unknown)))}")
+        raise TypeError(f"unknown listener option: {', '.join(sorted(map(repr, unknown)))}")
     return options
 
 
 def offered(protocols: Any) -> list[str]:
-    """The subprotocols, as far as they are known without a browser."""
+    """Returns the subprotocols, as far as known without a browser."""
     if isinstance(protocols, str):
         return [protocols]
     return protocols if isinstance(protocols, list) else []

@@ -1,1 +1,1 @@
-"""Queues that lose nothing: ``SendQueue`` and ``QueuedWebSocket``."""
+"""Queues that lose no message silently: ``SendQueue`` and ``QueuedWebSocket``."""

@@ -1,4 +1,4 @@
-"""Three of the four ways in which a queue's messages are confirmed.
+"""Three of the four ways to confirm messages.
 
 The fourth, a session, is :mod:`readystate.session.confirmation`.
 """
@@ -6,7 +6,7 @@ The fourth, a session, is :mod:`readystate.session.confirmation`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from .._host import UnthrottledTimer
@@ -18,7 +18,7 @@ from ..core.pauses import Pauses
 
 
 class LeftThePage(Confirmation):
-    """A message is confirmed when it has left the page, which is no proof that it arrived."""
+    """Confirms messages that have left the page, which does not prove that they arrived."""
 
     def __init__(self, outbox: Outbox) -> None:
         super().__init__(outbox)
@@ -33,7 +33,7 @@ class LeftThePage(Confirmation):
             self._timer = asyncio.get_running_loop().call_soon(self._look)
 
     def arriving(self) -> None:
-        # What it answers has left the page: known before a close that may come right behind.
+        # Whatever this answers has left the page. Confirmed now, as a close may follow at once.
         if self.outbox.unconfirmed:
             if self._timer is not None:
                 self._timer.cancel()
@@ -45,7 +45,7 @@ class LeftThePage(Confirmation):
             self._timer = None
 
     def confirm_left(self) -> int:
-        """Confirms what has left the page; returns how many bytes have not."""
+        """Confirms what has left the page; returns how many bytes have not left."""
         buffered = self.carrier.buffered_amount
         self.outbox.confirm_bytes(self.outbox.sent_bytes - buffered)
         return buffered
@@ -57,10 +57,10 @@ class LeftThePage(Confirmation):
             self.carrier.fail(error)
 
     def _confirm_and_look_again(self) -> None:
-        """Confirms what has left the page, and looks again while there is more."""
+        """Confirms what has left the page, and schedules the next look if there is more."""
         self._timer = None
         if not self.carrier.is_open:
-            return  # What the buffer of a lost connection says is no evidence of anything.
+            return  # The buffer of a lost connection proves nothing.
         buffered = self.confirm_left()
         self.carrier.flush()
         if self.outbox.unconfirmed and self._timer is None:
@@ -72,7 +72,7 @@ class LeftThePage(Confirmation):
 
 
 class HeartbeatReplies(Confirmation):
-    """A reply to the heartbeat confirms all that was sent before its request."""
+    """Confirms, with each reply to the heartbeat, all that was sent before its request."""
 
     asks = True
 
@@ -82,7 +82,7 @@ class HeartbeatReplies(Confirmation):
         self._is_wanted = False
 
     def flushed(self) -> None:
-        """Asks out of turn, if a reply is wanted and none is on its way."""
+        """Sends the heartbeat early if a reply is wanted and none is outstanding."""
         outbox, heart = self.outbox, self.heart
         if (
             (self._is_wanted or outbox.is_window_half_full)
@@ -97,7 +97,7 @@ class HeartbeatReplies(Confirmation):
         self.flushed()
 
     def asked(self) -> None:
-        # For what waits still it will be wanted again.
+        # Messages that still wait need another reply.
         self._is_wanted = self.outbox.pending > 0
 
     def lost(self) -> None:
@@ -109,7 +109,7 @@ class HeartbeatReplies(Confirmation):
         return messages
 
     def confirms(self, message: str | bytes) -> bool:
-        """Whether ``message`` is a reply, which confirms what it stands for."""
+        """Returns whether ``message`` is a reply; if so, confirms messages."""
         try:
             if not at_once("is_reply", self._is_reply(message)):
                 return False
@@ -123,13 +123,15 @@ class HeartbeatReplies(Confirmation):
 
 
 class Acknowledgements(Confirmation):
-    """The application's acknowledgements confirm messages; beside them, replies to a heartbeat."""
+    """Confirms messages by the application's acknowledgements and by heartbeat replies."""
 
     def __init__(self, outbox: Outbox, acks: Acks, replies: HeartbeatReplies | None) -> None:
         super().__init__(outbox)
-        self.key_of = lambda message: at_once("key", acks.key(message))
+        self.key_of: Callable[[Any], Hashable] | None = lambda message: at_once(
+            "key", acks.key(message)
+        )
         outbox.needs_keys = replies is None
-        self.asks = replies is not None
+        self.asks: bool = replies is not None
         self._acks = acks
         self._replies = replies
 

@@ -1,4 +1,4 @@
-"""A link that is open, as a :class:`Confirmation` sees it."""
+"""An open link, as a :class:`Confirmation` sees it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from .link import Link
 
 
 class Owner(Protocol):
-    """What keeps the links."""
+    """The owner of the links."""
 
     def release(self) -> None:
-        """What waits may be sent."""
+        """Lets waiting messages be sent."""
 
     def link_ready(self, link: Link) -> None:
-        """The link is ready."""
+        """Marks the link as ready."""
 
     def abandon(self, link: Link) -> None:
-        """The link is of no use."""
+        """Drops the link."""
 
     def end_by_itself(self, end: Exception) -> None:
-        """There is no other link."""
+        """Closes for good."""
 
 
 class Handshake:
-    """A link that is open, and not yet ready."""
+    """An open link that is not ready yet."""
 
     def __init__(self, link: Link, owner: Owner) -> None:
         self._link = link
@@ -51,5 +51,5 @@ class Handshake:
 
     def end(self, code: int, reason: str) -> None:
         self._link.ws.close(code, reason)
-        cause = f"the server does not keep to the protocol of sessions: {reason}"
+        cause = f"the server violates the session protocol: {reason}"
         self._owner.end_by_itself(connection_closed(code, reason, False, cause))

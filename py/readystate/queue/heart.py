@@ -1,4 +1,4 @@
-"""The heartbeat of a connection that comes back."""
+"""The heartbeat of successive connections."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .sender import Sender
 
 
 class Beating:
-    """Sends the heartbeat of each connection, and says when one is dead.
+    """Sends the heartbeat of each connection, and detects dead ones.
 
     Args:
         heartbeat: What to send, and how often.
-        sender: What sends it.
-        look: Takes what has arrived, before it is judged that nothing has.
-        dead: Called when the connection is dead, with why it is thought to be.
-        send: Sends it in another way.
+        sender: Sends it.
+        look: Takes received messages, before a connection is considered dead.
+        dead: Called when the connection is dead, with the reason.
+        send: Sends it instead, if given.
 
     Attributes:
-        latency: How long the last reply took, in seconds; ``None`` before there was one.
+        latency: How long the last reply took, in seconds; ``None`` before the first.
     """
 
     def __init__(
@@ -46,23 +46,23 @@ class Beating:
 
     @property
     def awaits_reply(self) -> bool:
-        """Whether a request has had no reply yet."""
+        """Whether a reply is outstanding."""
         return self._pulse is not None and self._pulse.awaits_reply
 
     def start(self) -> None:
-        """There is a new connection."""
+        """Called with each new connection."""
         self._pulse = Pulse(self._heartbeat, time.monotonic())
         self._set_timer(self._pulse)
 
     def stop(self) -> None:
-        """The connection has ended."""
+        """Called when the connection has ended."""
         self._pulse = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def request(self) -> None:
-        """Sends the heartbeat now, if there is a connection, and something to send."""
+        """Sends the heartbeat now, if connected and there is one to send."""
         sender, pulse = self._sender, self._pulse
         if pulse is None or not sender.is_open or self._heartbeat.message is None:
             return
@@ -76,12 +76,12 @@ class Beating:
         self._set_timer(pulse)
 
     def heard(self) -> None:
-        """Something has arrived."""
+        """Called when a message has arrived."""
         if self._pulse is not None:
             self._pulse.heard(time.monotonic())
 
     def replied(self) -> int | None:
-        """A reply has arrived. Returns how many messages were sent before its request, if any."""
+        """Handles a reply. Returns how many messages were sent before its request, if any."""
         if self._pulse is None:
             return None
         mark = self._pulse.replied(time.monotonic())
@@ -90,7 +90,7 @@ class Beating:
         return mark
 
     def answered(self) -> None:
-        """The last request was answered, in another way than by a reply."""
+        """Handles an answer other than a reply to the last request."""
         if self._pulse is not None:
             self._pulse.answered(time.monotonic())
             self.latency = self._pulse.latency

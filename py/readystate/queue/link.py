@@ -1,4 +1,4 @@
-"""One attempt to connect, and the connection that it leads to."""
+"""One attempt to connect, and its connection."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ..exceptions import ConnectionFailed, connection_closed
 
 
 class Link:
-    """One attempt, and the connection that it leads to.
+    """One attempt to connect, and its connection.
 
     Attributes:
         ws: The socket.
-        ready: Done when it is known whether a connection came about, ``on_open`` included.
-        ended: Done when it has ended.
-        opening: What receives while ``on_open`` runs.
-        opening_task: Runs ``on_open``.
+        ready: Done when the attempt, including ``on_open``, has succeeded or failed.
+        ended: Done, with the close event, when it has ended.
+        opening: Receives for ``on_open`` while that runs.
+        opening_task: The task that runs ``on_open``.
         is_open: Whether the socket has been open.
-        is_replaced: Whether the application has asked for another one in its place.
-        failure: Why it is of no use, if not because the socket has ended.
-        close_code: What our own close frame says, once it was sent.
+        is_replaced: Whether ``reconnect()`` has replaced it.
+        failure: Why it was dropped, if the socket did not end.
+        close_code: The code of our own close frame, once sent.
     """
 
     def __init__(self, ws: WebSocket) -> None:
@@ -37,7 +37,7 @@ class Link:
         self.ended: asyncio.Future[CloseEvent] = loop.create_future()
         self.opening: Opening | None = None
         self.opening_task: asyncio.Task[None] | None = None
-        self.is_open = False
+        self.is_open: bool = False
         self.is_replaced = False
         self.failure: Exception | None = None
         self.close_code: int | None = None
@@ -45,25 +45,25 @@ class Link:
 
     @property
     def address(self) -> str:
-        """The URL, as it may be shown."""
+        """The URL without secrets."""
         return shown(self.ws.url)
 
     @property
     def seconds(self) -> float:
-        """For how long it has been open."""
+        """For how long it has been open, in seconds."""
         return time.monotonic() - self._opened_at
 
     def opened(self) -> None:
-        """The socket is open."""
+        """Called when the socket is open."""
         self.is_open = True
         self._opened_at = time.monotonic()
 
     def lost_event(self) -> CloseEvent:
-        """The event of an end of which the browser has not told."""
+        """Returns a close event for an end that the browser has not reported."""
         return CloseEvent(new_close_event(1006, "", False), self.ws)
 
     def error(self) -> Exception:
-        """Why it has ended."""
+        """Returns why it has ended."""
         if self.failure is not None:
             return self.failure
         if self.is_open:
@@ -73,11 +73,11 @@ class Link:
 
 
 class Opening(Receiver):
-    """What arrives while ``on_open`` runs, for that to receive.
+    """Receives for ``on_open`` what arrives while that runs.
 
     Args:
-        link: The connection that it runs for.
-        after: Returns the next message when ``on_open`` has returned.
+        link: The connection.
+        after: Receives the next message after ``on_open`` has returned.
     """
 
     def __init__(self, link: Link, after: Callable[[], Awaitable[str | bytes]]) -> None:
@@ -88,16 +88,16 @@ class Opening(Receiver):
 
     @property
     def is_current(self) -> bool:
-        """Whether ``on_open`` runs still."""
+        """Whether ``on_open`` is still running."""
         return self._link.opening is self
 
     def push(self, messages: Iterable[str | bytes]) -> None:
-        """Messages have arrived."""
+        """Adds messages that have arrived."""
         self._queue.extend(messages)
         self._wake()
 
     def end(self) -> list[str | bytes]:
-        """``on_open`` is over; returns what it has not received."""
+        """Ends it; returns the messages that ``on_open`` has not received."""
         rest = list(self._queue)
         self._queue.clear()
         self._wake()
@@ -115,7 +115,7 @@ class Opening(Receiver):
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         if not self.is_current:
-            # A task that on_open has begun receives still: as all others do from now on.
+            # A task that on_open started still receives: like all others from now on.
             self._queue.append(await self._after())
 
     def _end_of_messages(self) -> Exception | None:
@@ -128,4 +128,4 @@ class Opening(Receiver):
 current_opening: contextvars.ContextVar[Opening | None] = contextvars.ContextVar(
     "readystate_opening", default=None
 )
-"""The opening whose ``on_open`` the current task is."""
+"""The opening of the ``on_open`` that the current task runs."""

@@ -1,4 +1,8 @@
-"""A queue of messages over a connection that comes back: :class:`QueuedWebSocket`."""
+"""A queue over a connection that reconnects: :class:`QueuedWebSocket`.
+
+Most of the class is documentation: its methods delegate, and ``__init__``, which is long because of
+its options, only connects the parts.
+"""
 
 from __future__ import annotations
 
@@ -35,78 +39,73 @@ __all__ = ["QueuedWebSocket"]
 
 
 class QueuedWebSocket:
-    """Accepts messages in any state, sends them over one connection after another, and accounts for
-    each. ::
+    """Queues messages, reconnects, and reports the delivery of each message. ::
 
         async with QueuedWebSocket("wss://example.org/feed") as ws:
             delivery = ws.send("kept until confirmed, across reconnections")
             await delivery  # or: await ws.drain()
-            async for message in ws:  # goes on across reconnections
+            async for message in ws:  # continues across reconnections
                 ...
 
-    What confirms a message is what the other side says: a ``heartbeat`` with replies, or ``acks``.
-    Without either, "confirmed" means no more than that it has left the page, and a message that had
-    left and was still on its way when the connection was lost is lost, as everywhere in the web.
+    A ``heartbeat`` with replies, ``acks`` or a ``session`` confirms messages. Without one,
+    "confirmed" only means that a message has left the page: if it was still on its way when the
+    connection was lost, it is lost.
 
-    It is used with ``async with``, or with :meth:`start` and :meth:`close`. Messages are accepted
-    before that too; whatever waits for the server before that raises :exc:`RuntimeError`. Leaving
-    the block closes as :meth:`close` does. If an exception is the cause, or a cancellation, that is
-    at once, as with :meth:`abort`, and what is dropped is logged.
+    Use it with ``async with``, or call :meth:`start` and :meth:`close`. It accepts messages before
+    it is started, but waiting for the server then raises :exc:`RuntimeError`. Leaving the block
+    calls :meth:`close`; an exception or cancellation calls :meth:`abort`, and dropped messages are
+    logged.
 
-    The logger ``readystate`` tells of connections made and lost (INFO), and of states and of what
-    is sent (DEBUG); never of contents.
+    The logger ``readystate`` logs connections (INFO), and states and what is sent (DEBUG), but
+    never contents.
 
     Args:
-        url: Where to connect to: a ``str`` or a ``js.URL``; or a function, plain or async, that
-            returns one for each attempt.
+        url: A ``str`` or a ``js.URL``; or a function, plain or async, that returns one for each
+            attempt.
         protocols: The subprotocols to offer: one, or an iterable of them; or such a function.
         backoff: How long to wait between attempts.
-        connect_timeout: How long an attempt may take, in seconds, with the functions above and
-            ``on_open``; ``None``: as long as the browser lets it.
-        close_timeout: How long :meth:`close` waits for confirmations, in seconds; ``None``: for
-            ever.
-        max_attempts: After how many attempts in a row without a connection to give up.
-        give_up_after: After how many seconds without a connection to give up; no attempt is begun
-            later.
-        should_reconnect: Asked with the :class:`CloseEvent` of each connection lost and attempt
-            failed whether to go on: a function, plain or async. By default 1000, 1008 and from 4400
-            to 4499 are final.
-        heartbeat: Finds out connections that are dead, and can confirm messages.
-        acks: The application's acknowledgements, which confirm messages.
-        session: ``True``, or a :class:`Session`: each message arrives exactly once, over any number
-            of lost connections, and so does each of the server's, which has to speak
-            ``readystate.v1``. It takes the place of ``heartbeat``, ``acks``, ``on_open``,
-            ``in_doubt`` and ``max_resends``; and the server waits where ``on_overflow`` would drop
-            what it sends.
-        on_open: Called with this object on each connection, before messages that wait: for
-            authentication and subscriptions. A function, plain or async; its own ``send()`` go
-            ahead of the queue and are for this connection only, and its own ``recv()`` get what
-            arrives meanwhile. If it raises, that is reported and the attempt has failed.
-        on_state: Called with each :class:`StateChange`: a function, plain or async.
-        ttl: How long a message may wait, in seconds; then it is dropped.
-        max_pending: How many messages may wait; ``None`` is without a limit.
-        max_pending_bytes: How much may wait, in bytes; ``None`` is without a limit.
-        on_full: What happens beyond that: ``"raise"`` raises :exc:`QueueFull`; ``"wait"`` has
-            :meth:`put` wait for room (:meth:`send`, which cannot wait, raises); ``"drop-oldest"``
-            and ``"drop-newest"`` drop messages.
-        in_doubt: What becomes of a message that was sent and not confirmed when its connection was
-            lost: ``"resend"`` sends it again, before all others; ``"drop"`` drops it.
-        max_resends: How often a message is sent again that the server may have failed on: the
-            oldest one that is unconfirmed when a connection is lost. Then it is dropped, for the
-            reason "resent too often". ``None`` is without a limit.
-        max_unconfirmed: How many messages are sent before the others wait for confirmations;
-            ``None`` is without a limit. Less of it is used after each loss, and more again with
-            each confirmation.
-        max_unconfirmed_bytes: How much of them, in bytes; one message may always be.
-        max_queue: How many messages are held that nobody has received yet; ``None`` is without a
-            limit.
-        max_queue_bytes: How much is held of them, in bytes (of text: in characters).
-        on_overflow: What happens beyond that: ``"drop-oldest"`` and ``"drop-newest"`` drop
-            messages, and count them in ``dropped``; ``"close"`` closes with 4008, for good.
+        connect_timeout: How long an attempt may take, in seconds, including the functions above and
+            ``on_open``; ``None``: until the browser gives up.
+        close_timeout: How long :meth:`close` waits for confirmations, in seconds; ``None``:
+            forever.
+        max_attempts: After how many consecutive attempts to give up; ``None``: never. A connection
+            that receives a message, or lasts for ``backoff.healthy`` seconds, resets the count.
+        give_up_after: After how many seconds of such attempts to start no more; ``None``: never.
+        should_reconnect: A function, plain or async, that is called with the :class:`CloseEvent` of
+            each lost connection or failed attempt and returns whether to reconnect. By default not
+            after the codes 1000, 1008 and 4400 to 4499.
+        heartbeat: Detects dead connections, and can confirm messages.
+        acks: Confirms messages by the application's acknowledgements.
+        session: ``True`` or a :class:`Session`: each message arrives exactly once, in both
+            directions, across reconnections. The server must speak ``readystate.v1``. It replaces
+            ``heartbeat``, ``acks``, ``on_open``, ``in_doubt``, ``max_resends`` and ``on_overflow``:
+            the server waits instead.
+        on_open: A function, plain or async, that is called with this object on each connection, as
+            for authentication. Its own ``send()`` go ahead of the queue, for this connection only,
+            and its ``recv()`` return what arrives meanwhile. If it raises, the error is reported
+            and the attempt has failed.
+        on_state: A function, plain or async, that is called with each :class:`StateChange`.
+        ttl: After how many seconds a waiting message is dropped; ``None``: never.
+        max_pending: How many messages may wait. For this and the other limits, ``None`` means none.
+        max_pending_bytes: How many bytes may wait.
+        on_full: What to do beyond these limits: ``"raise"`` raises :exc:`QueueFull`; ``"wait"``
+            makes :meth:`put` wait for room, while :meth:`send` raises; ``"drop-oldest"`` and
+            ``"drop-newest"`` drop messages.
+        in_doubt: What to do with messages that are unconfirmed when their connection is lost:
+            ``"resend"`` sends them again, before all others; ``"drop"`` drops them.
+        max_resends: How many lost connections a message may survive as the oldest unconfirmed one.
+            Then it is dropped as "resent too often", as it may make the server fail.
+        max_unconfirmed: How many messages may be unconfirmed before others wait. As in TCP, the
+            limit in use shrinks with each loss and grows with each confirmation.
+        max_unconfirmed_bytes: How many bytes may be unconfirmed; one message always may.
+        max_queue: How many received messages to queue.
+        max_queue_bytes: How many bytes (of text, characters) to queue.
+        on_overflow: What to do beyond these limits: ``"drop-oldest"`` and ``"drop-newest"`` drop
+            messages, counted in ``dropped``; ``"close"`` closes with 4008 for good.
 
     Raises:
-        TypeError: An argument is of a wrong type.
-        ValueError: An argument makes no sense.
+        TypeError: An argument has a wrong type.
+        ValueError: An argument is out of range, or conflicts with ``session``.
         RuntimeError: There is no JavaScript here, or it has no ``WebSocket``.
     """
 
@@ -165,7 +164,7 @@ class QueuedWebSocket:
             kept = _new_session(outbox, chosen, queue, max_queue, max_queue_bytes, url)
             confirmation, heartbeat, send_heartbeat = kept, chosen.heartbeat, kept.ask
             waiting = kept.restore()
-            # The window bounds what is received, so that nothing has to be dropped.
+            # The session's window limits what is received, so nothing has to be dropped.
             max_queue = max_queue_bytes = None
         else:
             confirmation = _confirmation(outbox, heartbeat, acks)
@@ -223,52 +222,52 @@ class QueuedWebSocket:
 
     @property
     def state(self) -> State:
-        """What it is doing."""
+        """The current :class:`State`."""
         return self._supervisor.states.state
 
     @property
     def url(self) -> str:
-        """The URL of the present connection, or attempt; ``""`` if there is none."""
+        """The URL of the current connection or attempt; ``""`` if there is none."""
         link = self._supervisor.link
         return link.ws.url if link is not None else ""
 
     @property
     def protocol(self) -> str:
-        """The subprotocol that the server has chosen; ``""`` if none, or without a connection."""
+        """The subprotocol chosen by the server; ``""`` if none, or without a connection."""
         link = self._supervisor.link
         return link.ws.protocol if link is not None else ""
 
     @property
     def latency(self) -> float | None:
-        """How long the last reply to a heartbeat took, in seconds; ``None`` before there was one.
+        """How long the last heartbeat reply took, in seconds; ``None`` before the first.
 
-        It needs a heartbeat with ``is_reply``, or a session.
+        Needs a heartbeat with ``is_reply``, or a session.
         """
         return self._heart.latency if self._heart is not None else None
 
     @property
     def pending(self) -> int:
-        """How many messages wait to be sent, or to be sent again."""
+        """How many messages wait to be sent, or sent again."""
         return self._outbox.pending
 
     @property
     def pending_bytes(self) -> int:
-        """How many bytes these have."""
+        """How many bytes wait to be sent, or sent again."""
         return self._outbox.pending_bytes
 
     @property
     def unconfirmed(self) -> int:
-        """How many messages were sent over this connection and are not confirmed yet."""
+        """How many messages were sent but are not confirmed yet."""
         return self._outbox.unconfirmed
 
     @property
     def dropped(self) -> int:
-        """How many messages were received and dropped, by ``on_overflow``."""
+        """How many received messages ``on_overflow`` has dropped."""
         return self._incoming.dropped
 
     @property
     def stats(self) -> Stats:
-        """What has been done so far; a copy."""
+        """A copy of the statistics so far."""
         return Stats(
             **vars(self._sender.stats),
             attempts=self._reconnector.attempts,
@@ -277,14 +276,13 @@ class QueuedWebSocket:
         )
 
     def start(self) -> None:
-        """Begins to connect, and to go on connecting.
+        """Starts connecting.
 
         Raises:
-            DOMSyntaxError: ``url`` or one of ``protocols`` is not well-formed. It has not begun
-                then, and what waits goes on waiting.
+            DOMSyntaxError: ``url`` or one of ``protocols`` is invalid. Then nothing was started.
             SecurityError: The browser forbids the connection.
-            TypeError: ``url`` or ``protocols`` is of a type that it cannot be.
-            RuntimeError: It was started already.
+            TypeError: ``url`` or ``protocols`` has a wrong type.
+            RuntimeError: It was already started.
         """
         self._supervisor.start()
 
@@ -310,31 +308,31 @@ class QueuedWebSocket:
     def send(
         self, data: Sendable, *, ttl: float | None = None, text: bool | None = None
     ) -> Delivery:
-        """Accepts a message, in any state but CLOSED, and sends it when there is a connection.
+        """Accepts a message in any state but CLOSED, and sends it when connected.
 
-        When there is one, and nothing waits, that is now. Order is kept.
+        Messages are sent in order; immediately if possible.
 
-        What ``await x.send(message)`` waits for depends on what ``x`` is:
+        What ``await x.send(message)`` waits for depends on ``x``:
 
-        ===================  =======================================================================
-        ``Connection``       until the browser holds little that has not left; gives nothing
-        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` itself returns a
+        ===================  =================================================================
+        ``Connection``       until the browser's buffer has room; returns ``None``
+        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` returns a
                              :class:`Delivery` at once
-        ``ServerSession``    until there is room for the message; gives its :class:`Delivery`
-        ===================  =======================================================================
+        ``ServerSession``    until its queue has room; returns the :class:`Delivery`
+        ===================  =================================================================
 
-        With the latter two, ``await x.put(message)`` waits for room and gives the
-        :class:`Delivery`, and to await that waits until the other side is done with the message.
+        ``put()`` of the latter two waits for room and returns the :class:`Delivery`; awaiting that
+        waits until the other side is done with the message.
 
         Args:
-            data: What :meth:`WebSocket.send` takes. Binary data that may change is copied.
-            ttl: How long it may wait, in seconds; by default as long as the queue says.
-            text: ``True`` sends bytes, which have to be UTF-8, as a text message, ``False`` text as
-                a binary one; by default each goes as what it is.
+            data: What :meth:`WebSocket.send` takes. Mutable binary data is copied.
+            ttl: How long it may wait, in seconds, instead of the queue's ``ttl``.
+            text: ``True`` sends bytes, which must be UTF-8, as a text message; ``False`` sends text
+                as a binary one. By default a ``str`` is sent as text, and all else as binary.
 
         Raises:
-            ConnectionClosed: It is closing, or has ended.
-            QueueFull: As many messages wait as may, and ``on_full`` is "raise" or "wait".
+            ConnectionClosed: It is closing or closed.
+            QueueFull: There is no room, and ``on_full`` is "raise" or "wait".
             TypeError: ``data`` is neither text nor binary.
             ValueError: ``ttl`` is negative.
         """
@@ -351,13 +349,13 @@ class QueuedWebSocket:
     async def put(
         self, data: Sendable, *, ttl: float | None = None, text: bool | None = None
     ) -> Delivery:
-        """Accepts a message as :meth:`send` does; with ``on_full="wait"`` it waits for room first.
+        """Accepts a message like :meth:`send`; with ``on_full="wait"``, waits for room first.
 
-        Cancelled while it waits, it has accepted nothing.
+        If cancelled while waiting, the message is not accepted.
 
         Raises:
-            ConnectionClosed: It is closing, or has ended.
-            QueueFull: As many messages wait as may, and ``on_full`` is "raise".
+            ConnectionClosed: It is closing or closed.
+            QueueFull: There is no room, and ``on_full`` is "raise".
             TypeError: ``data`` is neither text nor binary.
             ValueError: ``ttl`` is negative.
         """
@@ -368,14 +366,16 @@ class QueuedWebSocket:
         return await self._sender.put(data, ttl)
 
     async def drain(self) -> None:
-        """Waits until no message waits or is in doubt: each is confirmed, or was dropped.
+        """Waits until every message is confirmed or dropped.
 
         Raises:
-            RuntimeError: It was called by ``on_open``, for which the messages wait; or before the
-                start.
+            RuntimeError: Called in ``on_open``, for which the messages wait, or before
+                :meth:`start`.
         """
         if self._supervisor.own_opening():
-            raise RuntimeError("drain() in on_open waits for messages that wait for on_open")
+            raise RuntimeError(
+                "drain() in on_open would wait forever: messages wait for on_open to return"
+            )
         self._supervisor.require_start("drain()")
         await self._sender.drain()
 
@@ -383,38 +383,40 @@ class QueuedWebSocket:
         """Waits until there is a connection.
 
         Args:
-            timeout: How long, in seconds; ``None``: until there is one, or there will be none.
+            timeout: How long to wait, in seconds; ``None``: until connected, or closed for good.
 
         Raises:
-            TimeoutError: There was none within ``timeout``; its cause is that of the last attempt.
-            ConnectionClosed: It is closed, for good.
-            ConnectionFailed: It was given up.
-            RuntimeError: It was called by ``on_open``, or before the start.
+            TimeoutError: There was none within ``timeout``; its cause is the error of the last
+                attempt.
+            ConnectionClosed: It is closed for good.
+            ConnectionFailed: It has given up connecting.
+            RuntimeError: Called in ``on_open``, or before :meth:`start`.
         """
         checks.seconds("timeout", timeout)
         if self._supervisor.own_opening():
-            raise RuntimeError("wait_open() in on_open waits for the end of on_open")
+            raise RuntimeError(
+                "wait_open() in on_open would wait forever: it waits for on_open to return"
+            )
         await self._supervisor.wait_open(timeout)
 
     def reconnect(self) -> None:
-        """Goes on over a new connection, at once, whatever the state: as with another token.
+        """Replaces the connection at once, for example to use a new token.
 
-        A URL function is asked anew. Nothing is lost: what is not confirmed is sent again (or
-        dropped, if ``in_doubt`` says so), and whoever receives goes on receiving. Attempts, and the
-        waits between them, are counted anew.
+        Calls a URL function again. Unconfirmed messages are sent again (or dropped, by
+        ``in_doubt``), and receiving continues. Resets the attempts and the backoff.
 
         Raises:
-            ConnectionClosed: It is closing, or has ended.
-            RuntimeError: It was not started.
+            ConnectionClosed: It is closing or closed.
+            RuntimeError: :meth:`start` was not called.
         """
         self._supervisor.reconnect()
 
     def clear(self) -> int:
-        """Drops all that waits; returns how many messages that were."""
+        """Drops all waiting messages, and returns their number."""
         return self._sender.clear("cleared")
 
     def __iter__(self) -> Iterator[Any]:
-        """The messages that wait, in the order in which they will be sent."""
+        """Iterates over the waiting messages, in the order in which they will be sent."""
         return iter(self._outbox)
 
     @overload
@@ -424,60 +426,59 @@ class QueuedWebSocket:
     @overload
     async def recv(self, decode: bool | None = None) -> str | bytes: ...
     async def recv(self, decode: bool | None = None) -> str | bytes:
-        """Waits for the next message and returns it, over whatever connection it comes.
+        """Waits for the next message and returns it, across reconnections.
 
-        Cancelling it loses no message. What arrived before the end is returned before the end is
-        raised.
+        Cancelling it loses no message. Messages that arrived before the end are returned first.
 
         Args:
-            decode: ``True`` returns binary messages as ``str`` (UTF-8), ``False`` text as
-                ``bytes``; by default each comes as it was sent.
+            decode: ``True`` returns binary messages as ``str`` (UTF-8); ``False`` returns text as
+                ``bytes``. By default each is returned as it was sent.
 
         Raises:
-            ConnectionClosed: There will be no more messages: the connection was closed for good.
-            ConnectionFailed: It was given up.
-            ConcurrencyError: Another task is waiting for one.
-            RuntimeError: It was not started.
-            UnicodeDecodeError: A binary message, decoded, is not UTF-8.
+            ConnectionClosed: It is closed for good, and all messages were received.
+            ConnectionFailed: It has given up connecting.
+            ConcurrencyError: Another task is waiting for a message.
+            RuntimeError: :meth:`start` was not called.
+            UnicodeDecodeError: A binary message is not UTF-8, with ``decode=True``.
         """
         self._supervisor.require_start("recv()")
         receiver = self._supervisor.own_opening() or self._receiver
         return await receiver.recv(decode)
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
-        """Yields messages, over whatever connection they come, until the end.
+        """Yields messages, across reconnections, until it is closed normally.
 
         Raises:
-            ConnectionClosedError: It has ended in another way than by closing.
-            ConnectionFailed: It was given up.
+            ConnectionClosedError: It ended abnormally.
+            ConnectionFailed: It has given up connecting.
             ConcurrencyError: Another task is waiting for a message.
-            RuntimeError: It was not started.
+            RuntimeError: :meth:`start` was not called.
         """
         self._supervisor.require_start("iteration")
         receiver = self._supervisor.own_opening() or self._receiver
         return receiver.__aiter__()
 
     def states(self) -> AsyncIterator[StateChange]:
-        """Yields the state of now, and then each change; CLOSED is the last one."""
+        """Yields the current state, then each change until CLOSED."""
         return self._supervisor.states.follow()
 
     async def close(
         self, code: int = 1000, reason: str = "", *, timeout: float | None = None
     ) -> None:
-        """Sends what waits, waits for confirmations, and closes. Accepts no message from now on.
+        """Accepts no more messages, sends those that wait, waits for confirmations, and closes.
 
-        What is not confirmed in time is dropped, with the reason "closed". It reconnects for that
-        as long as there is time. Cancelling it does not undo the closing.
+        Reconnects for that if necessary. After the timeout, unconfirmed messages are dropped with
+        the reason "closed". Cancelling the wait does not cancel the closing.
 
         Args:
             code: 1000, or from 3000 to 4999.
             reason: At most 123 bytes of UTF-8.
-            timeout: How long to wait, in seconds, instead of ``close_timeout``; the closing
-                handshake may take a second more.
+            timeout: Replaces ``close_timeout``, in seconds; the closing handshake may take 1 s
+                more.
 
         Raises:
-            RuntimeError: It was called by ``on_open``, for which the messages wait: use
-                :meth:`abort` there.
+            RuntimeError: Called in ``on_open``, for which the messages wait: use :meth:`abort`
+                there.
             InvalidAccessError: ``code`` is another number.
             DOMSyntaxError: ``reason`` is too long.
         """
@@ -486,12 +487,12 @@ class QueuedWebSocket:
         if len(reason.encode()) > 123:
             raise DOMSyntaxError(f"the close reason {reason!r} is longer than 123 bytes of UTF-8")
         if self._supervisor.own_opening():
-            raise RuntimeError("close() in on_open waits for messages that wait for on_open")
+            raise RuntimeError("close() in on_open would wait forever: call abort() there")
         timeout = self._close_timeout if timeout is None else timeout
         await self._supervisor.close(code, reason, timeout)
 
     def abort(self) -> None:
-        """Ends at once: drops all that is not confirmed, with the reason "aborted"."""
+        """Closes at once, and drops all unconfirmed messages with the reason "aborted"."""
         self._supervisor.abort()
 
     def __repr__(self) -> str:
@@ -499,7 +500,7 @@ class QueuedWebSocket:
 
 
 def _confirmation(outbox: Outbox, heartbeat: Heartbeat | None, acks: Acks | None) -> Confirmation:
-    """What confirms messages without a session."""
+    """Returns what confirms messages without a session."""
     replies = None
     if heartbeat is not None and heartbeat.is_reply is not None:
         replies = HeartbeatReplies(outbox, heartbeat.is_reply)
@@ -516,10 +517,10 @@ def _check_session(
     max_resends: int | None,
     on_overflow: Overflow,
 ) -> None:
-    """Refuses options that a session takes the place of.
+    """Refuses options that a session replaces.
 
     Raises:
-        ValueError: One of them is given.
+        ValueError: One of them was given.
     """
     for name, is_given in (
         ("heartbeat", heartbeat is not None),
@@ -531,7 +532,7 @@ def _check_session(
     ):
         if is_given:
             raise ValueError(
-                f"{name}= cannot be had with session=, which takes its place: leave one out"
+                f"{name}= cannot be combined with session=, which replaces it: leave one out"
             )
 
 
@@ -543,7 +544,7 @@ def _new_session(
     max_queue_bytes: int | None,
     url: Any,
 ) -> SessionConfirmation:
-    # Compiled only for those who want one.
+    # Loaded only when needed.
     from ..session.confirmation import SessionConfirmation
 
     return SessionConfirmation(

@@ -1,4 +1,4 @@
-"""The queue pattern over any ``WebSocket``: :class:`SendQueue`."""
+"""A queue for any ``WebSocket``: :class:`SendQueue`."""
 
 from __future__ import annotations
 
@@ -21,32 +21,31 @@ __all__ = ["SendQueue"]
 
 
 class SendQueue:
-    """Accepts messages in any state of a socket, and sends them in order when it is open. ::
+    """Accepts messages in any state of a socket, and sends them when it is open. ::
 
         ws = WebSocket("wss://example.org/feed")
         queue = SendQueue(ws)
         queue.send("any time")
 
-    It says of each message what became of it (:class:`Delivery`). Here "confirmed" means no more
-    than that it has left the page. What had not when the socket was closed, or lost, goes on over
-    the next one (:meth:`attach`); :class:`QueuedWebSocket` sees to that by itself.
+    It returns a :class:`Delivery` for each message. "Confirmed" only means that it has left the
+    page. Messages that have not left when the socket is closed or lost are sent over the next one,
+    see :meth:`attach`; :class:`QueuedWebSocket` reconnects by itself.
 
     Args:
-        ws: A :class:`WebSocket`, or a native one; ``None``: none yet.
-        max_pending: How many messages may wait; ``None`` is without a limit.
-        max_pending_bytes: How much may wait, in bytes; ``None`` is without a limit.
-        on_full: What happens beyond that: ``"raise"`` raises :exc:`QueueFull`; ``"wait"`` has
-            :meth:`put` wait for room (:meth:`send`, which cannot wait, raises); ``"drop-oldest"``
-            and ``"drop-newest"`` drop messages.
-        ttl: How long a message may wait, in seconds; then it is dropped.
-        in_doubt: What becomes of a message whose socket was lost before it was confirmed:
-            ``"resend"`` sends it again, before all others; ``"drop"`` drops it.
-        max_unconfirmed: How many messages are handed to the browser that have not left yet;
-            ``None`` is without a limit.
-        max_unconfirmed_bytes: How much of them, in bytes; one message may always be.
+        ws: A :class:`WebSocket` or a native one; ``None``: none yet.
+        max_pending: How many messages may wait. For each limit, ``None`` means none.
+        max_pending_bytes: How many bytes may wait.
+        on_full: What to do beyond these limits: ``"raise"`` raises :exc:`QueueFull`; ``"wait"``
+            makes :meth:`put` wait for room, while :meth:`send` raises; ``"drop-oldest"`` and
+            ``"drop-newest"`` drop messages.
+        ttl: After how many seconds a waiting message is dropped; ``None``: never.
+        in_doubt: What to do with messages that are unconfirmed when their socket is lost:
+            ``"resend"`` sends them again, before all others; ``"drop"`` drops them.
+        max_unconfirmed: How many messages the browser may buffer.
+        max_unconfirmed_bytes: How many bytes the browser may buffer; one message always fits.
 
     Raises:
-        ValueError: An argument makes no sense.
+        ValueError: An argument is out of range.
     """
 
     def __init__(
@@ -87,77 +86,78 @@ class SendQueue:
 
     @property
     def pending(self) -> int:
-        """How many messages wait to be sent, or to be sent again."""
+        """How many messages wait to be sent, or sent again."""
         return self._outbox.pending
 
     @property
     def pending_bytes(self) -> int:
-        """How many bytes these have."""
+        """How many bytes wait to be sent, or sent again."""
         return self._outbox.pending_bytes
 
     @property
     def unconfirmed(self) -> int:
-        """How many messages were sent over this socket and have not left the page yet."""
+        """How many messages were sent but have not left the page."""
         return self._outbox.unconfirmed
 
     @property
     def stats(self) -> QueueStats:
-        """What has been done so far; a copy."""
+        """A copy of the statistics so far."""
         return self._sender.stats
 
     def __iter__(self) -> Iterator[Any]:
-        """The messages that wait, in the order in which they will be sent."""
+        """Iterates over the waiting messages, in the order in which they will be sent."""
         return iter(self._outbox)
 
     def send(self, data: Sendable, *, ttl: float | None = None) -> Delivery:
-        """Accepts a message, in any state of the socket, and sends it when that is open.
+        """Accepts a message in any state of the socket, and sends it when that is open.
 
-        When it is open, and nothing waits, that is now. Order is kept.
+        Messages are sent in order; immediately if possible.
 
         Args:
-            data: What :meth:`WebSocket.send` takes. Binary data that may change is copied.
-            ttl: How long it may wait, in seconds; by default as long as the queue says.
+            data: What :meth:`WebSocket.send` takes. Mutable binary data is copied.
+            ttl: How long it may wait, in seconds, instead of the queue's ``ttl``.
 
         Raises:
             QueueClosed: The queue was closed.
-            QueueFull: As many messages wait as may, and ``on_full`` is "raise" or "wait".
+            QueueFull: There is no room, and ``on_full`` is "raise" or "wait".
             TypeError: ``data`` is neither text nor binary.
             ValueError: ``ttl`` is negative.
         """
         return self._sender.send(data, ttl)
 
     async def put(self, data: Sendable, *, ttl: float | None = None) -> Delivery:
-        """Accepts a message as :meth:`send` does; with ``on_full="wait"`` it waits for room first.
+        """Accepts a message like :meth:`send`; with ``on_full="wait"``, waits for room first.
 
-        Cancelled while it waits, it has accepted nothing.
+        If cancelled while waiting, the message is not accepted.
 
         Raises:
             QueueClosed: The queue was closed.
-            QueueFull: As many messages wait as may, and ``on_full`` is "raise".
+            QueueFull: There is no room, and ``on_full`` is "raise".
             TypeError: ``data`` is neither text nor binary.
             ValueError: ``ttl`` is negative.
         """
         return await self._sender.put(data, ttl)
 
     async def drain(self) -> None:
-        """Returns when no message waits or is in doubt: each is confirmed, or was dropped."""
+        """Waits until every message is confirmed or dropped."""
         await self._sender.drain()
 
     def clear(self) -> int:
-        """Drops all that waits; returns how many messages that were."""
+        """Drops all waiting messages, and returns their number."""
         return self._sender.clear("cleared")
 
     def attach(self, ws: WebSocket | Any) -> None:
-        """Goes on over another socket, in whatever state that is; it lets go of the one before.
+        """Replaces the socket with another one, in any state.
 
-        What that one has not confirmed is in doubt, and goes first, or is dropped.
+        Messages that the previous one has not confirmed are sent again first, or dropped, by
+        ``in_doubt``.
 
         Raises:
-            TypeError: ``ws`` is no socket.
+            TypeError: ``ws`` is not a socket.
         """
         native: Any = ws.js_websocket if isinstance(ws, WebSocket) else ws
         if not (isinstance(native, NativeObject) and hasattr(native, "readyState")):
-            raise TypeError(f"ws must be a WebSocket, or a native one, not {describe(ws)}")
+            raise TypeError(f"ws must be a WebSocket or a native one, not {describe(ws)}")
         outlet = self._sender.outlet
         if outlet is not None and outlet.native == native:
             return
@@ -171,20 +171,20 @@ class SendQueue:
         self._sender.connect(native)
 
     def detach(self) -> None:
-        """Lets go of the socket, which stays as it is; messages wait for the next one."""
+        """Releases the socket without closing it; messages wait for the next one."""
         if self._listener is not None:
             self._listener.destroy()
             self._listener = None
             if self._sender.is_open:
                 self._left.confirm_left()
-            # Somebody may have been told of the end before us, and do this.
+            # Another listener may already have done this.
             self._settle(isinstance(self._ws, WebSocket) and self._ws._was_clean)
             self._disconnect()
 
     def close(self) -> None:
-        """Accepts no more messages, drops those that wait, and leaves the socket as it is.
+        """Accepts no more messages, and drops those that wait. Does not close the socket.
 
-        What was sent already can still be confirmed.
+        Sent messages can still be confirmed.
         """
         self._sender.is_over = True
         self._sender.drop_reason = "closed"
@@ -195,7 +195,7 @@ class SendQueue:
         return f"<SendQueue {outbox.pending:,} waiting, {outbox.unconfirmed:,} unconfirmed>"
 
     def _fail(self, error: Exception) -> None:
-        """Something has gone wrong that cannot: drops all, so that nobody waits for ever."""
+        """Drops all messages after an unexpected exception, so that no task waits forever."""
         report(f"{self!r} was closed because of an exception", error)
         self.close()
         if self._listener is not None:
@@ -211,15 +211,15 @@ class SendQueue:
             # A script could have made the event while the socket is open.
             self._settle(event.wasClean)
             if self._listener is not None:
-                # A proxy is not to be destroyed from within the function that it stands for.
+                # A proxy must not be destroyed while it is being called.
                 asyncio.get_running_loop().call_soon(self._listener.destroy)
                 self._listener = None
             self._disconnect()
 
     def _settle(self, was_clean: bool) -> None:
-        """Confirms what left the page before a closing handshake that the page began.
+        """Confirms what left the page before a closing handshake that the page started.
 
-        If the server began it, that says nothing of what was on its way.
+        If the server started it, messages may still have been on their way.
         """
         ws = self._ws
         has_sent = self._sender.outlet is not None

@@ -1,4 +1,4 @@
-"""Sending from a queue, over one native socket after another."""
+"""Sending the messages of a queue over successive native sockets."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _FIRST = 16
 
 
 class Sender:
-    """The messages of an :class:`Outbox`, and the native socket that they go over, if there is one.
+    """Sends the messages of an :class:`Outbox` over a native socket, when there is one.
 
     Args:
         outbox: The messages.
-        confirmation: What confirms them.
-        ttl: How long a message may wait, in seconds; ``None``: without a limit.
+        confirmation: Confirms them.
+        ttl: How long a message may wait, in seconds; ``None`` means no limit.
         on_full: What :meth:`put` does when there is no room.
-        refusal: Returns the exception for a message that comes too late.
-        failed: Called when something has gone wrong that cannot, to end all.
-        owner: What is shown in reports.
+        refusal: Returns the exception for a message after the end.
+        failed: Called with an unexpected exception, to close for good.
+        owner: The object named in error reports.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class Sender:
         self.fail = failed
         self.owner = owner
         self.is_over = False
-        """Whether no message is accepted any more."""
+        """Whether no more messages are accepted."""
         self.drop_reason: DropReason | None = None
-        """Why messages are dropped that are in doubt, when there will be no other socket."""
+        """Why unconfirmed messages are dropped when this socket ends, if it is the last one."""
         self.outlet: Outlet | None = None
-        self.is_held = False
-        """Whether the socket is open, but not for what waits."""
+        self.is_held: bool = False
+        """Whether the socket may be open, but not for waiting messages."""
         self._expiry_timer: Timer | None = None
         self._expiry_watched: float | None = None
         self._change_waiters: list[asyncio.Future[None]] = []
@@ -65,21 +65,21 @@ class Sender:
 
     @property
     def stats(self) -> QueueStats:
-        """What was done so far; a copy."""
+        """A copy of the statistics so far."""
         return copy.deepcopy(self.outbox.stats)
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a socket that is open."""
+        """Whether there is an open socket."""
         return self.outlet is not None and self.outlet.is_open
 
     @property
     def buffered_amount(self) -> int:
-        """How many bytes the socket has taken that have not left the page."""
+        """How many bytes were sent but have not left the page."""
         return buffered_amount(self.outlet.native) if self.outlet is not None else 0
 
     def send(self, data: Any, ttl: float | None) -> Delivery:
-        """Accepts a message, and sends it now if nothing else has to be sent before."""
+        """Accepts a message, and sends it now if possible."""
         if self.is_over:
             raise self._refusal()
         confirmation = self.confirmation
@@ -108,13 +108,13 @@ class Sender:
         return delivery
 
     async def put(self, data: Any, ttl: float | None) -> Delivery:
-        """Accepts a message; with ``on_full="wait"`` it waits for room first."""
+        """Accepts a message; with ``on_full="wait"``, waits for room first."""
         if self._on_full != "wait" or self.is_over:
             return self.send(data, ttl)
         checks.seconds("ttl", ttl)
         self.confirmation.check(data)
         message, size = frozen(data.js_blob if isinstance(data, Blob) else data)
-        # One task after the other, so that the order is theirs.
+        # One task at a time, to keep their order.
         async with self._put_lock:
             while not self._has_room(size):
                 await self._change()
@@ -123,22 +123,22 @@ class Sender:
             return self.send(message, ttl)
 
     async def drain(self) -> None:
-        """Returns when no message waits or is unconfirmed."""
+        """Waits until no message waits or is unconfirmed."""
         while self.outbox.pending or self.outbox.unconfirmed:
             self.confirmation.wanted()
             await self._change()
 
     def clear(self, reason: DropReason) -> int:
-        """Drops all that waits; returns how many messages that were."""
+        """Drops all waiting messages, and returns their number."""
         count = self.outbox.clear(reason)
         self._watch_expiry()
         self.changed()
         return count
 
     def connect(self, native: Any, *, hold: bool = False) -> None:
-        """Goes on over this socket; if that is CONNECTING, :meth:`flush` it on open.
+        """Sends over this socket from now on; if it is CONNECTING, call :meth:`flush` on open.
 
-        With ``hold`` it is first for messages of its own.
+        With ``hold``, waiting messages are sent only after :meth:`release`.
         """
         self.outlet = Outlet(native)
         self.confirmation.connected()
@@ -146,14 +146,14 @@ class Sender:
         self.flush()
 
     def release(self) -> None:
-        """Sends what waits over the socket that was held."""
+        """Sends waiting messages over the held socket."""
         self.is_held = False
         self.flush()
 
     def send_transient(self, data: Any) -> Delivery | None:
-        """Sends a message for this connection only, ahead of what waits.
+        """Sends a message for this connection only, ahead of the queue.
 
-        Returns ``None`` if there is no connection any more.
+        Returns ``None`` if there is no connection.
         """
         if self.outlet is None:
             return None
@@ -169,23 +169,23 @@ class Sender:
         return delivery
 
     def transmit(self, messages: list[Any], size: int = 0) -> None:
-        """Sends messages that are not the queue's, ahead of what waits, if it is open."""
+        """Sends messages that are not the queue's, ahead of it, if the socket is open."""
         if self.outlet is not None and self.outlet.is_open:
             self._transmit(self.outlet, messages, size)
 
     def resend(self, messages: list[Any], size: int) -> None:
-        """Sends messages of the queue again, ahead of what waits."""
+        """Sends messages of the queue again, ahead of all others."""
         if self.outlet is not None:
             if log.is_debugging():
                 log.sends(self.owner, len(messages), size, len(messages))
             self._hand_over(self.outlet, messages, size)
 
     def halt(self) -> None:
-        """Sends no more over this socket, though it has not been disconnected yet."""
+        """Stops sending over this socket, before :meth:`disconnect`."""
         self.outlet = None
 
     def disconnect(self) -> None:
-        """The socket sends no more: what is not confirmed is in doubt, or dropped."""
+        """Releases the socket; unconfirmed messages are in doubt, or dropped."""
         self.outlet = None
         self.confirmation.lost()
         self.outbox.connection_lost(self.drop_reason)
@@ -193,9 +193,9 @@ class Sender:
         self.changed()
 
     def flush(self) -> None:
-        """Sends what waits, as far as there is a socket that is open, and room in the window."""
+        """Sends waiting messages, as far as the socket is open and the window has room."""
         outbox, outlet = self.outbox, self.outlet
-        # Whether it is open is asked last: that is a call of JavaScript.
+        # is_open comes last, as it calls JavaScript.
         if outlet is not None and not self.is_held and outbox.is_ready and outlet.is_open:
             # The first ones do not wait for the bookkeeping of all others.
             for at_most in (_FIRST, None):
@@ -215,7 +215,7 @@ class Sender:
         self.confirmation.flushed()
 
     def changed(self) -> None:
-        """Has everybody look again who waits for room, or for confirmations."""
+        """Wakes all tasks that wait for room or confirmations."""
         if self._change_waiters:
             waiters, self._change_waiters = self._change_waiters, []
             for waiter in waiters:
@@ -239,8 +239,8 @@ class Sender:
             else:
                 outlet.send_all(messages, size)
         except NativeError as error:
-            # An open socket takes every message, unless the browser has no room for it. Which ones
-            # it has taken is in doubt, and the connection tells no more.
+            # An open socket takes every message unless the browser runs out of room. It is unknown
+            # which ones it took, so the connection is of no more use.
             self.disconnect()
             outlet.native.close()
             report(
@@ -248,7 +248,7 @@ class Sender:
             )
 
     def _watch_expiry(self) -> None:
-        """Sees to it that what waits is dropped in time."""
+        """Sets the timer for the next message that expires."""
         outbox = self.outbox
         expiry = outbox.next_expiry if outbox.pending else None
         if expiry == self._expiry_watched:
@@ -271,7 +271,7 @@ class Sender:
             self.fail(error)
 
     async def _change(self) -> None:
-        """Returns when something has been sent, confirmed or dropped."""
+        """Waits until a message is sent, confirmed or dropped."""
         waiter = asyncio.get_running_loop().create_future()
         self._change_waiters.append(waiter)
         try:

@@ -1,4 +1,4 @@
-"""Keeps one connection after another, from the start to the end."""
+"""Connects and reconnects, from start to end."""
 
 from __future__ import annotations
 
@@ -37,27 +37,28 @@ from .sender import Sender
 from .target import Target, as_exception, uncancelled
 
 _CLOSING_HANDSHAKE = 1.0
-"""How long a closing handshake may take at least, in seconds, however long the rest has taken."""
+"""The least timeout for a closing handshake, in seconds, even if no time is left."""
 
 _AWAY = ("pagehide", "hidden", "freeze")
-"""The events of a page that goes away."""
+"""The events of a page that is going away."""
 
 
 class Supervisor:
-    """Connects a :class:`Sender` and what is :class:`Incoming` to one link after another.
+    """Connects a :class:`Sender` and :class:`Incoming` to successive links.
 
-    The :class:`Reconnector` says when, the :class:`Target` where to, and the sender's
-    :class:`Confirmation` what has to be done first.
+    The :class:`Reconnector` decides when, the :class:`Target` where to, and the sender's
+    :class:`Confirmation` when a link is ready. The class is long because each event of a link, of
+    the application and of the page can change the same few states.
 
     Args:
-        owner: What the user has: for ``on_open``, and for reports.
-        connect_timeout: How long an attempt may take, in seconds; ``None``: without a limit.
-        after_opening: Returns the next message when ``on_open`` has returned.
+        owner: The user's object, for ``on_open`` and error reports.
+        connect_timeout: How long an attempt may take, in seconds; ``None`` means no limit.
+        after_opening: Receives the next message after ``on_open`` has returned.
 
     Attributes:
-        end: With what it has ended, for good.
-        link: The attempt, or the connection, that is under way.
-        states: What it does and has done.
+        end: The exception with which it has ended, or ``None``.
+        link: The current attempt or connection.
+        states: Its states.
     """
 
     def __init__(
@@ -95,30 +96,30 @@ class Supervisor:
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._page_events: PageEvents | None = None
-        # Done to cut a wait short.
+        # Completed to end a wait early.
         self._alarm: asyncio.Future[None] | None = None
-        # What bounds the present attempt; whether the application wants another one instead.
+        # The timeout of the current attempt; whether reconnect() has replaced it.
         self._attempt_timeout: asyncio.Timeout | None = None
         self._is_replaced = False
-        # Why the last attempt, or connection, is no more.
+        # Why the last attempt or connection ended.
         self._error: Exception | None = None
         self.link: Link | None = None
         self.end: Exception | None = None
-        self.states = StateLog()
+        self.states: StateLog = StateLog()
 
     def bind(self, incoming: Incoming, heart: Beating | None) -> None:
-        """Says what receives, and what sees whether connections live."""
+        """Sets what receives, and the heartbeat."""
         self._incoming = incoming
         self._heart = heart
 
     def start(self) -> None:
-        """Begins to connect.
+        """Starts to connect.
 
         Raises:
-            DOMException: What the constructor of the socket throws.
-            TypeError: The URL or the subprotocols are of a wrong type.
-            RuntimeError: It was started already.
-            ConnectionClosed: It was closed already.
+            DOMException: The browser refuses the URL or the subprotocols.
+            TypeError: The URL or the subprotocols have a wrong type.
+            RuntimeError: It was already started.
+            ConnectionClosed: It was already closed.
         """
         if self._task is not None:
             raise RuntimeError("start() was called before: to start anew, make a new object")
@@ -126,7 +127,7 @@ class Supervisor:
             raise self.refusal()
         link = None
         if self._target.is_constant:
-            # At once, so that what is wrong with them is raised here.
+            # At once, so that errors in the URL or subprotocols are raised here.
             link = self._begin(self._target.connect())
         self._start_attempt()
         if self.end is not None:
@@ -143,11 +144,11 @@ class Supervisor:
         await asyncio.shield(self._closing)
 
     def reconnect(self) -> None:
-        """Connects anew, at once, whatever is under way.
+        """Replaces the current connection or attempt at once.
 
         Raises:
             RuntimeError: It was not started.
-            ConnectionClosed: It is closing, or has ended.
+            ConnectionClosed: It is closing or closed.
         """
         if self._sender.is_over or self.end is not None:
             raise self.refusal()
@@ -169,38 +170,38 @@ class Supervisor:
         self.abandon(link)
 
     async def wait_open(self, timeout: float | None) -> None:
-        """Returns when there is a connection."""
+        """Waits until there is a connection."""
         if self.end is None:
             self.require_start("wait_open()")
         try:
             async with asyncio.timeout(timeout):
                 async for _ in self.states.follow():
-                    # A link that has gone is known before the state is another one.
+                    # The link may have ended before the state has changed.
                     is_open = self.states.state is State.OPEN and self.link is not None
                     if is_open or self.end is not None:
                         break
         except TimeoutError:
             raise TimeoutError(
-                f"{self._owner!r} is not open after {timeout:g} s, in which the last of "
-                f"{self._reconnector.attempts} attempts is under way, or waited for"
+                f"{self._owner!r} is not open after {timeout:g} s and "
+                f"{self._reconnector.attempts} attempts; it goes on trying"
             ) from self._error
         if (end := self.end_of_messages()) is not None:
             raise end
 
     def require_start(self, what: str) -> None:
-        """Refuses what would wait for ever.
+        """Refuses to wait forever.
 
         Raises:
-            RuntimeError: It was never started, and has not ended.
+            RuntimeError: It was not started, and has not ended.
         """
         if self._task is None and self.end is None and self._closing is None:
             raise RuntimeError(
-                f"{what} would wait for ever, as {self._owner!r} was not started: use "
+                f"{what} would wait forever, as {self._owner!r} was not started: use "
                 "'async with', or call start() first"
             )
 
     def leave(self, error: BaseException) -> None:
-        """The block that it was used in was left because of ``error``: ends at once."""
+        """Ends at once, as ``error`` has left the block."""
         if self.end is not None:
             return
         outbox = self._sender.outbox
@@ -209,7 +210,7 @@ class Supervisor:
         self.abort()
 
     def fail(self, error: Exception) -> None:
-        """Something has gone wrong that cannot: ends, so that nobody waits for ever."""
+        """Ends after an unexpected exception, so that no task waits forever."""
         report(f"{self._owner!r} has ended because of an exception", error)
         self.end_by_itself(error)
 
@@ -222,7 +223,7 @@ class Supervisor:
         self._finish(end, "aborted")
 
     def overflow(self) -> None:
-        """More has arrived than may be held: closes for good."""
+        """Closes for good, as the receive queue is full."""
         if self.link is not None:
             self.link.ws.close(OVERFLOW_CODE, OVERFLOW_REASON)
         cause = (
@@ -231,24 +232,24 @@ class Supervisor:
         self.end_by_itself(connection_closed(OVERFLOW_CODE, OVERFLOW_REASON, False, cause))
 
     def unreadable(self, what: str) -> None:
-        """A message has arrived that cannot be converted: closes for good."""
+        """Closes for good, after a message that cannot be converted."""
         if self.link is not None:
             self.link.ws.close(UNREADABLE_CODE, UNREADABLE_REASON)
         self.end_by_itself(connection_closed(1006, "", False, what))
 
     def dead(self, cause: str) -> None:
-        """Nothing is to be heard over the connection: another one takes its place."""
+        """Replaces the connection, which is dead."""
         if self.link is not None:
             self.link.failure = connection_closed(1006, "", False, cause)
             self.abandon(self.link)
 
     def hurry(self) -> None:
-        """Cuts a wait short."""
+        """Starts the next attempt now."""
         self._reconnector.hurry()
         self._ring()
 
     def sort(self, messages: list[Any]) -> list[Any]:
-        """Heeds what has arrived; returns what of it is for the application."""
+        """Handles messages that arrived; returns those for the application."""
         link = self.link
         if link is None:
             return messages
@@ -269,18 +270,18 @@ class Supervisor:
         return messages
 
     def end_of_messages(self) -> Exception | None:
-        """What is to be raised if there will be no more messages, each time a new one."""
+        """Returns the exception to raise if there will be no more messages, otherwise ``None``."""
         end = self.end
         if isinstance(end, ConnectionClosed) and not isinstance(end, SessionExpired):
             return end.anew()
         return end.with_traceback(None) if end is not None else None
 
     def refusal(self) -> Exception:
-        """What is raised for a message that comes too late."""
+        """Returns the exception for a message after the end."""
         return self.end_of_messages() or connection_closed(1000, "", was_clean=True)
 
     def own_opening(self) -> Opening | None:
-        """Where ``on_open`` receives, if that is what is running."""
+        """Returns the :class:`Opening` if called by its ``on_open``, otherwise ``None``."""
         opening = current_opening.get()
         is_own = opening is not None and self.link is not None and self.link.opening is opening
         return opening if is_own else None
@@ -294,12 +295,12 @@ class Supervisor:
         except Exception as error:
             self.fail(error)
         except asyncio.CancelledError as error:
-            # By nobody here if it has not ended: so the event loop is about to.
+            # Not cancelled by this class, unless it has ended: the event loop is closing.
             self.end_by_itself(as_exception(error))
             raise
 
     async def _attempt(self, link: Link | None) -> bool:
-        """Sees one attempt, and what it leads to, to its end; returns whether another begins."""
+        """Runs one attempt and its connection; returns whether another attempt follows."""
         link, error = await self._wait_ready(link)
         if self.end is not None:
             return False
@@ -330,7 +331,7 @@ class Supervisor:
             log.failed(self._owner, error, self._reconnector.attempt)
 
     async def _wait(self, error: Exception | None) -> bool:
-        """Waits for the next attempt, and begins it; returns whether there is one."""
+        """Waits for the next attempt and starts it; returns whether there is one."""
         self._error = error
         if self._page_events is not None:
             self._reconnector.is_online = self._page_events.is_online
@@ -352,7 +353,7 @@ class Supervisor:
         return getattr(error, "url", "") or self._target.address
 
     async def _wait_ready(self, link: Link | None) -> tuple[Link | None, Exception | None]:
-        """Returns when there is a connection, or the attempt has failed, for that reason."""
+        """Waits until the attempt has succeeded or failed; returns its link and its error."""
         error: Exception | None = None
         try:
             async with asyncio.timeout(self._connect_timeout) as timeout:
@@ -362,7 +363,7 @@ class Supervisor:
                     if self.end is not None:
                         return None, None
                     link = self._begin(connect())
-                # A timeout would cancel the future itself, were it awaited.
+                # Not awaited itself, as a timeout would cancel the future.
                 await asyncio.wait([link.ready])
         except Exception as failure:
             if timeout.expired():
@@ -383,14 +384,14 @@ class Supervisor:
         return link, error
 
     def _late(self, link: Link | None) -> OpenTimeout:
-        """An attempt has taken too long."""
+        """Returns the exception for an attempt that has taken too long."""
         what = ""
         if link is None:
-            what = "the function for the URL, or for the protocols, has not returned"
+            what = "the function for the URL or the protocols has not returned"
         elif link.is_open and self._confirmation.subprotocol is not None:
-            what = f"{link.address} has not said whether it goes on with the session"
+            what = f"{link.address} has not opened or resumed the session"
         elif link.is_open:
-            what = f"on_open has not returned, connected to {link.address},"
+            what = f"on_open has not returned for {link.address}"
         where = link.address if link is not None else "the server"
         return OpenTimeout(where, self._connect_timeout or 0, what)
 
@@ -439,11 +440,11 @@ class Supervisor:
             link.opening_task = self._loop.create_task(
                 self._open(link, link.opening, self._on_open)
             )
-            # A task that is cancelled before its first step does nothing at its end.
+            # If the task is cancelled before its first step, _open() does not run.
             link.opening_task.add_done_callback(lambda _: self._end_opening(link))
 
     async def _open(self, link: Link, opening: Opening, on_open: Callable[[Any], object]) -> None:
-        """Has ``on_open`` do its part."""
+        """Runs ``on_open``."""
         current_opening.set(opening)
         try:
             result = on_open(self._owner)
@@ -463,17 +464,17 @@ class Supervisor:
             self.fail(error)
 
     def _end_opening(self, link: Link) -> None:
-        """What ``on_open`` has not received is for the others."""
+        """Passes on the messages that ``on_open`` has not received."""
         opening, link.opening = link.opening, None
         if opening is not None:
             self._incoming.add(opening.end())
 
     def release(self) -> None:
-        """What waits may be sent, though the link is not ready."""
+        """Lets waiting messages be sent before the link is ready."""
         self._sender.release()
 
     def link_ready(self, link: Link) -> None:
-        """The link is ready, ``on_open`` included."""
+        """Marks the link as ready, after ``on_open``."""
         self._sender.release()
         if link.ended.done():
             return
@@ -488,7 +489,7 @@ class Supervisor:
         self._sender.halt()  # What the last messages confirm makes no room for others.
         self._incoming.disconnect()
         if link.ended.done():
-            return  # One of the user's functions has ended it.
+            return  # A function of the user has ended it.
         if event.wasClean and link.ws._began_close and link.close_code == event.code:
             self._confirmation.close_answered()
         if self._heart is not None:
@@ -502,7 +503,7 @@ class Supervisor:
         self._sender.disconnect()
 
     def abandon(self, link: Link) -> None:
-        """Lets go of a connection without waiting for its end, of which nobody may ever tell."""
+        """Drops a connection without waiting for its end, which may never be reported."""
         self._end_link(link, link.lost_event())
         link.ws.close()
 
@@ -533,11 +534,11 @@ class Supervisor:
         self._finish(connection_closed(code, reason, was_clean=True), "closed")
 
     def end_by_itself(self, end: Exception) -> None:
-        """It ends for good, and not because it was told to."""
+        """Ends for good, other than by close() or abort()."""
         self._finish(end, self._confirmation.ends_as if self._closing is None else "closed")
 
     def _finish(self, end: Exception, reason: DropReason) -> None:
-        """It has ended, for good; only the first call counts."""
+        """Ends for good; only the first call counts."""
         if self.end is not None:
             return
         self.end = end
@@ -553,7 +554,7 @@ class Supervisor:
         if self._task is not None:
             self._task.cancel()
         if self._page_events is not None:
-            # Not from within its function.
+            # Later, as its function may be running.
             self._loop.call_soon(self._page_events.destroy)
         self._change_state(State.CLOSED, error=end)
         log.over(self._owner, end)
@@ -585,12 +586,12 @@ class Supervisor:
                 self._reconnector.came_back()
                 self._ring()
             if self._heart is not None:
-                # The connection may have died meanwhile, or be about to.
+                # The connection may be dead, or about to be.
                 self._heart.request()
         except Exception as error:
             self.fail(error)
 
 
 def may_reconnect(event: CloseEvent) -> bool:
-    """Whether the server may be connected to again: it has not said that it is of no use."""
+    """Whether to reconnect, unless the server's close code says that it is useless."""
     return not (event.code in (1000, 1008) or 4400 <= event.code <= 4499)

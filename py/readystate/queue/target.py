@@ -1,4 +1,4 @@
-"""Where to connect to: a URL and subprotocols, or functions that return them."""
+"""The URL and subprotocols to connect with, or functions that return them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def check(url: Any, protocols: Any) -> None:
-    """Refuses a URL, or subprotocols, of a type that they cannot be.
+    """Checks the types of a URL and subprotocols.
 
     Raises:
-        TypeError: They are of such a type.
+        TypeError: One has a wrong type.
     """
     if not (callable(url) or isinstance(url, (str, NativeObject))):
         raise TypeError(f"url={url!r} must be a str or a js.URL, or a function that returns one")
@@ -38,12 +38,12 @@ def check(url: Any, protocols: Any) -> None:
 
 
 class Target:
-    """Where a queue connects to.
+    """The URL and subprotocols of a queue.
 
     Args:
         url: A ``str`` or a ``js.URL``; or a function, plain or async, that returns one.
         protocols: The subprotocols to offer; or such a function.
-        own: A subprotocol that is offered before all others.
+        own: A subprotocol to offer before all others.
     """
 
     def __init__(self, url: Any, protocols: ProtocolsOrFunction, own: str | None) -> None:
@@ -58,7 +58,7 @@ class Target:
 
     @property
     def address(self) -> str:
-        """Where to, as it may be shown: of the last attempt, or what is known before the first."""
+        """The URL without secrets: of the last attempt, or as far as known before the first."""
         if self._last:
             return self._last
         if callable(self.url):
@@ -66,34 +66,34 @@ class Target:
         return shown(self.url)
 
     def note(self, address: str) -> None:
-        """An attempt is made to connect there."""
+        """Called with the URL of each attempt."""
         self._last = address
 
     @property
     def is_constant(self) -> bool:
-        """Whether no function has to be called."""
+        """Whether neither is a function."""
         return not (callable(self.url) or callable(self._protocols))
 
     def connect(self) -> WebSocket:
-        """Makes a socket, if this is constant.
+        """Creates a socket, if :attr:`is_constant`.
 
         Raises:
-            DOMException: What the constructor throws.
-            TypeError: The URL or the subprotocols are of a wrong type.
+            DOMException: The browser refuses the URL or the subprotocols.
+            TypeError: The URL or the subprotocols have a wrong type.
         """
         return self._open(self.url, self._protocols)
 
     async def resolve(self) -> Callable[[], WebSocket]:
-        """Calls the functions; returns what makes a socket.
+        """Calls the functions; returns one that creates the socket.
 
         Raises:
-            Exception: What the functions raise.
+            Exception: One of the functions raises it.
         """
         url, protocols = await _value(self.url), await _value(self._protocols)
         return lambda: self._open(url, protocols)
 
     def is_hopeless(self, failure: Exception) -> bool:
-        """Whether the next attempt would fail as this one has."""
+        """Whether the next attempt would fail for the same reason."""
         if callable(self._protocols):
             return False
         if callable(self.url):
@@ -115,17 +115,17 @@ class Target:
 
 
 def as_exception(error: BaseException) -> Exception:
-    """``error``; that what somebody waited for was cancelled does not cancel the waiting task."""
+    """Returns ``error``, or a RuntimeError for a cancellation, which must not cancel our task."""
     if isinstance(error, Exception):
         return error
     return RuntimeError("what it waited for was cancelled")
 
 
 async def uncancelled(awaitable: Awaitable[T]) -> T:
-    """Awaits what a user's function has returned.
+    """Awaits the result of a user's function.
 
     Raises:
-        RuntimeError: What that waited for was cancelled, which is not for the task that waits.
+        RuntimeError: The awaitable was cancelled, but not this task.
     """
     try:
         return await awaitable
@@ -137,7 +137,7 @@ async def uncancelled(awaitable: Awaitable[T]) -> T:
 
 
 async def _value(given: Any) -> Any:
-    """What was given, or what the function that was given returns."""
+    """Returns ``given``, or the result of calling it."""
     if callable(given):
         given = given()
         if inspect.isawaitable(given):
@@ -146,6 +146,6 @@ async def _value(given: Any) -> Any:
 
 
 def _are_tokens(protocols: Any) -> bool:
-    """Whether these are well-formed subprotocols (RFC 6455, 4.1)."""
+    """Whether these are valid subprotocols (RFC 6455, 4.1)."""
     names = [protocols] if isinstance(protocols, str) else list(protocols or ())
     return len(set(names)) == len(names) and all(map(_TOKEN.fullmatch, names))

@@ -1,1 +1,1 @@
-"""Exactly once: the protocol ``readystate.v1``, which both ends share, and the client's end."""
+"""Exactly-once delivery: the protocol ``readystate.v1`` and the client's end of it."""

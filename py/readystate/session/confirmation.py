@@ -1,17 +1,19 @@
-"""The client's end of a session: each message exactly once, in both directions.
+"""The client's end of a session: exactly-once delivery in both directions.
 
-docs/session-protocol.md is its specification.
+Specified in docs/session-protocol.md.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import deque
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from .._host import Timer, frozen, is_blob
 from ..core.addresses import shown
 from ..core.confirmation import Attempt, Confirmation, Event
+from ..core.delivery import DropReason
 from ..core.outbox import Outbox
 from ..dom.blob import Blob
 from ..exceptions import ConnectionFailed, SessionExpired, connection_closed
@@ -30,31 +32,32 @@ from .options import Session
 from .snapshot import Snapshot
 
 _MOST = 2**31 - 1
-"""As much as without a limit."""
+"""As good as no limit."""
 
 
 class SessionConfirmation(Confirmation):
-    """A session keeps account of each message, at both ends.
+    """Confirms messages by a session, which counts them at both ends.
 
     Args:
-        outbox: What this end sends.
-        session: What the application has chosen.
-        queue: What has arrived, and the application has not received yet.
-        max_queue: How many messages the server may send that were not received.
-        max_queue_bytes: How much of them, in bytes.
-        url: Where the connections go to, if that is a value.
+        outbox: The messages that this end sends.
+        session: The application's options.
+        queue: The messages that the application has not received yet.
+        max_queue: How many messages the server may send before the application receives them.
+        max_queue_bytes: How many bytes it may send before.
+        url: The URL, if it is not a function.
 
     Raises:
-        RuntimeError: The session is to be kept, and there is nowhere to keep it.
-        ValueError: The session is to be kept under a name that another one has, or under none.
+        RuntimeError: ``persist`` is not available.
+        ValueError: ``persist`` has no name, or that of another session.
     """
 
-    subprotocol = SUBPROTOCOL
-    asks = True
-    ends_as = "session ended"
-    close_on_abort = (1000, "aborted")  # which ends the session for the server too
+    subprotocol: str | None = SUBPROTOCOL
+    asks: bool = True
+    ends_as: DropReason = "session ended"
+    # This code also ends the session at the server.
+    close_on_abort: tuple[int, str] | None = (1000, "aborted")
 
-    # The names under which sessions of this page are kept.
+    # The storage keys of this page's sessions.
     _keys: ClassVar[set[str]] = set()
 
     def __init__(
@@ -68,7 +71,7 @@ class SessionConfirmation(Confirmation):
         url: Any,
     ) -> None:
         super().__init__(outbox)
-        self.encode = escape
+        self.encode: Callable[[list[Any]], list[Any]] | None = escape
         outbox.keeps_unconfirmed = True
         self._queue = queue
         self._window = _window(max_queue, max_queue_bytes)
@@ -78,22 +81,22 @@ class SessionConfirmation(Confirmation):
         self._attempt: Attempt | None = None
         self._is_wanted = False
         self._is_over = False
-        # Under which name it is kept while another page is shown.
+        # Its storage key, with persist.
         self._key = _key(url, session) if session.persist else None
         self._keeping: Keeping | None = None
         if self._key is not None:
             if self._key in self._keys:
                 raise ValueError(
-                    f"another session is kept as {self._key!r} by this page: give each a name of "
-                    "its own, Session(name=...)"
+                    f"this page keeps another session as {self._key!r}: give each its own "
+                    "Session(name=...)"
                 )
-            # No more is accepted than can be kept.
+            # Accept no more than can be kept.
             outbox.limit(_MOST, MOST_BYTES)
             outbox.limit_pending(MOST_BYTES)
             self._keeping = Keeping(self._key, self._snapshot, lambda: repr(self.carrier.owner))
 
     def restore(self) -> list[str | bytes]:
-        """Goes on where the last page in this tab was left; returns what waited there."""
+        """Restores what the previous page in this tab kept; returns the messages that waited."""
         if self._key is None or self._keeping is None:
             return []
         snapshot = self._keeping.restore()
@@ -112,9 +115,7 @@ class SessionConfirmation(Confirmation):
 
     def check(self, data: Any) -> None:
         if self._key is not None and (isinstance(data, Blob) or is_blob(data)):
-            raise TypeError(
-                "a Blob cannot be kept with persist=: send its bytes, await blob.bytes()"
-            )
+            raise TypeError("a Blob cannot be kept with persist=: send await blob.bytes() instead")
         if self._key is not None and isinstance(data, (str, bytes)) and len(data) > MOST_BYTES:
             raise ValueError(
                 f"a message of {len(data):,} bytes cannot be kept with persist=, which keeps "
@@ -122,14 +123,14 @@ class SessionConfirmation(Confirmation):
             )
 
     def opened(self, attempt: Attempt) -> bool:
-        """Begins the session, or asks to go on with it."""
+        """Asks to open or resume the session."""
         if attempt.protocol != SUBPROTOCOL:
             attempt.fail(
                 ConnectionFailed(
                     attempt.address,
-                    f"{attempt.address} has accepted the connection without the subprotocol "
-                    f"{SUBPROTOCOL!r}, so it has no sessions: leave out session=, or see in the "
-                    "docs/sessions.md how a server comes to have them",
+                    f"{attempt.address} accepted the connection without the subprotocol "
+                    f"{SUBPROTOCOL!r}, so it does not support sessions: leave out session=, or "
+                    "add sessions to the server, see docs/sessions.md",
                 )
             )
             return True
@@ -151,7 +152,7 @@ class SessionConfirmation(Confirmation):
         if was_asking and not core.is_asking and self.heart is not None:
             self.heart.answered()
         if core.failure is not None:
-            # The server does not keep to the protocol.
+            # The server violates the protocol.
             if attempt is not None:
                 attempt.end(core.failure.code, core.failure.reason)
         elif core.is_joined and attempt is not None:
@@ -177,7 +178,7 @@ class SessionConfirmation(Confirmation):
         self.flushed()
 
     def flushed(self) -> None:
-        """Asks what is done, if that is wanted and would tell more than what was asked before."""
+        """Asks for acknowledgements, if wanted and not yet asked for."""
         self._changed()
         if (
             self._core.has_unasked
@@ -188,12 +189,12 @@ class SessionConfirmation(Confirmation):
             self.heart.request()
 
     def ask(self) -> None:
-        """Asks what is done: the heartbeat of a session."""
+        """Asks for an acknowledgement, which is the heartbeat of a session."""
         self._core.ask()
         self._send_controls()
 
     def asked(self) -> None:
-        # For what waits still it will be wanted again.
+        # Messages that still wait need another acknowledgement.
         self._is_wanted = self.outbox.pending > 0
 
     def closing(self) -> None:
@@ -204,7 +205,7 @@ class SessionConfirmation(Confirmation):
         self._send_controls()
 
     def close_answered(self) -> None:
-        """It is no evidence that the application at the other end is done with anything."""
+        """Does nothing: the server's application may not be done with the messages."""
 
     def lost(self) -> None:
         self._attempt = None
@@ -213,12 +214,12 @@ class SessionConfirmation(Confirmation):
         self._cancel_ack_timer()
 
     def renew(self, event: Event) -> Exception | None:
-        """Begins a new session, if the server has this one no more."""
+        """Starts a new session, if the server no longer has this one."""
         if not self._renews or event.code != NO_SUCH_SESSION or self._core.session is None:
             return None
         outbox = self.outbox
         expired = _expired(event, outbox, is_renewed=True)
-        outbox.keeps_unconfirmed = False  # Nobody knows what has arrived: it waits again.
+        outbox.keeps_unconfirmed = False  # It is unknown what has arrived: all is sent again.
         outbox.connection_lost()
         outbox.keeps_unconfirmed = True
         self._core = ClientCore(outbox, self._window)
@@ -234,7 +235,7 @@ class SessionConfirmation(Confirmation):
     def on_page_event(self, type: str) -> Exception | None:
         """Keeps the session while the page is hidden or left."""
         if self._keeping is not None and self._keeping.on_page_event(type):
-            reason = "another page of this tab has gone on with the session"
+            reason = "another page of this tab has resumed the session"
             return connection_closed(TAKEN_OVER, reason, False, cause=reason)
         return None
 
@@ -246,7 +247,7 @@ class SessionConfirmation(Confirmation):
             self._keys.discard(self._key)
 
     def _snapshot(self) -> Snapshot | None:
-        """What the next page needs to go on."""
+        """Returns what the next page needs to resume the session."""
         core, outbox = self._core, self.outbox
         if self._is_over:
             return None
@@ -260,9 +261,9 @@ class SessionConfirmation(Confirmation):
             self._keeping.changed()
 
     def _account(self) -> None:
-        """The application is done with what it has taken from the queue."""
+        """Counts what the application has taken from the queue as done."""
         core, queue = self._core, self._queue
-        # Those of a former session come first, and nobody counts them.
+        # Messages of a previous session come first, and are not counted.
         held = min(len(queue), core.received)
         size = sum(map(len, itertools.islice(queue, len(queue) - held, None)))
         core.finish(core.received - held, size)
@@ -291,7 +292,7 @@ class SessionConfirmation(Confirmation):
             self._ack_timer = None
 
     def _send_again(self) -> None:
-        """Goes on where the server says that it has lost us."""
+        """Sends again what the server has not received."""
         again, self._core.again = self._core.again, []
         if again:
             size = sum(delivery.size for delivery in again)
@@ -301,7 +302,7 @@ class SessionConfirmation(Confirmation):
         controls = self._core.controls()
         if controls:
             if self._keeping is not None:
-                self._keeping.catch_up()  # What is acknowledged does not come again.
+                self._keeping.catch_up()  # What is acknowledged does not arrive again.
             self.carrier.transmit(controls)
 
 
@@ -312,7 +313,7 @@ def _expired(event: Event, outbox: Outbox, *, is_renewed: bool = False) -> Sessi
 
 
 def _key(url: Any, session: Session) -> str:
-    """Under which name to keep it."""
+    """Returns the storage key."""
     name = session.name if session.name is not None or callable(url) else shown(url)
     if name is None:
         raise ValueError("persist= with a function for the URL needs a name=: Session(name=...)")
@@ -320,6 +321,6 @@ def _key(url: Any, session: Session) -> str:
 
 
 def _window(max_queue: int | None, max_queue_bytes: int | None) -> Window:
-    """How much the server may send that nobody has received yet."""
+    """Returns how much the server may send before the application receives it."""
     messages = _MOST if max_queue is None else max(1, max_queue)
     return Window(messages, _MOST if max_queue_bytes is None else max(1, max_queue_bytes))

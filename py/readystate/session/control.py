@@ -1,6 +1,6 @@
-"""What ``readystate.v1`` puts between an application's messages. Pure logic.
+"""The control messages of ``readystate.v1``. Pure logic.
 
-docs/session-protocol.md is its specification.
+Specified in docs/session-protocol.md.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, NoReturn
 
 SUBPROTOCOL = "readystate.v1"
-"""The name of the protocol, and its version."""
+"""The protocol's name and version."""
 
 DLE = "\x10"
-"""What a control begins with, "data link escape"; a text that begins with it gets a second one."""
+""""Data link escape": each control starts with it. A text that starts with it gets a second one."""
 
 PROTOCOL_ERROR = 4400
 NO_SUCH_SESSION = 4404
@@ -26,10 +26,10 @@ TRY_AGAIN = 1013
 
 EXPIRED = "expired"
 FORGOTTEN = "forgotten"
-"""What a reason with 4404 begins with, if the server can tell: see :func:`why_gone`."""
+"""How a reason with 4404 starts, if the server knows it: see :func:`why_gone`."""
 
 MAX_NUMBER = 2**53 - 1
-"""The largest whole number that JavaScript has too."""
+"""The largest safe integer of JavaScript."""
 _MAX_LENGTH = 4096
 _MAX_WINDOW = 2**31
 _MAX_SECONDS = sys.float_info.max
@@ -38,11 +38,11 @@ _SESSION_ID = re.compile("[A-Za-z0-9_-]{16,256}")
 
 
 class ProtocolError(Exception):
-    """The other end has sent what the protocol does not have.
+    """The other end violates the protocol.
 
     Attributes:
-        code: What to close the connection with.
-        reason: The same in words, without anything of what was sent.
+        code: The close code to send.
+        reason: The close reason to send, without any received content.
     """
 
     def __init__(self, reason: str, code: int = PROTOCOL_ERROR) -> None:
@@ -52,27 +52,27 @@ class ProtocolError(Exception):
 
 
 class Window(NamedTuple):
-    """How much may be sent and not acknowledged."""
+    """How much may be sent before it is acknowledged."""
 
     messages: int
     size: int
-    """In bytes; one message may always be on its way, however long it is."""
+    """In bytes; one message of any size may always be sent."""
 
 
 def ends_session(code: int) -> bool:
-    """Whether a close frame with this code ends a session, and not the connection alone."""
+    """Whether this close code ends the session, not only the connection."""
     return code == 1000 or 3000 <= code <= 4999
 
 
 def why_gone(reason: str) -> Literal["expired", "forgotten", "unknown"]:
-    """Why there is no such session, by the reason of a close frame with 4404."""
+    """Returns why there is no such session, by the close reason with 4404."""
     word = reason.partition(":")[0]
     return "expired" if word == EXPIRED else "forgotten" if word == FORGOTTEN else "unknown"
 
 
 def escape(messages: Iterable[Any]) -> list[Any]:
-    """Messages as they are sent: a text that looks like a control is marked as none."""
-    # What is_control() says, without calling it for each.
+    """Encodes messages for sending: marks texts that look like controls."""
+    # As is_control(), without a call for each message.
     return [
         DLE + message if isinstance(message, str) and message[:1] == DLE else message
         for message in messages
@@ -80,20 +80,20 @@ def escape(messages: Iterable[Any]) -> list[Any]:
 
 
 def is_control(message: Any) -> bool:
-    """Whether a message (``str``, ``bytes`` or a ``Blob``) begins as a control does."""
+    """Whether a message (``str``, ``bytes`` or a ``Blob``) starts like a control."""
     return isinstance(message, str) and message.startswith(DLE)
 
 
 def encode(kind: str, value: Any) -> str:
-    """A control."""
+    """Encodes a control."""
     return DLE + json.dumps({kind: value}, separators=(",", ":"))
 
 
 def decode(text: str) -> tuple[str, Any]:
-    """The kind of a control that has arrived, and what it says.
+    """Decodes a control to its kind and its value.
 
     Raises:
-        ProtocolError: It is none.
+        ProtocolError: It is not a control.
     """
     if len(text) > len(DLE) + _MAX_LENGTH:
         raise ProtocolError("a control is too long")
@@ -105,65 +105,65 @@ def decode(text: str) -> tuple[str, Any]:
         raise ProtocolError("a control is not an object with one member")
     ((kind, value),) = control.items()
     if kind not in _KINDS:
-        raise ProtocolError("a control is of an unknown kind")
+        raise ProtocolError("unknown kind of control")
     return kind, value
 
 
 def members(value: Any) -> dict[str, Any]:
-    """``value``, if it is an object.
+    """Returns ``value`` if it is an object.
 
     Raises:
         ProtocolError: It is not.
     """
     if not isinstance(value, dict):
-        raise ProtocolError("a control has no members")
+        raise ProtocolError("the value of a control is not an object")
     return value
 
 
 def number(value: Any) -> int:
-    """``value``, if it is a count of messages.
+    """Returns ``value`` if it is a number of messages.
 
     Raises:
         ProtocolError: It is not.
     """
     if type(value) is not int or not 0 <= value <= MAX_NUMBER:
-        raise ProtocolError("a number of messages is none")
+        raise ProtocolError("invalid number of messages")
     return value
 
 
 def seconds(value: Any) -> float:
-    """``value``, if it is a number of seconds.
+    """Returns ``value`` if it is a number of seconds.
 
     Raises:
         ProtocolError: It is not.
     """
     if type(value) not in (int, float) or not 0 <= value <= _MAX_SECONDS:
-        raise ProtocolError("a number of seconds is none")
+        raise ProtocolError("invalid number of seconds")
     return float(value)
 
 
 def window(value: Any) -> Window:
-    """``value``, if it is a window; one that nobody could fill is cut.
+    """Returns ``value`` as a window, of a sensible size, if it is one.
 
     Raises:
         ProtocolError: It is not.
     """
     if not isinstance(value, list) or len(value) != 2:
-        raise ProtocolError("a window is none")
+        raise ProtocolError("invalid window")
     messages, size = map(number, value)
     if not messages or not size:
-        raise ProtocolError("a window is empty")
+        raise ProtocolError("empty window")
     return Window(min(messages, _MAX_WINDOW), min(size, _MAX_WINDOW))
 
 
 def session_id(value: Any) -> str:
-    """``value``, if it has the form of a session's id.
+    """Returns ``value`` if it has the form of a session's id.
 
     Raises:
-        ProtocolError: It has not.
+        ProtocolError: It does not.
     """
     if not (isinstance(value, str) and _SESSION_ID.fullmatch(value)):
-        raise ProtocolError("an id is none")
+        raise ProtocolError("invalid session id")
     return value
 
 

@@ -1,7 +1,7 @@
-"""One end of a session: what it counts, and what it says to the other end. Pure logic.
+"""One end of a session: what it counts and sends. Pure logic.
 
-docs/session-protocol.md is its specification. The core is told what arrives, what the application
-is done with, and when connections come and go; it knows what is to be sent. ::
+Specified in docs/session-protocol.md. The caller reports what arrives, what the application is done
+with, and when connections start and end; the core decides what to send. ::
 
     application --> Outbox --take()--> escape() --> | connection | --> receive() --> application
                       ^                                                    |              |
@@ -19,11 +19,10 @@ from . import control
 from .control import ProtocolError, Window
 
 ACK_DELAY = 1.0
-"""After how many seconds at most something is acknowledged that is done.
+"""After how many seconds, at most, a message that is done is acknowledged.
 
-Until then its sender holds it, and sends it again if this end is gone. An acknowledgement is a
-frame of some 15 bytes. Measured beside messages of 64 bytes, frames included: 12 % of their bytes
-at one message a second, 1.8 % at 10 a second, 0.2 % at 100 a second.
+Until then its sender keeps it, and may have to send it again. An acknowledgement takes about 15
+bytes: with messages of 64 bytes, 12 % of the traffic at one message per second, 0.2 % at 100.
 """
 _ACK_MESSAGES = 512
 _MOST_NOT_KEPT = 2**16
@@ -31,10 +30,10 @@ _ACK_BYTES = 2**20
 
 
 class Hello(NamedTuple):
-    """What a client's first control says: which session, and how far it has received it."""
+    """A client's first control: its session, and how much of it was received."""
 
     session: str | None
-    """``None``: a new one."""
+    """``None`` for a new one."""
     received: int
     window: Window
     connection: int = 1
@@ -42,16 +41,16 @@ class Hello(NamedTuple):
 
     @classmethod
     def parse(cls, message: Any) -> Hello:
-        """The first message of a connection, at the server.
+        """Parses the first message of a connection, at the server.
 
         Raises:
-            ProtocolError: It is something else.
+            ProtocolError: It is not such a control.
         """
         if not control.is_control(message):
-            raise ProtocolError("a message has come before the session")
+            raise ProtocolError("a message arrived before the session")
         kind, value = control.decode(message)
         if kind not in ("open", "resume"):
-            raise ProtocolError("a control has come at the wrong time")
+            raise ProtocolError("a control arrived at the wrong time")
         said = control.members(value)
         window = control.window(said.get("window"))
         if kind == "open":
@@ -65,21 +64,21 @@ class Hello(NamedTuple):
 
 
 class Core:
-    """What both ends have in common.
+    """The common part of both ends.
 
     Args:
-        outbox: The messages that this end sends. Nothing else may confirm them or lose them, and
-            none has a key. Its bounds of what is unconfirmed are the most that this end keeps.
-        window: How much the other end may send that is not acknowledged.
-        done: How many messages were received and done before.
-        connection: How many connections there were before.
+        outbox: The messages that this end sends, without keys. Only this class confirms them. Its
+            limits for unconfirmed messages bound the window of the other end.
+        window: How much the other end may send before it is acknowledged.
+        done: How many messages were already done.
+        connection: The number of the previous connection.
 
     Attributes:
-        received: How many messages have arrived.
+        received: How many messages were received.
         done: How many of these the application is done with.
         connection: The number of the last connection, from 1.
-        is_joined: Whether there is a connection that both ends go on with.
-        failure: What the other end has done wrong, after which nothing of it is heeded.
+        is_joined: Whether both ends have agreed on a connection.
+        failure: The other end's protocol error, after which it is ignored.
     """
 
     def __init__(
@@ -87,51 +86,51 @@ class Core:
     ) -> None:
         self.outbox = outbox
         self.window = window
-        self.received = done
-        self.done = done
-        self.connection = connection
-        self.is_joined = False
+        self.received: int = done
+        self.done: int = done
+        self.connection: int = connection
+        self.is_joined: bool = False
         self.failure: ProtocolError | None = None
         self._received_bytes = 0
         self._done_bytes = 0
-        # What the last acknowledgement said, and up to where another one was asked for.
+        # The number in the last acknowledgement, and up to where another one was asked for.
         self._acknowledged = done
         self._acknowledged_bytes = 0
         self._asked_until = 0
         self._ack_messages = min(max(1, window.messages // 4), _ACK_MESSAGES)
         self._ack_bytes = min(max(1, window.size // 4), _ACK_BYTES)
-        # What of our own messages the last question was about.
+        # Up to which of our messages we last asked.
         self._asked_about = 0
         self._is_asking = False
-        # What is to be said: one of each at most, however long that cannot be sent.
+        # The controls to send: at most one of each, even if they cannot be sent for long.
         self._answer: str | None = None
         self._is_ack_due = False
         self._is_ask_due = False
 
     @property
     def confirmed(self) -> int:
-        """How many of the messages that this end has sent are done at the other one."""
+        """How many of this end's messages are done at the other one."""
         return self.outbox.sent - self.outbox.unconfirmed
 
     @property
     def is_asking(self) -> bool:
-        """Whether a question has had no answer yet."""
+        """Whether an answer to :meth:`ask` is outstanding."""
         return self._is_asking
 
     @property
     def has_unacknowledged(self) -> bool:
-        """Whether something is done that was not acknowledged.
+        """Whether a message is done but not acknowledged.
 
-        :meth:`acknowledge` is to be called when this has been so for :data:`ACK_DELAY`.
+        Call :meth:`acknowledge` after at most :data:`ACK_DELAY`.
         """
         return self.done > self._acknowledged
 
     def receive(self, messages: Sequence[Any]) -> list[Any]:
-        """The application's messages among those that have arrived, up to a :attr:`failure`."""
+        """Handles received messages; returns those of the application, up to a :attr:`failure`."""
         if self.failure is not None:
             return []
         arrived: list[Any] = []
-        # What begins as a control does is looked for, and what is between taken as a whole.
+        # Only texts that start like a control are handled one by one, others in slices.
         firsts = [message[:1] for message in messages]
         firsts.append(control.DLE)
         start = 0
@@ -148,8 +147,8 @@ class Core:
         return arrived
 
     def finish(self, done: int, size_held: int) -> None:
-        """The application is done with ``done`` messages in all; of the others ``size_held`` bytes
-        (of text: characters) are held.
+        """Sets how many messages are done in total, and how many bytes (of text, characters) are
+        not.
         """
         self.done = done
         self._done_bytes = self._received_bytes - size_held
@@ -161,7 +160,7 @@ class Core:
             self.acknowledge()
 
     def acknowledge(self) -> None:
-        """Says what is done."""
+        """Prepares an acknowledgement."""
         if self.is_joined:
             if self.done >= self._asked_until:
                 self._asked_until = 0
@@ -170,19 +169,19 @@ class Core:
 
     @property
     def has_unasked(self) -> bool:
-        """Whether to :meth:`ask` would tell more than the answers that are still to come."""
+        """Whether :meth:`ask` would tell more than the outstanding answers."""
         return not self._is_asking and self.outbox.sent > max(self._asked_about, self.confirmed)
 
     @property
     def is_short_of_window(self) -> bool:
-        """Whether the window is half full, and of that half was not asked about yet."""
+        """Whether the window is half full, and half of that was not asked about yet."""
         unasked = self.outbox.sent - max(self._asked_about, self.confirmed)
         return self.outbox.is_window_half_full and 2 * unasked >= self.outbox.unconfirmed
 
     def ask(self) -> None:
-        """Asks for an acknowledgement; of what is to be sent again, after that was.
+        """Asks for an acknowledgement, after what has to be sent again.
 
-        The answer comes at once, and another one when all is done that was sent before.
+        The answer comes at once, and another one when all that was sent before is done.
         """
         if self.is_joined:
             self._is_asking = True
@@ -195,7 +194,7 @@ class Core:
         return self._answer is not None or self._is_ack_due or self._is_ask_due
 
     def controls(self) -> list[str]:
-        """What is to be sent now, before further messages."""
+        """Returns the controls to send now, before further messages."""
         controls = []
         if self._answer is not None:
             controls.append(self._answer)
@@ -209,7 +208,7 @@ class Core:
         return controls
 
     def disconnect(self) -> None:
-        """The connection was lost, and with it what was not sent of the controls."""
+        """Called when the connection is lost; drops unsent controls."""
         self.is_joined = False
         self._is_asking = False
         self._asked_until = self._asked_about = 0
@@ -219,55 +218,55 @@ class Core:
     def _join(
         self, received: int, window: Window, *, sent: int | None = None, answer: str | None = None
     ) -> list[Delivery]:
-        """The other end goes on after ``received`` messages; returns what it has to be sent again.
+        """Joins a connection; returns what has to be sent again.
 
         Args:
-            received: What it says.
-            window: What it says.
+            received: How many messages the other end has received.
+            window: How much it takes.
             sent: How many messages had been sent before this connection, if not all.
-            answer: What is to be said before all else.
+            answer: The control to send first.
 
         Raises:
-            ProtocolError: It cannot have received so many, or has said before that it had more.
+            ProtocolError: ``received`` is more than was sent, or less than before.
         """
         sent = self.outbox.sent if sent is None else sent
         if not self.confirmed <= received <= sent:
-            raise ProtocolError("what the other end says it has received it cannot have")
+            raise ProtocolError("the other end cannot have received that number of messages")
         self.disconnect()
         self.outbox.limit(*window)
         self.is_joined = True
         self._answer = answer
         if self.done:
             self.acknowledge()  # The last one may have been lost.
-        # If not all, there was nothing to be sent again.
+        # Otherwise there was nothing to send again.
         return self.outbox.resend_from(received) if sent == self.outbox.sent else []
 
     def _sort(self, text: str, arrived: list[Any]) -> None:
-        """Heeds a text that begins as a control does, or takes it as the message that it marks."""
+        """Handles a control, or takes the message that is marked as none."""
         if text.startswith(control.DLE, 1):
             self._take([text[1:]], arrived)
         else:
             self._on_control(*control.decode(text))
 
     def _take(self, messages: Sequence[Any], arrived: list[Any]) -> None:
-        """Counts messages of the application, and adds them to those that have ``arrived``."""
+        """Counts messages of the application and adds them to ``arrived``."""
         if not messages:
             return
         if not self.is_joined:
-            raise ProtocolError("a message has come before the session")
+            raise ProtocolError("a message arrived before the session")
         size = sum(map(len, messages))
         if self._fits(len(messages), size):
             self.received += len(messages)
             self._received_bytes += size
             arrived.extend(messages)
         elif len(messages) == 1:
-            raise ProtocolError("more was sent than the window", control.TOO_MUCH)
+            raise ProtocolError("more was sent than the window allows", control.TOO_MUCH)
         else:
             for message in messages:
                 self._take([message], arrived)
 
     def _fits(self, count: int, size: int) -> bool:
-        """Whether so many more messages, of ``size`` bytes, are within the window."""
+        """Whether ``count`` more messages, of ``size`` bytes, fit into the window."""
         held = self.received - self.done + count
         size += self._received_bytes - self._done_bytes
         return held <= self.window.messages and (held <= 1 or size <= self.window.size)
@@ -276,40 +275,40 @@ class Core:
         if self.is_joined and kind == "ack":
             confirmed = control.number(value)
             if not self.confirmed <= confirmed <= self.outbox.sent:
-                raise ProtocolError("what was acknowledged was not sent")
+                raise ProtocolError("an acknowledgement of what was not sent")
             self._is_asking = False
             self.outbox.confirm_before(confirmed, "session")
         elif self.is_joined and kind == "ask":
             self._asked_until = self.received
             self.acknowledge()
         else:
-            raise ProtocolError("a control has come at the wrong time")
+            raise ProtocolError("a control arrived at the wrong time")
 
 
 class ServerCore(Core):
-    """The server's end; what the client's first control says is for whoever holds the sessions."""
+    """The server's end. Its caller finds the session by the client's first control."""
 
     def open(self, hello: Hello, session: str, expires: float) -> None:
-        """Begins the session.
+        """Opens the session.
 
         Args:
-            hello: What the client has said.
-            session: The secret with which it will resume.
-            expires: For how many seconds without a connection the session is kept.
+            hello: The client's first control.
+            session: The secret with which to resume it.
+            expires: For how many seconds it is kept without a connection.
         """
-        self.connection = hello.connection
+        self.connection: int = hello.connection
         said = {"session": session, "expires": expires, "window": self.window}
         self._join(0, hello.window, answer=control.encode("opened", said))
 
     def resume(self, hello: Hello, expires: float) -> list[Delivery]:
-        """Goes on over a new connection; returns what is to be sent again, after the controls.
+        """Resumes over a new connection; returns what to send again, after the controls.
 
         Raises:
-            ProtocolError: The client cannot have received what it says it has, or has begun another
-                connection since; nothing has changed.
+            ProtocolError: The client cannot have received that number, or has a newer connection.
+                Then nothing has changed.
         """
         if hello.connection <= self.connection:
-            raise ProtocolError("the session goes on over a later connection", control.TAKEN_OVER)
+            raise ProtocolError("the client has a newer connection", control.TAKEN_OVER)
         said = {"received": self.received, "expires": expires, "window": self.window}
         again = self._join(hello.received, hello.window, answer=control.encode("resumed", said))
         self.connection = hello.connection
@@ -320,11 +319,11 @@ class ClientCore(Core):
     """The client's end.
 
     Attributes:
-        session: The secret with which to resume; ``None`` before there is a session.
-        expires: For how many seconds without a connection the server keeps it.
-        again: What is to be sent again, since the connection was joined.
-        kept: What a former page had not sent when it has kept the session, and may have sent
-            since; ``None``: there was none.
+        session: The secret with which to resume it; ``None`` before it is open.
+        expires: For how many seconds the server keeps it without a connection.
+        again: What to send again over this connection.
+        kept: Messages that waited when a previous page kept the session, which it may have sent
+            since; ``None`` without such a page.
     """
 
     def __init__(
@@ -338,27 +337,26 @@ class ClientCore(Core):
     ) -> None:
         super().__init__(outbox, window, done=done, connection=connection)
         self.session = session
-        # How many messages had been sent when this connection began.
+        # How many messages had been sent when this connection started.
         self._sent_before = outbox.sent
-        # Whether the server has said how much it takes: one that resumes a session that was kept
-        # for it does not know yet.
+        # Whether the server has told its window: not yet for a restored session.
         self._knows_window = False
-        # Up to where all counts as done, though the server has not said that it is.
+        # Up to where messages count as done before the server acknowledges them.
         self._assumed = 0
-        self.expires = 0.0
+        self.expires: float = 0.0
         self.again: list[Delivery] = []
         self.kept: list[Any] | None = None
 
     @property
     def need_not_wait(self) -> bool:
-        """Whether new messages may go right behind :meth:`hello`: the server has all others."""
+        """Whether new messages may follow :meth:`hello` at once: there are none to send again."""
         return self._knows_window and not self.outbox.unconfirmed
 
     def hello(self) -> str:
-        """The first message of a connection."""
+        """Returns the first message of a connection."""
         self._sent_before = self.outbox.sent
         if self.session is None:
-            self.connection = 1
+            self.connection: int = 1
             return control.encode("open", {"window": self.window})
         self.connection += 1
         said = {
@@ -396,15 +394,15 @@ class ClientCore(Core):
         self.expires = expires
 
     def _catch_up(self, received: int, kept: list[Any]) -> None:
-        """The server has ``received`` more than the former page has kept, which has sent it."""
+        """Counts messages as sent that the previous page has sent after it kept the session."""
         outbox = self.outbox
         outbox.mark_sent(kept[: max(0, received - outbox.sent)])
         if outbox.sent < received <= outbox.sent + _MOST_NOT_KEPT:
-            # What was not kept is the server's alone now; so is what comes before.
+            # The messages that were not kept, and all before, are now with the server only.
             outbox.confirm_before(outbox.sent, "session")
             outbox.sent = self._assumed = received
         self._sent_before = outbox.sent
 
     def _is_assumed(self, value: Any) -> bool:
-        """Whether an acknowledgement is of what counts as done already."""
+        """Whether an acknowledgement is for what already counts as done."""
         return control.number(value) < self._assumed

@@ -1,4 +1,4 @@
-"""Keeps a client's end of a session for the next page of this tab."""
+"""Keeps a client's session for the next page of this tab."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from .snapshot import Snapshot
 
 _STORAGE_ERRORS = (NativeError, DOMException)
 MOST_BYTES = 2**20
-"""How much is kept of what waits, and of what is unconfirmed: browsers keep some megabytes for all
-pages of an origin together."""
+"""How many bytes to keep of waiting and of unconfirmed messages: browsers store a few megabytes for
+all pages of an origin together.
+"""
 
 _SHARE = 10
-"""While the page is hidden, this many times as long passes without keeping as keeping takes."""
+"""While the page is hidden, keeping takes at most one part in this of the time."""
 
 
 class Keeping:
-    """Keeps it when the page is hidden or left, and, while it is hidden, as things change.
+    """Keeps a session when the page is hidden or left, and after changes while it is hidden.
 
-    A page that is hidden may be frozen and discarded, or its process killed, without a word.
+    A hidden page may be frozen and discarded, or its process killed, without notice.
 
     Args:
-        key: Under which name.
-        take: Returns what is to be kept; ``None``: nothing any more.
-        describe: Returns whose session it is, for reports.
-        clock: Gives the time in seconds.
+        key: The storage key.
+        take: Returns what to keep; ``None`` for nothing.
+        describe: Returns the name of the session's owner, for error reports.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
@@ -49,10 +50,10 @@ class Keeping:
         self._timer: Timer | None = None
 
     def restore(self) -> Snapshot | None:
-        """What the last page of this tab has left; from now on it is ours, also in a copied tab.
+        """Takes what the previous page of this tab kept, so that a copied tab cannot take it too.
 
         Raises:
-            RuntimeError: There is nowhere to keep a session here.
+            RuntimeError: The browser has no storage for this page.
         """
         try:
             text = restore(self._key)
@@ -60,14 +61,14 @@ class Keeping:
         except _STORAGE_ERRORS as error:
             reason = python_error(error)
             raise RuntimeError(
-                "persist= cannot be had, as the browser does not let this page use sessionStorage "
-                f"({reason}): an iframe with sandbox= needs allow-same-origin, and the visitor may "
-                "have blocked what sites store. Leave out persist=, or catch this"
+                f"persist= needs sessionStorage, which the browser denies this page ({reason}): an "
+                "iframe with sandbox= needs allow-same-origin, or the visitor has blocked site "
+                "data. Leave out persist=, or catch this"
             ) from reason
         return None if text is None else Snapshot.load(text)
 
     def on_page_event(self, type: str) -> bool:
-        """Keeps it, or lets go of it. Returns whether another page has gone on with it."""
+        """Keeps or takes back the session. Returns whether another page has resumed it."""
         if type == "hidden":
             self._is_hidden = True
             self._keep()
@@ -85,7 +86,7 @@ class Keeping:
         return False
 
     def changed(self, *, at_once: bool = False) -> None:
-        """What is kept is out of date: keeps it now, or, if that was done just now, soon."""
+        """Called after a change: keeps the session, now or soon after it was last kept."""
         if not (self._is_hidden or self._is_left):
             return
         wait = self._not_before - self._clock()
@@ -97,12 +98,12 @@ class Keeping:
             self._timer = Timer(wait, self._on_time)
 
     def catch_up(self) -> None:
-        """Keeps it now if it is out of date."""
+        """Keeps the session now, if it has changed."""
         if self._is_due:
             self._keep()
 
     def stop(self) -> None:
-        """There is nothing to be kept any more."""
+        """Stops keeping, and removes what was kept."""
         if self._is_hidden or self._is_left:
             self._forget()
         self._is_hidden = self._is_left = False
@@ -126,13 +127,13 @@ class Keeping:
             except _STORAGE_ERRORS as error:
                 reason = python_error(error)
                 if not count:
-                    report(f"The browser does not keep {self._describe()}", reason)
+                    report(f"The browser did not store {self._describe()}", reason)
                     return
                 count //= 2  # What comes first first, and before all else the id.
         if count < total:
             report(
                 f"The browser has room for the first {count:,} of {total:,} messages of "
-                f"{self._describe()} only: the others are lost if the page does not come back",
+                f"{self._describe()} only: the others are lost if the page does not return",
                 reason,
             )
         now = self._clock()
@@ -145,7 +146,7 @@ class Keeping:
         try:
             return restore(self._key) is None
         except _STORAGE_ERRORS as error:
-            report(f"The browser does not tell of {self._describe()}", python_error(error))
+            report(f"The browser did not restore {self._describe()}", python_error(error))
             return False
 
     def _forget(self) -> None:
@@ -153,7 +154,7 @@ class Keeping:
         try:
             save(self._key, None)
         except _STORAGE_ERRORS as error:
-            report(f"The browser does not forget {self._describe()}", python_error(error))
+            report(f"The browser did not remove {self._describe()}", python_error(error))
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -1,4 +1,4 @@
-"""What an application chooses of a session: :class:`Session`. Pure logic."""
+"""The options of a session: :class:`Session`. Pure logic."""
 
 from __future__ import annotations
 
@@ -11,33 +11,29 @@ __all__ = ["Session"]
 
 
 class Session:
-    """How a :class:`QueuedWebSocket` keeps its session. ::
+    """Options for the session of a :class:`QueuedWebSocket`. ::
 
         QueuedWebSocket(url, session=Session(interval=5, timeout=5))
 
     Args:
-        interval: For how long nothing may arrive until it is asked whether the connection lives, in
-            seconds.
-        timeout: How long the server has to answer that, in seconds; then the connection is dropped,
-            and the session goes on over the next one.
-        persist: ``"sessionStorage"``: while the page is hidden or left, what is not confirmed is
-            kept for this tab, and whoever makes the session there the next time goes on with it:
-            after a reload, or when the browser has discarded the tab. That is for a page, not a
-            worker, and not for a ``Blob``. Browsers keep some megabytes for all pages of an origin
-            together: of what waits, and of what is sent and unconfirmed, 1 MiB each are accepted,
-            beyond that ``on_full`` says what happens; a longer message is a :exc:`ValueError`.
-        renew: Whether to go on with a new session when the server has none any more: it was not
-            resumed in time, or the server was restarted and keeps its sessions in memory only. What
-            is unconfirmed is sent again in it, so that it arrives **at least** once; what the
-            server had still to send is lost with its session. The :class:`StateChange` to WAITING
-            tells of it: its ``error`` is the :exc:`SessionExpired`. By default that is the end, and
-            the application decides.
-        name: Under which name it is kept; by default under the URL without its query, if that is
-            given as a ``str``.
+        interval: After how many seconds without a message to send a heartbeat.
+        timeout: How long to wait for the answer, in seconds, before the connection is replaced.
+        persist: ``"sessionStorage"`` keeps unconfirmed messages while the page is hidden or left,
+            so that the next page in this tab resumes the session: after a reload, or when the
+            browser has discarded the tab. Not for workers or a ``Blob``. Browsers store little, so
+            at most 1 MiB may wait, and 1 MiB be unconfirmed; beyond that ``on_full`` applies, and a
+            longer message raises :exc:`ValueError`.
+        renew: Whether to open a new session when the server no longer has this one: it has expired,
+            or the server was restarted without a shared store. Unconfirmed messages are sent again,
+            so they arrive **at least** once; what the server had not sent yet is lost. The
+            ``error`` of the :class:`StateChange` to WAITING is the :exc:`SessionExpired`. By
+            default, that closes the queue.
+        name: The name to keep it under; by default the URL without its query, if that is not a
+            function.
 
     Raises:
-        TypeError: An argument is of a wrong type.
-        ValueError: An argument makes no sense.
+        TypeError: An argument has a wrong type.
+        ValueError: An argument is out of range.
     """
 
     def __init__(
@@ -56,6 +52,6 @@ class Session:
         self.persist = persist
         self.name = name
         self.renew = renew
-        self.heartbeat = Heartbeat(
+        self.heartbeat: Heartbeat = Heartbeat(
             encode("ask", 1), interval=interval, timeout=timeout, when_quiet=True
         )

@@ -1,4 +1,4 @@
-"""What is kept of a client's end of a session while no page has it. Pure logic."""
+"""What is kept of a client's session between pages. Pure logic."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from typing import Any, NamedTuple
 
 
 class Snapshot(NamedTuple):
-    """A client's end of a session: enough to resume it."""
+    """The state that is needed to resume a session."""
 
     session: str | None
-    """The secret; ``None`` if the server has never been reached."""
+    """The secret; ``None`` if it was never opened."""
     connection: int
     """The number of its last connection."""
     done: int
-    """How many of the server's messages the application was done with."""
+    """How many of the server's messages were done."""
     confirmed: int
-    """How many of its own were confirmed."""
+    """How many of the client's messages were confirmed."""
     sent: list[str | bytes]
-    """Those that come after these, and were sent."""
+    """The client's messages that were sent after these."""
     waiting: list[str | bytes]
-    """Those that were not."""
+    """The client's messages that were not sent."""
 
     def dump(self) -> str:
-        """It as text."""
+        """Returns it as text."""
         sent, waiting = (list(map(_plain, messages)) for messages in (self.sent, self.waiting))
         numbers = self.connection, self.done, self.confirmed
         return json.dumps([self.session, *numbers, sent, waiting], ensure_ascii=False)
 
     def first(self, count: int) -> Snapshot:
-        """It with the first ``count`` messages only."""
+        """Returns it with only the first ``count`` messages."""
         sent = self.sent[:count]
         return self._replace(sent=sent, waiting=self.waiting[: count - len(sent)])
 
     @classmethod
     def load(cls, text: str) -> Snapshot:
-        """What :meth:`dump` has made.
+        """Parses the result of :meth:`dump`.
 
         Raises:
-            ValueError: It has not made this.
+            ValueError: ``text`` is invalid.
         """
         try:
             session, *counts, sent, waiting = json.loads(text)
@@ -49,7 +49,7 @@ class Snapshot(NamedTuple):
             messages = list(map(_message, sent)), list(map(_message, waiting))
             return cls(session, connection, done, confirmed, *messages)
         except (TypeError, ValueError) as error:
-            raise ValueError("this is no snapshot of a session") from error
+            raise ValueError("not a snapshot of a session") from error
 
 
 def _plain(message: str | bytes) -> Any:

@@ -1,9 +1,9 @@
-"""The small server beside readystate: pages, wheel, WebSocket endpoints, faults on demand."""
+"""The development server: pages, the wheel, WebSocket endpoints, and faults on demand."""
 
 try:
     from .server import Server
-except ModuleNotFoundError as error:
-    text = f"{error.name} is not installed: pip install 'readystate-server[lab]'"
-    raise ModuleNotFoundError(text, name=error.name) from None
+except ModuleNotFoundError as _error:
+    _text = f"{_error.name} is not installed: pip install 'readystate-server[lab]'"
+    raise ModuleNotFoundError(_text, name=_error.name) from None
 
 __all__ = ["Server"]

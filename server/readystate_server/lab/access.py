@@ -1,4 +1,4 @@
-"""Who may talk to the server: the Host and Origin headers."""
+"""Access control by the Host and Origin headers."""
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Collection
@@ -23,8 +23,8 @@ def host_name(host: str) -> str:
 def loopback_only(names: Collection[str] = LOOPBACK_NAMES) -> Middleware:
     """Return a middleware that answers 403 unless Host is one of `names`.
 
-    A page of another site can point its own name at 127.0.0.1 (DNS rebinding) and would then be
-    of the same origin as this server; the Host header gives it away.
+    A page of another site can point its name at 127.0.0.1 (DNS rebinding) to have the same origin
+    as this server; the Host header reveals it.
     """
 
     @web.middleware
@@ -42,8 +42,8 @@ def loopback_only(names: Collection[str] = LOOPBACK_NAMES) -> Middleware:
 def origin_check(allowed: Collection[str]) -> Callable[[web.Request], None]:
     """Return a function that raises HTTPForbidden for an upgrade from a foreign page.
 
-    No Origin header (not a browser), the server's own origin, and those in `allowed` ("*": any)
-    pass.
+    It accepts requests without Origin (no browser), from the server's own origin, and from those in
+    `allowed` ("*": any).
     """
 
     def check_origin(request: web.Request) -> None:
@@ -61,9 +61,9 @@ def origin_check(allowed: Collection[str]) -> Callable[[web.Request], None]:
 def sharing(
     paths: tuple[str, ...], allowed: Collection[str]
 ) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Return a signal handler that lets foreign pages read what `paths` answer (CORS).
+    """Return a signal handler that shares responses of `paths` with other origins (CORS).
 
-    Those of the origins in `allowed` ("*": all).
+    Only with those in `allowed` ("*": all).
     """
 
     async def share(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,4 +1,4 @@
-"""Acknowledgements: the numbers with which messages begin, gathered and told to their sender."""
+"""Acknowledgements of messages that start with a number."""
 
 import asyncio
 import json
@@ -6,20 +6,20 @@ import json
 from .peer import Peer
 
 MAX_DIGITS = 15
-"""Of a number in text: JSON holds it exactly in every language."""
+"""Digits of a number in a text: JSON represents it exactly in every language."""
 BINARY_SIZE = 4
 """Bytes of a number in a binary message."""
 
 
 class Acknowledgements:
-    """Tells a peer the numbers of its messages, those of one turn of the event loop at once."""
+    """Sends a peer the numbers of its messages, once per turn of the event loop."""
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self._numbers: list[int] = []
 
     def add(self, message: str | bytes) -> None:
-        """Acknowledge `message` at the end of this turn, if it begins with a number."""
+        """Acknowledge `message` at the end of this turn, if it starts with a number."""
         number = number_of(message)
         if number is None:
             return
@@ -28,7 +28,7 @@ class Acknowledgements:
         self._numbers.append(number)
 
     def forget(self) -> None:
-        """Leave unsent what has been gathered."""
+        """Discard what has not been sent."""
         self._numbers.clear()
 
     def _send(self) -> None:
@@ -38,7 +38,7 @@ class Acknowledgements:
 
 
 def number_of(message: str | bytes) -> int | None:
-    """Return the number with which `message` begins, None if there is none."""
+    """Return the number at the start of `message`, or None."""
     if isinstance(message, str):
         digits = message[: MAX_DIGITS + 1].partition(" ")[0]
         valid = digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS

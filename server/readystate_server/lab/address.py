@@ -1,4 +1,4 @@
-"""Where a server is: its host, its port, and the URLs that follow."""
+"""The address of a server: its host, port and URLs."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
@@ -9,7 +9,7 @@ class Address:
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
-        self.port = port
+        self.port: int = port
 
     @property
     def url(self) -> str:

@@ -28,15 +28,15 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 PUBLIC = ("/vendor/", "/wheel/")
-"""Where there is nothing but published files, which pages of any origin may load."""
-PUBLIC_HEADERS = {
+"""Paths of published files, which pages of any origin may load."""
+PUBLIC_HEADERS: dict[str, str] = {
     hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 
 
 class WebSockets:
-    """The request handler of /ws/<endpoint>. It knows the peers of the moment."""
+    """The request handler of /ws/<endpoint>. It knows all connected peers."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class WebSockets:
         self._refusals = Refusals()
         self._applications = Applications(journal)
         self._chat = Chat()
-        self.faults = FaultsPage(
+        self.faults: FaultsPage = FaultsPage(
             self._peers_of, self._refusals, self._applications, self._check_origin
         )
         self._endpoints: dict[str, Callable[[Query], Behaviour]] = {
@@ -64,7 +64,7 @@ class WebSockets:
         }
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        """Check the request, then let the endpoint have the peer."""
+        """Check the request, then run the endpoint."""
         endpoint = self._endpoints.get(request.match_info["endpoint"])
         if endpoint is None:
             raise web.HTTPNotFound(
@@ -147,11 +147,11 @@ class JournalPage:
         self._journal = journal
 
     async def count(self, _: web.Request) -> web.StreamResponse:
-        """Answer how many ids there are: by this a page knows that the server has a journal."""
+        """Answer how many ids there are, which tells pages that the server has a journal."""
         return web.json_response({"ids": len(self._journal)})
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the connections of an id, at once or when there is enough to tell."""
+        """Answer with the connections of an id, at once or when enough has arrived."""
         id = request.match_info["id"]
         query = Query(request.query)
         messages = query.optional_integer("messages", 0, 2**31)
@@ -168,7 +168,7 @@ class JournalPage:
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Isolate every response that is not public; cache no failure."""
+    """Isolate responses that are not public; never cache failures."""
     response.headers.update(HEADERS)
     if request.path.startswith(PUBLIC):
         response.headers.update(PUBLIC_HEADERS)
@@ -186,7 +186,7 @@ def build(
     max_message: int,
     max_connections: int,
 ) -> web.Application:
-    """Return the application; `folders` maps URL prefixes to the folders served there."""
+    """Return the application; `folders` maps URL prefixes to folders."""
     sockets = WebSockets(
         journal,
         allow_origins=allow_origins,

@@ -1,4 +1,4 @@
-"""The endpoint /ws/session: an application whose sessions outlive their connections."""
+"""The endpoint /ws/session: an application with sessions."""
 
 import asyncio
 import functools
@@ -18,18 +18,18 @@ Handler = Callable[["ServerSession | Connection"], Awaitable[None]]
 MAX_APPLICATIONS = 1_000
 MAX_EXPIRES = 3600
 MANY = 10**6
-"""As good as without a limit: here connections fail on purpose."""
+"""As good as no limit, as connections fail on purpose here."""
 
 
 class Applications:
-    """The endpoint. An application is made for each id, as its first connection asks."""
+    """The endpoint. The first connection of each id configures its application."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._applications: dict[str, Sessions] = {}
 
     def __call__(self, query: Query) -> Behaviour:
-        """Serve a connection of a session, and fail on purpose."""
+        """Serve a connection of a session, with faults."""
         id = query.text("id")
         if id is None:
             raise refuse("id", "", "one")
@@ -54,7 +54,7 @@ class Applications:
         return run
 
     async def forget(self, id: str) -> int:
-        """End the sessions of `id`, so that no client can go on with them; return how many."""
+        """End the sessions of `id`, so that no client can resume them; return how many."""
         sessions = self._applications.pop(id, None)
         if sessions is None:
             return 0
@@ -91,7 +91,7 @@ class Applications:
         if id not in self._applications:
             self._applications[id] = make()
             if len(self._applications) > MAX_APPLICATIONS:
-                # Its sessions go on as long as they are used.
+                # Its sessions live as long as they are used.
                 del self._applications[next(iter(self._applications))]
         return self._applications[id]
 
@@ -111,7 +111,7 @@ class Applications:
         code: int,
         fail: int,
     ) -> None:
-        """Record, or only count, what the session brings, and do what the query says."""
+        """Record or count the session's messages, and do what the query says."""
         entry = self._journal.add(
             id, path="/ws/session", query="", origin=None, offered=[], protocol=None
         )
@@ -142,10 +142,10 @@ class Applications:
 
 
 class Transport:
-    """A peer, as sessions see it."""
+    """A peer, as a transport of sessions."""
 
     def __init__(self, peer: Peer, faults: Faults) -> None:
-        self.origin = peer.origin
+        self.origin: str | None = peer.origin
         self._peer = peer
         self._faults = faults
         self._count = 0
@@ -159,7 +159,7 @@ class Transport:
         return self._peer.close_reason
 
     async def receive(self) -> str | bytes | None:
-        """Return the next message; None when the connection is over."""
+        """Return the next message; None when the connection has ended."""
         if self._faults.is_due(self._peer, self._count):
             await self._faults.strike(self._peer)
             return None
@@ -167,13 +167,13 @@ class Transport:
         return await self._peer.receive()
 
     async def send(self, message: str | bytes) -> None:
-        """Send a message. Raises ConnectionResetError when the connection has gone."""
+        """Send a message. Raises ConnectionResetError if the connection has ended."""
         if self._peer.gone:
             raise ConnectionResetError
         await self._peer.send(message)
 
     async def close(self, code: int, reason: str) -> None:
-        """Close, and read on until the peer has answered."""
+        """Close, and read until the peer has answered."""
         await self._peer.close(code, reason)
 
     def abort(self) -> None:
@@ -182,18 +182,18 @@ class Transport:
 
 
 class Connection:
-    """What a handler has without a session: one connection."""
+    """A single connection, for a handler without a session."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
-        """Yield each message until the connection is over."""
+        """Yield each message until the connection has ended."""
         while (message := await self._transport.receive()) is not None:
             yield message
 
     async def send(self, message: str | bytes) -> None:
-        """Send a message. Raises ConnectionResetError when the connection has gone."""
+        """Send a message. Raises ConnectionResetError if the connection has ended."""
         await self._transport.send(message)
 
     async def close(self, code: int, reason: str) -> None:

@@ -7,25 +7,25 @@ from urllib.parse import quote
 from .address import Address, encode
 
 ANSWER_TIMEOUT = 30.0
-"""Seconds that an answer may take."""
+"""Seconds that a response may take."""
 
 
 class Breakable(Address):
-    """What a running server is told to do, over HTTP, to the connections of an id.
+    """Faults of a running server, triggered over HTTP, for the connections of an id.
 
-    Each method returns to how many connections (or sessions) that was done; 0 is no error.
+    Methods return the number of affected connections (or sessions); 0 is not an error.
     """
 
     def drop(self, id: str, after: float = 0) -> int:
-        """Reset TCP, in `after` seconds; until then they are deaf."""
+        """Reset TCP after `after` seconds; until then they are deaf."""
         return self._fault(id, "connections", drop=after)
 
     def deafen(self, id: str) -> int:
-        """Have them hear and say nothing more, a close neither: they are half-open."""
+        """Make them ignore all input and send nothing, not even a close: they are half-open."""
         return self._fault(id, "connections", deaf=1)
 
     def refuse(self, id: str, seconds: float) -> None:
-        """Answer the id's handshakes with 503 for so long from now on; 0: no longer."""
+        """Answer the id's handshakes with 503 for `seconds`; 0 stops that."""
         self._fault(id, "connections", refuse=seconds)
 
     def forget(self, id: str) -> int:
@@ -39,7 +39,7 @@ class Breakable(Address):
         return int(json.loads(body)[count])
 
     def _ask(self, method: str, path: str, wait: float = 0) -> tuple[int, str]:
-        # urllib.request would ask a proxy that the environment names.
+        # urllib.request would use a proxy from the environment.
         connection = http.client.HTTPConnection(self.host, self.port, timeout=wait + ANSWER_TIMEOUT)
         try:
             connection.request(method, path)

@@ -1,4 +1,4 @@
-"""The endpoint /ws/chat: rooms of people whose sessions outlive their connections."""
+"""The endpoint /ws/chat: chat rooms with sessions."""
 
 import asyncio
 import json
@@ -18,29 +18,29 @@ MAX_ROOMS = 100
 MAX_MEMBERS = 50
 MAX_SESSIONS = 500
 MAX_NAME = 30
-"""Characters of the name of a room, or of somebody in it."""
+"""Characters in the name of a room or a member."""
 MAX_TEXT = 500
-"""Characters of a message."""
+"""Characters in a message."""
 MAX_HISTORY = 50
-"""Messages of a room that are kept for those who come later, as long as somebody is there."""
+"""Messages of a room that are kept for new members, until it is empty."""
 MAX_PENDING = 2**18
-"""Bytes that wait for somebody who does not read; who lets more wait has to go."""
+"""Bytes that may wait for a member; one that does not read is dismissed."""
 BURST = 10
-"""Messages that are taken from somebody at once; then one each PAUSE."""
+"""Messages accepted from a member in a burst; then one per PAUSE."""
 PAUSE = 0.2
 """Seconds."""
 EXPIRES = 60
-"""Seconds that somebody whose connection is lost is away, and not gone."""
+"""Seconds that a member without a connection is away before it is gone."""
 LOOK = 0.25
-"""Seconds between two looks at who is connected."""
+"""Seconds between checks of who is connected."""
 GOING_AWAY = 1001
-"""The code with which a browser closes when a page is left."""
+"""The browser's close code when a page is left."""
 REFUSED = 4403
-"""The code of a close whose reason says why."""
+"""The close code for a refusal, with its reason."""
 
 
 class Room:
-    """Who is in it, and what they said last."""
+    """A room: its members, and their last messages."""
 
     def __init__(self) -> None:
         self.members: dict[str, ServerSession] = {}
@@ -49,7 +49,7 @@ class Room:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def enter(self, name: str, session: ServerSession) -> None:
-        """Tell somebody what was said, and everybody who is here."""
+        """Add a member, send it the history, and tell all who is here."""
         if not self.members:
             self._begin(self._watch())
         self.members[name] = session
@@ -58,26 +58,26 @@ class Room:
         await self._tell_who_is_here()
 
     async def leave(self, name: str, session: ServerSession) -> None:
-        """Tell the others who is still here."""
+        """Remove a member, and tell the others who is here."""
         if self.members.get(name) is session:
             del self.members[name]
             await self._tell_who_is_here()
 
     async def say(self, name: str, text: str) -> None:
-        """Hand a message on to the others."""
+        """Send a message to the others."""
         event = encode({"from": name, "text": text})
         self._history.append(event)
         for other in [member for member in self.members if member != name]:
             await self._tell(other, event)
 
     async def _watch(self) -> None:
-        """Notice whose connection is lost, and who has a new one."""
+        """Notice lost and new connections."""
         while self.members:
             await self._tell_who_is_here()
             await asyncio.sleep(LOOK)
 
     async def _tell_who_is_here(self) -> None:
-        """Tell all, unless they know."""
+        """Tell all who is here, if that has changed."""
         here = [name for name, session in self.members.items() if session.is_connected]
         presence = encode(
             {"here": here, "away": [name for name in self.members if name not in here]}
@@ -88,7 +88,7 @@ class Room:
                 await self._tell(name, presence)
 
     async def _tell(self, name: str, event: str) -> None:
-        """Send to one member; who does not read keeps nobody waiting."""
+        """Send to one member, without waiting for it to read."""
         session = self.members.get(name)
         if session is None:
             return
@@ -98,7 +98,7 @@ class Room:
         except ConnectionClosed:
             pass  # it is about to leave
         except TimeoutError:
-            self._begin(session.close(REFUSED, "too much waits to be read"))
+            self._begin(session.close(REFUSED, "too many messages are unread"))
             await self.leave(name, session)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -124,7 +124,7 @@ class Chat:
         )
 
     def __call__(self, query: Query) -> Behaviour:
-        """Serve a connection of somebody who is in a room, and fail on purpose."""
+        """Serve a member's connection, with faults."""
         place, name = query.text("room") or "", query.text("name") or ""
         faults = Faults(query)
 
@@ -142,7 +142,7 @@ class Chat:
         await self._sessions.close()
 
     async def _attend(self, session: ServerSession) -> None:
-        """Serve somebody from coming to going."""
+        """Serve a member from entering to leaving."""
         place, name = session.user
         why_not = self._why_not(place, name)
         if why_not is not None:
@@ -155,10 +155,10 @@ class Chat:
             await room.enter(name, session)
             async for text in session:
                 if not isinstance(text, str) or not text.strip():
-                    await session.close(REFUSED, "a message is text, and not empty")
+                    await session.close(REFUSED, "a message must be a text, and not empty")
                     return
                 await room.say(name, text)
-                # Until then the message is not done, and what comes after it waits at the sender.
+                # Until then the message is not done, and later ones wait at the sender.
                 due = max(due, loop.time()) + PAUSE
                 await asyncio.sleep(due - loop.time() - BURST * PAUSE)
         finally:
@@ -167,7 +167,7 @@ class Chat:
                 self._rooms.pop(place, None)
 
     async def _dismiss(self, place: str, name: str) -> None:
-        """Let go somebody whose page was left: it will not come back, though its session might."""
+        """Remove a member whose page was left, although its session might still be resumed."""
         room = self._rooms.get(place)
         session = room and room.members.get(name)
         if room and session and not session.is_connected:
@@ -175,7 +175,7 @@ class Chat:
             await session.close()
 
     def _why_not(self, place: str, name: str) -> str | None:
-        """Return why somebody may not enter, None if so."""
+        """Return why a member must not enter, or None."""
         for what, text in (("room", place), ("name", name)):
             if not is_name(text):
                 return f"{what}: give 1 to {MAX_NAME} printable characters"
@@ -183,15 +183,15 @@ class Chat:
             return "there are too many rooms" if len(self._rooms) >= MAX_ROOMS else None
         members = self._rooms[place].members
         if name in members:
-            return "somebody of that name is here: take another one"
+            return "that name is taken: choose another one"
         return "the room is full" if len(members) >= MAX_MEMBERS else None
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` can be shown in one line, and not taken for another name by its spaces."""
+    """Whether `text` is printable, and has no redundant spaces."""
     return text.isprintable() and 0 < len(text) <= MAX_NAME and text == " ".join(text.split())
 
 
 def encode(event: dict[str, object]) -> str:
-    """Return an event as it is sent."""
+    """Encode an event."""
     return json.dumps(event, ensure_ascii=False)

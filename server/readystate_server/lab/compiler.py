@@ -1,6 +1,6 @@
-"""Compiles the package ahead, for the Pythons that pages run: nearly all of an import is compiling.
+"""Compiles the package for the Pythons of pages, where an import spends most time compiling.
 
-A compiler is a Python of that very version: one on this machine, or else that of Pyodide, in Node.
+A compiler is a Python of the same version: on this machine, or else Pyodide's in Node.js.
 """
 
 import json
@@ -15,14 +15,12 @@ from pathlib import Path
 from .places import WEB
 
 MAGIC = {"cp312": 3531, "cp313": 3571, "cp314": 3627}
-"""The Pythons of the Pyodides that are supported, and the number with which their bytecode begins.
-
-A Python of another implementation, or a preview, which writes other bytecode, is found out by it.
+"""The Pythons of the supported Pyodides, and the magic number of their bytecode, which also reveals
+other implementations and previews.
 """
 COMPILEALL = ("compileall", "-q", "-b", "--invalidation-mode", "unchecked-hash", "readystate")
-"""Writes x.pyc beside x.py, where it is found without the source; the same for the same source.
-
-Not in the folder ".", with which all file names in tracebacks would begin.
+"""Writes x.pyc beside x.py, where it works without the source; reproducibly. Not of the folder ".",
+which would be part of file names in tracebacks.
 """
 DRIVER = Path(__file__).with_name("compiler.mjs")
 TIMEOUT = 120.0
@@ -30,7 +28,7 @@ TIMEOUT = 120.0
 
 
 def compiled(files: Mapping[str, bytes], tag: str) -> dict[str, bytes] | None:
-    """Return the package's `files` with bytecode instead of sources; None: nothing here makes it.
+    """Return the package's `files` with bytecode instead of sources; None without a compiler.
 
     `tag` is one of MAGIC. Tracebacks name the files as `files` does: readystate/exceptions.py.
     """
@@ -43,7 +41,7 @@ def compiled(files: Mapping[str, bytes], tag: str) -> dict[str, bytes] | None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(files[source])
         for command in compilers(tag):
-            # What it has done shows in the files. Nothing is piped: a pipe may outlive a timeout.
+            # The files show its success. No pipes, as they may outlive a timeout.
             with suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run(
                     [*command, *COMPILEALL],
@@ -63,7 +61,7 @@ def compiled(files: Mapping[str, bytes], tag: str) -> dict[str, bytes] | None:
 
 
 def compilers(tag: str) -> Iterator[list[str]]:
-    """Yield the commands that may run a module of the Python of `tag`, quick ones first."""
+    """Yield commands that may run a module with the Python of `tag`, fast ones first."""
     version = f"{tag[2]}.{tag[3:]}"
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     python = sys.executable if version == running else shutil.which(f"python{version}")

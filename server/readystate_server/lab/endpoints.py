@@ -1,7 +1,7 @@
-"""The WebSocket endpoints: one function each, from its query to what it does with a peer.
+"""The WebSocket endpoints: one function each, from a query to its behaviour.
 
-The functions check the query (HTTPBadRequest) before anything is answered, and return the
-coroutine function that takes over. README.md is their reference.
+Each function checks its query, raises HTTPBadRequest if that is invalid, and returns a coroutine
+function for the peer. README.md documents them.
 """
 
 import asyncio
@@ -20,25 +20,25 @@ from .query import Query, refuse
 Behaviour = Callable[[Peer], Awaitable[None]]
 
 MAX_DELAY = 60
-"""Seconds that an answer may be held back."""
+"""Seconds that a response may be delayed."""
 MAX_COUNT = 10_000_000
 MAX_SIZE = 64 * 2**20
 MAX_FLOOD = 4 * 2**30
 MAX_REASON = 123
 """Bytes of a close reason, by RFC 6455."""
 CHUNK = 256 * 1024
-"""Bytes that a flood hands to the transport at once, at least."""
+"""Bytes that a flood writes to the transport at once, at least."""
 MAX_RATE = 100_000
 MAX_POINT = 125
-"""Bytes."""
+"""Bytes of a point."""
 PERIOD = 10_000
-"""After so many points they begin again."""
+"""The number of points before they repeat."""
 TICK = 0.01
-"""Seconds between two times that points are sent at a rate."""
+"""Seconds between batches of points."""
 
 
 def echo(_: Query) -> Behaviour:
-    """Return each message as it came."""
+    """Return each message unchanged."""
 
     async def run(peer: Peer) -> None:
         await peer.accept()
@@ -110,7 +110,7 @@ def drop(query: Query) -> Behaviour:
 
 
 def resetting(after: int) -> Behaviour:
-    """Reset TCP, once the client is open: `after` messages from it show that it is."""
+    """Reset TCP after `after` messages, which show that the client is open."""
 
     async def run(peer: Peer) -> None:
         if not after:
@@ -126,7 +126,7 @@ async def abort(peer: Peer) -> None:
 
 
 def flood(query: Query) -> Behaviour:
-    """Send many messages, as fast as the peer takes them."""
+    """Send many messages, as fast as the peer reads."""
     count = query.integer("count", 1000, 0, MAX_COUNT)
     size = query.integer("size", 64, 0, MAX_SIZE)
     kind = query.choice("kind", "text", "binary")
@@ -174,7 +174,7 @@ def flood(query: Query) -> Behaviour:
 
 
 def meanwhile(send: Behaviour) -> Behaviour:
-    """Ignore what comes, while `send` sends."""
+    """Ignore messages while `send` runs."""
 
     async def run(peer: Peer) -> None:
         await peer.accept()
@@ -190,7 +190,7 @@ def meanwhile(send: Behaviour) -> Behaviour:
 
 
 def points(query: Query) -> Behaviour:
-    """Send measurements, so many a second, then close."""
+    """Send measurements at a rate, then close."""
     rate = query.integer("rate", 1000, 0, MAX_RATE)
     count = query.integer("count", 60_000, 0, MAX_COUNT)
     size = query.integer("size", 0, 0, MAX_POINT)
@@ -212,7 +212,7 @@ def points(query: Query) -> Behaviour:
 
 @functools.cache
 def measurements() -> list[str]:
-    """Return the points of a period, each from 0 to 100 and over and over the same."""
+    """Return the points of a period, each from 0 to 100, always the same."""
     chance = random.Random(1)  # noqa: S311 - nothing to be kept secret
     return [
         f"{50 + 25 * math.sin(turn) + 12 * math.sin(7 * turn) + chance.gauss(0, 2):.1f}"
@@ -221,7 +221,7 @@ def measurements() -> list[str]:
 
 
 def sink(query: Query) -> Behaviour:
-    """Count what comes, and tell."""
+    """Count messages, and report the count."""
     ack = query.integer("ack", 1, 0, MAX_COUNT)
     rate = query.integer("rate", 0, 0, MAX_FLOOD)
 
@@ -240,7 +240,7 @@ def sink(query: Query) -> Behaviour:
 
 
 def stall(_: Query) -> Behaviour:
-    """Shake hands, then neither read nor write."""
+    """Accept the connection, then neither read nor write."""
 
     async def run(peer: Peer) -> None:
         await peer.accept()
@@ -278,7 +278,7 @@ def application(query: Query) -> Behaviour:
 
 
 class Faults:
-    """What goes wrong on purpose with the connections of an id."""
+    """The faults of an id's connections."""
 
     def __init__(self, query: Query) -> None:
         self._after = query.integer("after", 0, 0, MAX_COUNT)
@@ -296,7 +296,7 @@ class Faults:
         self._wanted = query.choice("fault", "none", "slow", *self._instead, *self._later)
 
     async def open(self, peer: Peer) -> bool:
-        """Answer the handshake, late or not at all if that is the fault; return whether it was."""
+        """Answer the handshake, late or not at all if that is the fault; return whether it did."""
         fault = self._of(peer)
         if fault in self._instead:
             await self._instead[fault](peer)
@@ -307,11 +307,11 @@ class Faults:
         return True
 
     def is_due(self, peer: Peer, count: int) -> bool:
-        """Whether it comes after `count` messages of a connection."""
+        """Whether the fault is due after `count` messages of a connection."""
         return self._of(peer) in self._later and count >= self._after
 
     async def strike(self, peer: Peer) -> None:
-        """Have it come."""
+        """Trigger the fault."""
         await self._later[self._wanted](peer)
 
     def _of(self, peer: Peer) -> str:

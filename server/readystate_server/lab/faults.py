@@ -1,4 +1,4 @@
-"""Faults at run time: what goes wrong from now on with the connections of an id."""
+"""Faults at run time, for the connections of an id."""
 
 import asyncio
 import time
@@ -13,21 +13,21 @@ from .query import Query
 from .query import refuse as refused
 
 MAX_SECONDS = 60
-"""Until a connection is reset."""
+"""Seconds until a connection is reset."""
 MAX_REFUSAL = 600
 """Seconds that an id may be refused."""
 MAX_REFUSALS = 1_000
-"""Ids that are refused at a time; those that were first go first."""
+"""Ids that are refused at the same time; the oldest are dropped first."""
 
 
 class Refusals:
-    """The ids whose handshakes are refused, each until its time."""
+    """The ids whose handshakes are refused, each for some time."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
 
     def set(self, id: str, seconds: float) -> None:
-        """Refuse `id` for so long from now; 0: no longer."""
+        """Refuse `id` for `seconds`; 0 stops that."""
         self._until.pop(id, None)
         if seconds:
             self._until[id] = time.monotonic() + seconds
@@ -35,7 +35,7 @@ class Refusals:
                 del self._until[next(iter(self._until))]
 
     def left(self, id: str) -> float:
-        """Return for how many seconds `id` is refused still."""
+        """Return for how many more seconds `id` is refused."""
         left = self._until.get(id, 0) - time.monotonic()
         if left <= 0:
             self._until.pop(id, None)
@@ -58,7 +58,7 @@ class FaultsPage:
         self._check_origin = check_origin
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        """Have it go wrong, and answer what that meant."""
+        """Trigger the fault, and answer what it affected."""
         self._check_origin(request)
         id = request.match_info["id"]
         if len(id) > MAX_ID:

@@ -4,7 +4,7 @@ import struct
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 NO_CODE = 1005
-"""What a close frame without a body is reported as; never on the wire."""
+"""The reported code of a close frame without a body; never sent."""
 
 
 def encode(opcode: int, payload: bytes) -> bytes:

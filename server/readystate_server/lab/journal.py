@@ -1,4 +1,4 @@
-"""What the connections with an id received and were sent, for tests to ask."""
+"""Records what the connections of an id received and sent, for tests."""
 
 import asyncio
 import base64
@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAX_HELD = 4 * 2**20
-"""Bytes of contents kept of one connection."""
+"""Bytes of content recorded per connection."""
 MAX_RECORDS = 200_000
-"""Messages recorded of one connection."""
+"""Messages recorded per connection."""
 MAX_TOTAL = 128 * 2**20
-"""Bytes held in all, about; the oldest ids go first."""
+"""Bytes recorded in total, approximately; the oldest ids are dropped first."""
 RECORD_COST = 500
-"""Bytes that a record takes beside its contents, about."""
+"""Bytes of a record without its content, approximately."""
 MAX_IDS = 1_000
 MAX_ID = 200
 """Characters of an id."""
 MAX_CONNECTIONS = 1_000
-"""Connections kept of one id."""
+"""Connections recorded per id."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Record:
 
 @dataclass
 class Entry:
-    """One connection: the `number`th of its id, which gives its messages their `orders`."""
+    """One connection, the `number`th of its id."""
 
     number: int
     orders: Iterator[int]
@@ -64,16 +64,16 @@ class Entry:
 
     @property
     def weight(self) -> int:
-        """The bytes that it holds, about."""
+        """Its approximate size in bytes."""
         return self._held + RECORD_COST * (1 + len(self.messages))
 
     def open(self) -> None:
-        """The handshake has been answered."""
+        """Record that the handshake was answered."""
         self.opened = True
         self.changed(0)
 
     def receive(self, message: str | bytes) -> None:
-        """Record a message; its contents too while there is room."""
+        """Record a message, with its content while there is room."""
         payload = message.encode() if isinstance(message, str) else message
         size = len(payload)
         before = self.weight
@@ -100,7 +100,7 @@ class Entry:
         self.changed(self.weight - before)
 
     def count_one(self, message: str | bytes) -> None:
-        """Count a message that is not recorded."""
+        """Count a message without recording it."""
         self.count += 1
         self.size += len(message.encode() if isinstance(message, str) else message)
         self.truncated = True
@@ -111,7 +111,7 @@ class Entry:
         self.sent += count
 
     def end(self, code: int | None = None, reason: str = "", clean: bool = False) -> None:
-        """The connection is over; `code` is the peer's. Only the first call counts."""
+        """Record the end; `code` is the peer's. Only the first call counts."""
         if self.close is None:
             self.close = {"code": code, "reason": reason, "clean": clean}
             self.changed(0)
@@ -135,7 +135,7 @@ class Entry:
 
 @dataclass
 class Connections:
-    """What there is of one id: the last connections, and how many it has had."""
+    """The last connections of one id, and how many there were."""
 
     entries: list[Entry] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -143,7 +143,7 @@ class Connections:
 
 
 class Journal:
-    """The connections of every id. It lives in one event loop."""
+    """The connections of all ids, in one event loop."""
 
     def __init__(self) -> None:
         self._ids: dict[str, Connections] = {}
@@ -151,7 +151,7 @@ class Journal:
         self._waiters: list[asyncio.Future[None]] = []
 
     def __len__(self) -> int:
-        """How many ids there are."""
+        """The number of ids."""
         return len(self._ids)
 
     def add(
@@ -164,7 +164,7 @@ class Journal:
         offered: list[str],
         protocol: str | None,
     ) -> Entry:
-        """Begin the record of a connection; the oldest go when there are too many."""
+        """Start the record of a connection; the oldest are dropped if there are too many."""
         connections = self._ids.setdefault(id, Connections())
         entries = connections.entries
         entry = Entry(
@@ -199,10 +199,10 @@ class Journal:
     async def wait(
         self, id: str, *, messages: int | None, closed: int | None, timeout: float
     ) -> bool:
-        """Wait until `id` has so many messages and closed connections, at most `timeout` seconds.
+        """Wait until `id` has that many messages and closed connections, at most `timeout` seconds.
 
-        Either number, 0 too, waits for a first connection; without any there is no wait. Return
-        whether the numbers are reached.
+        With either number, even 0, wait for a first connection; without both, do not wait. Return
+        whether they were reached.
         """
         if messages is None and closed is None:
             return True

@@ -1,4 +1,4 @@
-"""The other end of a WebSocket connection, from its request to its end."""
+"""A client's WebSocket connection, from its request to its end."""
 
 import asyncio
 import contextlib
@@ -13,20 +13,20 @@ from .journal import Entry
 from .wire import Wire
 
 CLOSE_TIMEOUT = 10.0
-"""Seconds that a closing handshake of ours may take."""
+"""Seconds that our closing handshake may take."""
 SETTLE_TIMEOUT = 1.0
-"""Seconds that a peer has to answer the ping that tells whether it is open."""
+"""Seconds to wait for the answer to the ping that shows that the peer is open."""
 DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
 CONTROL = (WSMsgType.PING, WSMsgType.PONG)
 LINGER = 2.0
-"""Seconds that input is still read after a failure."""
+"""Seconds to continue reading after a failure."""
 
 
 class _Response(web.WebSocketResponse):
-    """aiohttp's side of the protocol, without its closing.
+    """aiohttp's response, without its closing handshake.
 
-    Its close() answers any code with 1000, and after a failure closes TCP with input unread, which
-    resets the connection before the peer has seen the close frame.
+    Its close() answers any code with 1000, and after a failure closes TCP with unread input, which
+    resets the connection before the peer receives the close frame.
     """
 
     async def close(self, **_: object) -> bool:
@@ -35,7 +35,7 @@ class _Response(web.WebSocketResponse):
 
 
 class Peer:
-    """A client that asked for a WebSocket. Nothing is answered until accept() or refuse()."""
+    """A client that requested a WebSocket, which accept() or refuse() answers."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class Peer:
     ) -> None:
         transport = request.transport
         if transport is None:
-            raise ConnectionResetError("The client has gone before it was answered.")
+            raise ConnectionResetError("The client disconnected before it was answered.")
         self.id = id
-        self.wire = Wire(transport)
+        self.wire: Wire = Wire(transport)
         self.response: web.StreamResponse = web.Response()
         self._request = request
         self._protocol = protocol
@@ -62,24 +62,24 @@ class Peer:
             compress=compress, max_msg_size=max_message + 1, autoclose=False, autoping=False
         )
         self.close_code: int | None = None
-        """What the close frame of the peer has said; None if none has come."""
-        self.close_reason = ""
+        """The code of the peer's close frame; None without one."""
+        self.close_reason: str = ""
         self.counts_only = False
-        """Whether the journal is to have the number of the messages and not the messages."""
+        """Whether the journal only counts the messages."""
         self.heartbeat: str | None = None
-        """A text that begins with this word is answered with pong, and is no message."""
+        """A text that starts with this word is answered with pong, and not a message."""
         self._writer: AbstractStreamWriter | None = None
         self._closing = False
         self._is_deaf = False
 
     @property
     def number(self) -> int:
-        """How many connections of its journal came before."""
+        """How many connections of its id came before."""
         return 0 if self._entry is None else self._entry.number
 
     @property
     def origin(self) -> str | None:
-        """Of the page that has connected; None: that was no browser."""
+        """The origin of the page; None if it is not a browser."""
         return self._request.headers.get(hdrs.ORIGIN)
 
     @property
@@ -88,7 +88,7 @@ class Peer:
         return self._closing or self.wire.transport.is_closing()
 
     async def hold(self, seconds: float) -> bool:
-        """Wait so long, or until the client has gone; return whether it is still there."""
+        """Wait for `seconds`, or until the client is gone; return whether it is still there."""
         if seconds:
             await asyncio.wait([self.wire.lost], timeout=seconds)
         return not self.wire.lost.done()
@@ -97,7 +97,7 @@ class Peer:
         """Answer the handshake. Raises HTTPBadRequest if it is malformed."""
         if self._protocol is not None:
             self._ws.headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = self._protocol
-        # aiohttp can only choose among the protocols that were offered: keep them from it.
+        # aiohttp can only choose an offered protocol: hide them from it.
         headers = CIMultiDict(self._request.headers)
         headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
         self._writer = await self._ws.prepare(self._request.clone(headers=headers))
@@ -111,18 +111,18 @@ class Peer:
         self.response.force_close()
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
-        """Yield each message until the connection is over, its closing handshake included."""
+        """Yield each message until the connection has ended, with its closing handshake."""
         while (message := await self.receive()) is not None:
             yield message
 
     async def receive(self) -> str | bytes | None:
-        """Return the next message; None when the connection is over."""
+        """Return the next message; None when the connection has ended."""
         while (message := await self._next()).type in CONTROL:
             pass
         return message.data if message.type in DATA else None
 
     async def settle(self) -> None:
-        """Wait until the peer knows that it is open: it answers a ping, or a second has passed."""
+        """Wait until the peer answers a ping, which shows that it is open, at most a second."""
         await self.write(frames.encode(frames.PING, b""))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_TIMEOUT):
@@ -130,12 +130,12 @@ class Peer:
                     pass
 
     def deafen(self) -> None:
-        """Hear nothing and say nothing from now on; TCP goes on."""
+        """Ignore all input and send nothing from now on, without closing TCP."""
         self._is_deaf = True
         self.wire.deafen()
 
     async def send(self, message: str | bytes) -> None:
-        """Send a message. Does nothing when the connection has gone: what came counts still."""
+        """Send a message. Does nothing if the connection has ended."""
         if self.gone or self._is_deaf:
             return
         with contextlib.suppress(ConnectionError):
@@ -148,7 +148,7 @@ class Peer:
     async def write(self, data: bytes, messages: int = 0) -> None:
         """Write encoded frames as they are, and wait while the transport's buffer is full.
 
-        `messages` is how many messages they are.
+        `messages` is their number of messages.
         """
         if self._writer is None:
             raise RuntimeError("There is no WebSocket yet: accept() first.")
@@ -170,13 +170,13 @@ class Peer:
             self._count_sent(1)
 
     def start_close(self, code: int | None, reason: str = "") -> None:
-        """Send a close frame; the peer's answer comes with receive()."""
+        """Send a close frame; receive() handles the peer's answer."""
         if not (self.gone or self._is_deaf):
             self.wire.transport.write(frames.encode_close(code, reason))
             self._closing = True
 
     async def close(self, code: int | None, reason: str = "") -> None:
-        """Close, and read on until the peer has answered."""
+        """Close, and read until the peer has answered."""
         self.start_close(code, reason)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
@@ -184,7 +184,7 @@ class Peer:
                     pass
 
     def go_away(self) -> None:
-        """Close with 1001 and wait for nothing."""
+        """Close with 1001 without waiting."""
         transport = self.wire.transport
         if self.response is self._ws:
             self.start_close(WSCloseCode.GOING_AWAY)
@@ -193,7 +193,7 @@ class Peer:
             transport.abort()
 
     async def release(self) -> None:
-        """End what is left of the connection, once it has been dealt with."""
+        """End the connection, after its endpoint has returned."""
         if self.response is self._ws and not self.wire.lost.done():
             self.wire.transport.close()
             await asyncio.wait([self.wire.lost], timeout=LINGER)
@@ -207,7 +207,7 @@ class Peer:
             self._entry.send(messages)
 
     async def _next(self) -> WSMessage:
-        """Return what comes next, recorded or answered as it needs to be."""
+        """Return the next message, after recording or answering it."""
         message: WSMessage = await self._ws.receive()
         if message.type in DATA:
             if size_of(message.data) > self._max_message:
@@ -237,7 +237,7 @@ class Peer:
         await asyncio.wait([self.wire.lost], timeout=CLOSE_TIMEOUT)
 
     async def _fail(self, code: int) -> None:
-        """Fail the connection (RFC 6455 7.1.7), reading on so that the close frame arrives."""
+        """Fail the connection (RFC 6455, 7.1.7); keep reading so that the close frame arrives."""
         self.start_close(code)
         self.wire.discard()
         if not self.wire.transport.is_closing():
@@ -246,10 +246,10 @@ class Peer:
 
 
 def begins_with(message: str | bytes, word: str) -> bool:
-    """Whether `message` is text, and `word` or that and a space are at its start."""
+    """Whether `message` is a text that starts with the word `word`."""
     return isinstance(message, str) and (message == word or message.startswith(f"{word} "))
 
 
 def size_of(message: str | bytes) -> int:
-    """Return the bytes that `message` has on the wire."""
+    """Return the size of `message` in bytes."""
     return len(message.encode() if isinstance(message, str) else message)

@@ -1,4 +1,4 @@
-"""Where things are: in a checkout of the project, or where the package is installed."""
+"""Paths, in a checkout of the project or for the installed package."""
 
 import os
 from importlib.metadata import PackageNotFoundError, version
@@ -10,7 +10,7 @@ IS_CHECKOUT = (ROOT / "pyproject.toml").is_file() and (ROOT / "web" / "package.j
 
 
 def cache() -> Path:
-    """Return the folder, of the user's, for what an installed package fetches and builds."""
+    """Return the user's cache folder, for what an installed package fetches and builds."""
     try:
         name = version("readystate-server")
     except PackageNotFoundError:
@@ -19,13 +19,13 @@ def cache() -> Path:
 
 
 WEB = ROOT / "web" if IS_CHECKOUT else cache()
-"""Where vendor/ and wheel/ are; in a checkout also the pages."""
+"""The folder of vendor/ and wheel/; in a checkout also of the pages."""
 PINS = WEB if IS_CHECKOUT else PACKAGE / "lab" / "pins"
-"""Where package.json and its like say which runtimes there are."""
+"""The folder of package.json and the like, which pin the runtimes."""
 FOLDERS = {
     "/vendor": WEB / "vendor",
     "/wheel": WEB / "wheel",
     "/runtime": PACKAGE / "lab" / "runtime",
     "/runtime/readystate_server/testing": PACKAGE / "testing",
 }
-"""What every server serves besides its pages, by URL prefix."""
+"""The folders that each server serves besides its pages, by URL prefix."""

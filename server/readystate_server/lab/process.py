@@ -1,4 +1,4 @@
-"""The server in a process of its own, which a test can kill."""
+"""The server in its own process, which a test can kill."""
 
 import http
 import json
@@ -14,14 +14,13 @@ from .address import encode
 from .breakable import Breakable
 
 START_TIMEOUT = 30.0
-"""Seconds that the process has to listen."""
+"""Seconds to wait until the process listens."""
 
 
 class ServerProcess(Breakable):
     """Runs `python -m readystate_server` on loopback; its standard error is ours.
 
-    `port` 0 is any free one. `allow_origins` are origins, beside its own, whose pages may open
-    WebSockets ("*": all).
+    `port` 0 is any free one. Pages of `allow_origins` may open WebSockets too ("*": all).
     """
 
     def __init__(self, *, port: int = 0, allow_origins: Collection[str] = ()) -> None:
@@ -30,9 +29,9 @@ class ServerProcess(Breakable):
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start it, and return when it listens. Raises OSError if it ends, or hangs, instead."""
+        """Start it, and wait until it listens. Raises OSError if it ends or hangs."""
         if self._process is not None:
-            raise RuntimeError("The server runs already: kill() it first.")
+            raise RuntimeError("The server is already running: kill() it first.")
         process = self._process = subprocess.Popen(
             [
                 sys.executable,
@@ -47,7 +46,7 @@ class ServerProcess(Breakable):
         watchdog = threading.Timer(START_TIMEOUT, process.kill)
         watchdog.start()
         try:
-            # It tells its URL when it listens; if it ends before, there is no line.
+            # It prints its URL when it listens, and nothing if it ends before.
             url = process.stdout.readline() if process.stdout is not None else ""
         except BaseException:
             self.kill()
@@ -64,14 +63,14 @@ class ServerProcess(Breakable):
         self.port = port
 
     def kill(self) -> None:
-        """End it at once (SIGKILL): it closes nothing. Does nothing if it does not run."""
+        """End it at once (SIGKILL), without closing connections, if it is running."""
         if self._process is not None:
             with self._process:
                 self._process.kill()
             self._process = None
 
     def restart(self) -> None:
-        """Kill it if it runs, and start it on the same port, with an empty journal."""
+        """Kill it if it is running, and start it on the same port, with an empty journal."""
         self.kill()
         self.start()
 
@@ -94,7 +93,7 @@ class ServerProcess(Breakable):
         closed: int | None = None,
         timeout: float = 5,
     ) -> list[dict[str, Any]]:
-        """Return what the connections of `id` received, as Server.journal() does, over HTTP.
+        """Return what the connections of `id` received, like Server.journal(), over HTTP.
 
         Raises OSError if the server does not answer.
         """

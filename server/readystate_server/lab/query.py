@@ -1,4 +1,4 @@
-"""Values from a URL's query, checked; what is wrong answers 400 with a sentence."""
+"""Checked values from a URL's query; invalid ones are answered with 400."""
 
 import math
 from collections.abc import Mapping
@@ -7,19 +7,18 @@ from aiohttp import web
 
 
 def refuse(name: str, text: str, wanted: str) -> web.HTTPBadRequest:
-    """Return the 400 that says what `name` must be."""
+    """Return the 400 for an invalid value of `name`."""
     return web.HTTPBadRequest(text=f"{name}={text!r} is not valid: give {wanted}.\n")
 
 
 class Query:
-    """Typed access to query parameters. Every method raises HTTPBadRequest for a value that is
-    not what it should be."""
+    """Typed access to query parameters. Methods raise HTTPBadRequest for invalid values."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
 
     def text(self, name: str) -> str | None:
-        """Return the value as it is, None if it is absent."""
+        """Return the value, or None if it is absent."""
         return self._values.get(name)
 
     def integer(self, name: str, default: int, low: int, high: int) -> int:
@@ -32,7 +31,7 @@ class Query:
         raise refuse(name, text, f"a whole number from {low} to {high}")
 
     def optional_integer(self, name: str, low: int, high: int) -> int | None:
-        """Return a whole number as integer() does, None if it is absent."""
+        """Return a whole number like integer(), or None if it is absent."""
         return self.integer(name, low, low, high) if name in self._values else None
 
     def seconds(self, name: str, default: float, high: float) -> float:

@@ -1,4 +1,4 @@
-"""The server in a thread of its own."""
+"""The server in its own thread."""
 
 import asyncio
 import socket
@@ -18,14 +18,14 @@ from .journal import Journal
 from .places import WEB
 
 SHUTDOWN_TIMEOUT = 0.1
-"""Seconds that requests under way get when the server stops."""
+"""Seconds that running requests get when the server stops."""
 
 
 class Server(Breakable):
     """Serves pages and WebSocket endpoints from a background thread.
 
-    `port` 0 is any free one. `allow_origins` are origins, beside its own, whose pages may open
-    WebSockets ("*": all). `max_message` is in bytes. `folders` are extra folders by URL prefix.
+    `port` 0 is any free one. Pages of `allow_origins` may open WebSockets too ("*": all).
+    `max_message` is in bytes. `folders` are extra folders by URL prefix.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class Server(Breakable):
         self._stopping = asyncio.Event()
 
     def start(self) -> None:
-        """Listen and serve. Raises OSError if the address cannot be had."""
+        """Listen and serve. Raises OSError if the address is not available."""
         if self._thread is not None:
-            raise RuntimeError("The server runs already: stop() it first.")
+            raise RuntimeError("The server is already running: stop() it first.")
         listener = listen(self.host, self.port)
-        self.port = listener.getsockname()[1]
+        self.port: int = listener.getsockname()[1]
         self._journal = Journal()
         self._stopping = asyncio.Event()
         ready: Future[None] = Future()
@@ -65,7 +65,7 @@ class Server(Breakable):
         ready.result()
 
     def stop(self) -> None:
-        """Close all connections and end the thread. Does nothing if it does not run."""
+        """Close all connections and end the thread. Does nothing if it is not running."""
         if self._thread is None or self._loop is None:
             return
         self._loop.call_soon_threadsafe(self._stopping.set)
@@ -91,14 +91,14 @@ class Server(Breakable):
         closed: int | None = None,
         timeout: float = 5,
     ) -> list[dict[str, Any]]:
-        """Return what the connections of `id` received, as GET /journal/<id> does.
+        """Return what the connections of `id` received, like GET /journal/<id>.
 
-        With `messages` or `closed` wait for so many, at most `timeout` seconds (0: for the first
-        connection). Raises LookupError
-        for an unknown id, TimeoutError (with what there is) when the wait was in vain.
+        With `messages` or `closed`, wait for that many, at most `timeout` seconds (0: for the first
+        connection). Raises LookupError for an unknown id, and TimeoutError, with what there is, if
+        the wait is too long.
         """
         if self._loop is None:
-            raise RuntimeError("The server does not run: start() it first.")
+            raise RuntimeError("The server is not running: start() it first.")
 
         async def look() -> tuple[bool, list[dict[str, Any]] | None]:
             reached = await self._journal.wait(
@@ -146,7 +146,7 @@ class Server(Breakable):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises OSError if the address is taken or is not ours."""
+    """Return a listening socket. Raises OSError if the address is not available."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    # create_server sets SO_REUSEADDR where that means: at once after a stop.
+    # create_server sets SO_REUSEADDR where that allows to listen right after a stop.
     return socket.create_server(address[:2], family=family, backlog=128)

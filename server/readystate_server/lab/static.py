@@ -1,4 +1,4 @@
-"""Files of a folder over HTTP, and none from outside it."""
+"""Files of a folder over HTTP, and none outside it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ def is_hidden(name: str) -> bool:
 def find(folder: Path, path: str) -> Path | None:
     """Return the file or folder below `folder` that `path` (decoded, relative) names.
 
-    None if there is none, or if it is hidden, or if a symbolic link leads out of `folder`.
+    None if it does not exist, is hidden, or is outside `folder` by a symbolic link.
     """
     segments = path.split("/") if path else []
     if any(is_hidden(name) or "\\" in name or "\0" in name for name in segments):
@@ -54,7 +54,7 @@ class StaticFiles:
     """The request handler for every path that nothing else handles.
 
     `folders` maps URL prefixes ("" for the rest, "/tests") to folders; the longest prefix wins.
-    What is in none of them is looked for in FOLDERS.
+    Other files are looked up in FOLDERS.
     """
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
@@ -91,6 +91,6 @@ class StaticFiles:
 
 
 def is_versioned(path: str) -> bool:
-    """Whether what `path` names never changes: /vendor/<package>@<version>/..."""
+    """Whether the file at `path` never changes: /vendor/<package>@<version>/..."""
     segments = path.split("/")
     return len(segments) > 3 and segments[1] == "vendor" and "@" in segments[2]

@@ -1,4 +1,4 @@
-"""What the messages of an id come to, by the numbers with which they begin."""
+"""Summarizes the messages of an id, by the numbers at their start."""
 
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -9,7 +9,7 @@ from .journal import Entry
 
 
 def summarize(entries: Sequence[Entry]) -> dict[str, Any]:
-    """Return the connections of an id in short, as plain data."""
+    """Return a summary of an id's connections, as plain data."""
     records = (record for entry in entries for record in entry.messages)
     seen: set[int] = set()
     numbered = out_of_order = 0
@@ -36,7 +36,7 @@ def summarize(entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def ranges(numbers: Iterable[int]) -> list[list[int]]:
-    """Return the first and last number of each unbroken row."""
+    """Return the first and last number of each range."""
     rows: list[list[int]] = []
     for number in sorted(numbers):
         if rows and number == rows[-1][1] + 1:

@@ -1,9 +1,8 @@
-"""The runtimes that the pages load, fetched into web/vendor/ as web/package.json pins them.
+"""Fetches the runtimes of the pages, pinned by web/package.json, to web/vendor/.
 
-Where the package is installed, web/ is a folder in the user's cache.
-
-`python -m readystate_server.lab.vendor` fetches them, or does nothing if they are there and whole.
-What only the tests use (the development dependencies) comes along when asked for, see `fetch`.
+For an installed package, web/ is a folder in the user's cache. Run `python -m
+readystate_server.lab.vendor` to fetch what is missing. `fetch` can also get the development
+dependencies, for tests.
 """
 
 import contextlib
@@ -27,12 +26,12 @@ DECISIVE = ("package-lock.json", "micropip.txt")
 FOLDERS = {
     "pyodide": "pyodide",
     "pyscript": "@pyscript/core/dist",
-    # Their binaries are in packages of their own, of which npm brings the one for this system.
+    # Their binaries are in separate packages, of which npm installs the one for this system.
     "bun": "@oven/bun-*",
     "deno": "@deno/*",
     "msw": "msw/lib",
 }
-"""What is taken from node_modules/, by the names in web/vendor/; of others <name>/dist."""
+"""The folders in node_modules/, by the names in web/vendor/; otherwise <name>/dist."""
 TIMEOUT = 600.0
 """Seconds that npm, or pip, may take."""
 NPM = ("ci", "--ignore-scripts", "--loglevel=error", "--no-progress")
@@ -47,7 +46,7 @@ class VendorError(Exception):
 
 
 class Progress:
-    """Tells how far a fetch is: on a terminal in one line, else at its start and its end."""
+    """Shows progress: on a terminal in one line, otherwise at the start and the end."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -72,9 +71,9 @@ class Progress:
 
 
 def fetch(web: Path = WEB, stream: TextIO | None = None, *, development: bool = False) -> bool:
-    """Make web/vendor/ what package.json pins; return whether anything had to be fetched.
+    """Update web/vendor/ to what package.json pins; return whether anything was fetched.
 
-    With `development` the development dependencies too. Progress goes to `stream` (standard
+    With `development`, the development dependencies too. Progress goes to `stream` (standard
     error). Raises VendorError.
     """
     if web == WEB != PINS:
@@ -113,7 +112,7 @@ def pinned(web: Path, *, development: bool = False) -> dict[str, str]:
 
 
 def flaw(web: Path, *, development: bool = False) -> str | None:
-    """Return what is wrong with web/vendor/, None if it is whole and up to date."""
+    """Return what is wrong with web/vendor/, or None if it is complete and up to date."""
     vendor = web / "vendor"
     try:
         manifest = json.loads((vendor / MANIFEST).read_text())
@@ -121,7 +120,7 @@ def flaw(web: Path, *, development: bool = False) -> str | None:
         if manifest["pins"] != pins(web):
             return "the pinned versions have changed"
         if development and not manifest["development"]:
-            return "not all of it is here yet"
+            return "it is incomplete"
         for name, expected in files.items():
             path = vendor / name
             if not path.is_file():
@@ -129,14 +128,14 @@ def flaw(web: Path, *, development: bool = False) -> str | None:
             if path.stat().st_size != expected["size"] or digest(path) != expected["sha256"]:
                 return f"{name} is damaged"
     except FileNotFoundError:
-        return "not here yet"
+        return "it is missing"
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return f"{MANIFEST} is damaged"
     return None
 
 
 def pins(web: Path) -> str:
-    """Return a hash of what decides which files there should be."""
+    """Return a hash of the files that pin the versions."""
     return hashlib.sha256(b"\0".join((web / name).read_bytes() for name in DECISIVE)).hexdigest()
 
 
@@ -180,11 +179,11 @@ def assemble(web: Path, staging: Path, progress: Progress, *, development: bool)
 
 
 def find(modules: Path, pattern: str) -> Path:
-    """Return the folder in node_modules/ that npm has brought. Raises VendorError."""
+    """Return the folder in node_modules/ that matches `pattern`. Raises VendorError."""
     folder = next((path for path in sorted(modules.glob(pattern)) if path.is_dir()), None)
     if folder is None:
         raise VendorError(
-            f"npm brought no {pattern}: check package.json, and whether there is one for "
+            f"npm did not install {pattern}: check package.json, and whether it exists for "
             f"{platform.system()} on {platform.machine()}."
         )
     return folder
@@ -198,7 +197,7 @@ def binary(name: str, web: Path = WEB) -> Path:
 
 
 def install(vendor: Path, staging: Path, new: dict[str, Path]) -> None:
-    """Move what is `new` into `vendor`, the last (the manifest) when all else is there."""
+    """Move `new` files to `vendor`, the last one (the manifest) after all others."""
     attic = staging / "old"
     attic.mkdir()
     for old in vendor.iterdir():
@@ -213,7 +212,7 @@ def run_npm(web: Path, staging: Path, what: Sequence[str], tick: Callable[[], No
     npm = shutil.which("npm")
     if npm is None:
         raise VendorError(
-            "npm is not on the PATH: install Node.js, which brings it, and try again."
+            "npm is not on the PATH: install Node.js, which includes it, and try again."
         )
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copyfile(web / name, staging / name)
@@ -226,7 +225,7 @@ def run_npm(web: Path, staging: Path, what: Sequence[str], tick: Callable[[], No
 
 
 def add_micropip(web: Path, staging: Path, pyodide: Path) -> str | None:
-    """Put micropip's wheel into the Pyodide folder and its lock; return why not, if not."""
+    """Add micropip's wheel to the Pyodide folder and its lock; return the error, if any."""
     wheels = staging / "pip"
     what = ["-r", str((web / "micropip.txt").resolve()), "--dest", str(wheels.resolve())]
     failure = run([sys.executable, "-m", "pip", *PIP, *PIP_WHAT, *what], staging)
@@ -235,7 +234,7 @@ def add_micropip(web: Path, staging: Path, pyodide: Path) -> str | None:
     wheel = next(wheels.glob("*.whl"))
     lock_path = pyodide / "pyodide-lock.json"
     lock = json.loads(lock_path.read_text())
-    # Pyodide checks the hash, and builds a wheel of its own of the same version.
+    # Pyodide checks the hash, and builds its own wheel of the same version.
     lock["packages"]["micropip"].update(
         file_name=wheel.name, sha256=digest(wheel), version=wheel.name.split("-")[1]
     )
@@ -245,7 +244,7 @@ def add_micropip(web: Path, staging: Path, pyodide: Path) -> str | None:
 
 
 def run(command: list[str], folder: Path, tick: Callable[[], None] = lambda: None) -> str | None:
-    """Run a command in `folder`, calling `tick` now and then; return its output if it failed."""
+    """Run a command in `folder`, calling `tick` regularly; return its output if it failed."""
     output = folder / "output.txt"
     with output.open("wb") as file:
         process = subprocess.Popen(
@@ -255,7 +254,7 @@ def run(command: list[str], folder: Path, tick: Callable[[], None] = lambda: Non
         try:
             while process.poll() is None:
                 if time.monotonic() > deadline:
-                    return f"no end after {TIMEOUT:g} s"
+                    return f"timed out after {TIMEOUT:g} s"
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(0.2)
                 tick()
@@ -266,7 +265,7 @@ def run(command: list[str], folder: Path, tick: Callable[[], None] = lambda: Non
 
 
 def reason(output: str) -> str:
-    """Return the line of npm's or pip's output that tells why it failed."""
+    """Return the line of npm's or pip's output with the cause of its failure."""
     lines = []
     for line in output.splitlines():
         text = line
@@ -276,13 +275,13 @@ def reason(output: str) -> str:
         if text.strip() and not text.startswith("  ") and "complete log of this run" not in text:
             lines.append(text.strip())
     causes = [line for line in lines if "reason:" in line]
-    return (causes or lines or ["it said nothing"])[-1].rstrip(".")
+    return (causes or lines or ["no output"])[-1].rstrip(".")
 
 
 def size_of(folder: Path) -> int:
-    """Return the bytes of all files in `folder`, which may be changing."""
+    """Return the size of all files in `folder`, which may be changing."""
     size = 0
-    # Not Path.rglob(), which fails where a folder goes away under it.
+    # Not Path.rglob(), which fails if a folder is removed meanwhile.
     for parent, _, names in os.walk(folder):
         for name in names:
             with contextlib.suppress(OSError):
@@ -292,7 +291,7 @@ def size_of(folder: Path) -> int:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process alone; wait while another holds it."""
+    """Lock `folder` for this process; wait while another one holds it."""
     with (folder / ".lock").open("w") as file:
         if os.name == "posix":
             import fcntl
@@ -305,7 +304,7 @@ def main() -> int:
     """Fetch; return the exit status."""
     try:
         if not fetch():
-            sys.stderr.write("The runtimes are here and whole.\n")
+            sys.stderr.write("The runtimes are complete and up to date.\n")
     except (VendorError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,12 +1,12 @@
-"""The wheels of readystate that pages load, made of the package as it is imported here.
+"""Builds readystate's wheels for pages from the imported package.
 
 They lack what pages cannot use: the port to CPython, and what lean.py leaves out.
 
 ======================================  ===========================================================
 readystate-<version>-py3-none-any.whl    its sources
-readystate-<version>-cp314-none-any.whl  the same compiled, for each Python a compiler is here for
-readystate.whl, readystate-cp314.whl     the same under names without a version, for PyScript
-index.json                               which there are: the names with a version, by the first tag
+readystate-<version>-cp314-none-any.whl  compiled, for each Python with a compiler here
+readystate.whl, readystate-cp314.whl     the same without a version, for PyScript
+index.json                               the names with a version, by tag
 ======================================  ===========================================================
 """
 
@@ -26,7 +26,7 @@ from .lean import lean
 from .places import WEB
 
 PLAIN = "py3"
-"""The tag of the wheel with sources, which every Python takes."""
+"""The tag of the wheel with sources, for every Python."""
 NOT_FOR_PAGES = ("_host/cpython/", "_host/port.py", "__pycache__/")
 PACKAGE = Path(readystate.__file__).parent
 INFO = f"readystate-{readystate.__version__}.dist-info"
@@ -41,15 +41,15 @@ Requires-Python: >=3.11
 
 
 def build(package: Path = PACKAGE, folder: Path = WEB / "wheel") -> dict[str, Path]:
-    """Put the wheels of `package` into `folder`, and return them by their tags.
+    """Build the wheels of `package` in `folder`, and return them by tag.
 
-    They are PLAIN, and those of compiler.MAGIC that something here compiles. What is there already
-    and the same stays; what is of other versions goes.
+    These are PLAIN, and the tags of compiler.MAGIC with a compiler here. Up-to-date wheels stay;
+    other versions are deleted.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = read(package)
     plain = pack(files, PLAIN)
-    # What compiled wheels are made of, and how, which they carry along.
+    # A hash of what compiled wheels are made of, and how, stored in them.
     origin = hashlib.sha256(plain + repr(compiler.COMPILEALL).encode()).hexdigest().encode()
     wheels = {PLAIN: plain}
     for tag in compiler.MAGIC:
@@ -73,12 +73,12 @@ def build(package: Path = PACKAGE, folder: Path = WEB / "wheel") -> dict[str, Pa
 
 
 def versioned(tag: str) -> str:
-    """Return the name by which an installer knows the wheel."""
+    """Return the wheel's name for installers."""
     return f"readystate-{readystate.__version__}-{tag}-none-any.whl"
 
 
 def stable(tag: str) -> str:
-    """Return the name by which a page finds the wheel whatever its version."""
+    """Return the wheel's name without a version, for pages."""
     return "readystate.whl" if tag == PLAIN else f"readystate-{tag}.whl"
 
 
@@ -94,7 +94,7 @@ def read(package: Path) -> dict[str, bytes]:
 
 
 def pack(files: Mapping[str, bytes], tag: str, comment: bytes = b"") -> bytes:
-    """Return the wheel of `files`: the same bytes for the same ones."""
+    """Return the wheel of `files`, reproducibly."""
     about = f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}-none-any\n"
     files = {
         **files,
@@ -106,7 +106,7 @@ def pack(files: Mapping[str, bytes], tag: str, comment: bytes = b"") -> bytes:
     wheel = io.BytesIO()
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, data in files.items():
-            # By a ZipInfo, which has no time of its own.
+            # ZipInfo has a constant time.
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, compresslevel=9)
         archive.comment = comment
     return wheel.getvalue()
@@ -118,7 +118,7 @@ def digest(data: bytes) -> str:
 
 
 def kept(path: Path, origin: bytes) -> bytes | None:
-    """Return the compiled wheel at `path`, if it is there and made of `origin`."""
+    """Return the compiled wheel at `path`, if it was made of `origin`."""
     try:
         with zipfile.ZipFile(path) as archive:
             return path.read_bytes() if archive.comment == origin else None
@@ -127,7 +127,7 @@ def kept(path: Path, origin: bytes) -> bytes | None:
 
 
 def put(data: bytes, path: Path) -> None:
-    """Write a file in one step, unless the same bytes are there (and cached)."""
+    """Write a file atomically, unless it has the same bytes (and is cached)."""
     if not path.is_file() or path.read_bytes() != data:
         staged = path.with_name(f".{path.name}.{os.getpid()}")
         staged.write_bytes(data)

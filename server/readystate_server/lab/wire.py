@@ -1,4 +1,4 @@
-"""The TCP connection beneath a WebSocket: what aiohttp's response cannot do with it."""
+"""The TCP connection of a WebSocket, for what aiohttp's response cannot do."""
 
 import asyncio
 import select
@@ -7,24 +7,24 @@ import struct
 from typing import cast
 
 RECEIVE_BUFFER = 64 * 1024
-"""SO_RCVBUF (bytes) of a connection that is to stall its peer early."""
+"""SO_RCVBUF (bytes) of a connection that should stall its peer early."""
 KEEPALIVE = 10
-"""Seconds of silence before TCP asks whether an ignored peer is still there."""
+"""Seconds of silence before TCP checks whether an ignored peer is still there."""
 HANG_UP_POLL = 0.1
-"""Seconds between two looks at a connection that nobody reads."""
+"""Seconds between checks of a connection that is not read."""
 
 
 class Wire(asyncio.Protocol):
     """Stands between a transport and its protocol.
 
-    It tells when the connection is lost, slows reading down, discards input, and aborts.
+    It detects the end of the connection, slows down reading, discards input, and aborts.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[None] = self._loop.create_future()
-        """Done as soon as the connection is gone."""
+        """Done when the connection is lost."""
         self._inner = cast(asyncio.Protocol, transport.get_protocol())
         self._discarding = False
         self._rate = 0
@@ -37,36 +37,36 @@ class Wire(asyncio.Protocol):
         return cast(socket.socket, self.transport.get_extra_info("socket"))
 
     def detach(self) -> None:
-        """Give the transport back to the protocol it had."""
+        """Return the transport to its original protocol."""
         if not self.lost.done():
             self.transport.set_protocol(self._inner)
 
     def abort(self) -> None:
-        """Reset the connection (RST): no close frame, no FIN, what is unsent is gone."""
+        """Reset the connection (RST), without close frame and FIN; unsent data is lost."""
         if not self.transport.is_closing():
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def discard(self) -> None:
-        """Read and forget whatever comes from now on."""
+        """Read and discard all input from now on."""
         self._discarding = True
         self.transport.resume_reading()  # aiohttp paused it if its queue is full
 
     def pace(self, rate: int) -> None:
-        """Read no more than `rate` bytes per second, so that the peer's TCP has to wait."""
+        """Read at most `rate` bytes per second, so that the peer's TCP has to wait."""
         self._narrow()
         self._rate = rate
 
     async def ignore(self) -> None:
-        """Stop reading and return when the peer has gone.
+        """Stop reading, and wait until the peer is gone.
 
-        A peer whose unsent data fills the buffers cannot get its FIN through: that it has gone
-        shows when its system gives up, after a minute or more.
+        A peer whose unsent data fills the buffers cannot send its FIN; its end shows only when its
+        system gives up, after a minute or more.
         """
         self._narrow()
         self._keep_alive()
         self.transport.pause_reading()
-        # A paused transport watches nothing, and a FIN hides behind unread data: ask the kernel.
+        # A paused transport does not notice a FIN behind unread data: ask the kernel.
         poller = select.poll()
         poller.register(self._socket, getattr(select, "POLLRDHUP", 0))
         while not self.lost.done() and not poller.poll(0):
@@ -74,12 +74,12 @@ class Wire(asyncio.Protocol):
         self.transport.abort()
 
     def deafen(self) -> None:
-        """Read and forget what comes from now on, for as long as the peer is there."""
+        """Read and discard all input, until the peer is gone."""
         self._keep_alive()
         self.discard()
 
     async def swallow(self) -> None:
-        """Read and forget what comes, and return when the peer has gone."""
+        """Read and discard all input, and wait until the peer is gone."""
         self.deafen()
         await asyncio.wait([self.lost])
 

@@ -1,4 +1,4 @@
-"""Exactly once: the server's half of sessions, which survive lost connections."""
+"""The server's end of sessions: exactly-once delivery across lost connections."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        # Only who uses it needs the redis library.
+        # Only RedisStore needs the redis library.
         if name != "RedisStore":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from .redis_store import RedisStore

@@ -16,25 +16,24 @@ __all__ = ["serve"]
 
 _NO_CODE = 1005
 _HEARTBEAT = 20.0
-"""Seconds between pings, as in the other frameworks: a client that is gone is no connection."""
+"""Seconds between pings, as in the other frameworks, to detect clients that are gone."""
 
 
 async def serve(sessions: Sessions, request: web.Request, user: Any = None) -> web.StreamResponse:
-    """Serves one connection of a session; returns the response for aiohttp. ::
+    """Serves one connection of a session, and returns its response. ::
 
         sessions = Sessions(handler)
         app.router.add_get("/session", functools.partial(serve, sessions))
 
-    A request that is no WebSocket handshake is answered with 426, and one that does not offer the
-    subprotocol with 400.
+    Answers 426 if the request is not a WebSocket handshake, and 400 if it does not offer the
+    subprotocol.
 
     Args:
-        sessions: What it belongs to.
-        request: As the route has it.
-        user: Whom the connection belongs to, if the application knows: anything that JSON can
-            express.
+        sessions: The sessions.
+        request: The route's request.
+        user: The connection's user, if the application knows it, as a JSON value.
     """
-    # Text is counted in characters there, and may take four bytes each here.
+    # Sessions count text in characters, aiohttp in bytes, up to four for each.
     websocket = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,),
         autoclose=False,
@@ -44,10 +43,10 @@ async def serve(sessions: Sessions, request: web.Request, user: Any = None) -> w
     ready = websocket.can_prepare(request)
     if not ready.ok:
         return web.Response(
-            status=426, headers={hdrs.UPGRADE: "websocket"}, text="This is for WebSockets."
+            status=426, headers={hdrs.UPGRADE: "websocket"}, text="This is a WebSocket endpoint."
         )
     if ready.protocol != SUBPROTOCOL:
-        return web.Response(status=400, text=f"The subprotocol {SUBPROTOCOL} has to be offered.")
+        return web.Response(status=400, text=f"Offer the subprotocol {SUBPROTOCOL}.")
     await websocket.prepare(request)
     await sessions.serve(_Transport(request, websocket), user)
     return websocket
@@ -66,7 +65,7 @@ class _Transport:
         if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
             data: Message = message.data
             return data
-        # aiohttp's own close_code is 1000 also where there was no close frame.
+        # aiohttp's own close_code is 1000 even without a close frame.
         if message.type is WSMsgType.CLOSE:
             self.close_code = message.data or _NO_CODE
             self.close_reason = message.extra or ""

@@ -1,4 +1,4 @@
-"""How often something may be done: a token bucket."""
+"""A rate limit: a token bucket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Bucket"]
 
 
 class Bucket:
-    """A token bucket: ``burst`` at once, and ``rate`` a second."""
+    """A token bucket: ``burst`` tokens at once, and ``rate`` per second."""
 
     def __init__(self, burst: int, rate: float) -> None:
         self._burst = burst
@@ -27,5 +27,5 @@ class Bucket:
         return True
 
     def put_back(self) -> None:
-        """Gives a token back."""
+        """Returns a token."""
         self._tokens += 1

@@ -1,4 +1,4 @@
-"""A connection that a session goes on with: its reader, its writer and its end."""
+"""A connection of a session: its reader, its writer and its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Link"]
 
 _BATCH = 64
 _CLOSE_FRAME_TIMEOUT = 1.0
-"""Seconds that are given to a close frame to be read when nothing can be written any more."""
+"""Seconds to wait for a close frame when nothing more can be written."""
 _FIRST_COMPLETED = asyncio.FIRST_COMPLETED
 _NO_CLOSE_FRAME = 1006
 
@@ -29,7 +29,7 @@ _logger = logging.getLogger("readystate")
 
 
 class _Session(Protocol):
-    """What a link has to know of its session."""
+    """The part of a session that a link uses."""
 
     _settings: Settings
     _core: ServerCore
@@ -44,7 +44,7 @@ class _Session(Protocol):
 
 
 class Link:
-    """A connection that a session goes on with: its reader, its writer and its end."""
+    """A connection of a session: its reader, its writer and its end."""
 
     def __init__(self, session: _Session, transport: Transport, again: Sequence[Delivery]) -> None:
         self.transport = transport
@@ -53,18 +53,18 @@ class Link:
         self._again = deque(again)
         self._awake = asyncio.Event()
         self._is_sending = False
-        # Since when the client's window is full, and how many messages it had confirmed then.
+        # Since when the client's window has been full, and how many messages it had confirmed then.
         self._full_since: float | None = None
         self._confirmed = 0
         self._loop = asyncio.get_running_loop()
         self._stopped: asyncio.Future[tuple[int, str, Sequence[str]]] = self._loop.create_future()
 
     def wake(self) -> None:
-        """There may be something to be sent."""
+        """Wakes the writer."""
         self._awake.set()
 
     def stop(self, code: int, reason: str, farewell: Sequence[str] = ()) -> None:
-        """Nothing is sent any more but ``farewell`` and a close frame."""
+        """Sends only ``farewell`` and a close frame from now on."""
         if not self._stopped.done():
             self._stopped.set_result((code, reason, farewell))
 
@@ -118,12 +118,11 @@ class Link:
                 async with asyncio.timeout_at(self._deadline()):
                     await self._awake.wait()
             except TimeoutError:
-                # The session is kept: who is slow is not worse off than who is gone.
+                # The session is kept, as for a client that is gone.
                 self.stop(control.TRY_AGAIN, "nothing was acknowledged for too long")
                 _logger.info(
-                    "%r: its connection is closed, as the client has acknowledged nothing for "
-                    "%g s (ack_timeout) while its window was full; it may come back within %g s "
-                    "(expires)",
+                    "%r: connection closed, as the client has acknowledged nothing for %g s "
+                    "(ack_timeout) while its window was full; it can resume within %g s (expires)",
                     self._session,
                     self._settings.ack_timeout,
                     self._settings.expires,
@@ -137,7 +136,7 @@ class Link:
         self._is_sending = False
 
     def _next_batch(self) -> list[Message]:
-        """What is to be sent now."""
+        """Returns the messages to send now."""
         session, core = self._session, self._session._core
         outbox = core.outbox
         controls = core.controls()
@@ -153,7 +152,7 @@ class Link:
         return [*controls, *messages, *core.controls()]
 
     def _deadline(self) -> float | None:
-        """When the client must have acknowledged something."""
+        """Until when the client has to acknowledge a message."""
         core = self._session._core
         if not core.outbox.pending or core.outbox.sent == self._session._stored:
             self._full_since = None

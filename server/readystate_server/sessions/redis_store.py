@@ -1,4 +1,4 @@
-"""The sessions of several processes, in Redis or Valkey."""
+"""Keeps sessions of several processes in Redis or Valkey."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .store import Fenced, Message, Record, Store
 
 __all__ = ["RedisStore"]
 
-# A record is one hash, so that it expires as a whole and lies in one slot of a cluster: its fields
-# are those of Record, "connection", "claim", and the outgoing messages by their numbers.
+# A record is one hash, so it expires as a whole and is in one slot of a cluster. Its fields are
+# those of Record, "connection", "claim", and the outgoing messages by number.
 
 _CREATE = """
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', 1, 'connection', 1,
@@ -22,7 +22,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """
 
-# The name of the claim tells one that is repeated, because its answer was lost, from another one.
+# The claim's name identifies a repeated claim, whose answer was lost.
 _CLAIM = """
 local owner, epoch, connection, done, confirmed, claim = unpack(
     redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'connection', 'done', 'confirmed', 'claim'))
@@ -44,7 +44,7 @@ end
 return record
 """
 
-# What is repeated, however late, changes nothing: messages have numbers, and counts only grow.
+# Repeating it, however late, changes nothing: messages have numbers, and counts only grow.
 _SAVE = """
 local epoch, done, confirmed = unpack(
     redis.call('HMGET', KEYS[1], 'epoch', 'done', 'confirmed'))
@@ -90,31 +90,30 @@ _BINARY = b"b"
 
 
 class RedisStore(Store):
-    """Keeps the records in Redis (from 5) or Valkey, for all processes that use the same one.
+    """Keeps the records in Redis (5 or later) or Valkey, shared by several processes.
 
-    A record is one hash, ``<prefix>{<key>}``, which expires by itself; it is changed by Lua scripts
-    only, each on this one key, so that Redis Cluster will do.
+    A record is one hash, ``<prefix>{<key>}``, which expires by itself. Only Lua scripts on this one
+    key change it, so Redis Cluster works too.
 
-    It is as durable as Redis is. What of a session is acknowledged to its client is in Redis, but
-    perhaps nowhere else: a Redis that crashes without ``appendfsync always``, or **fails over to a
-    replica, can lose the last writes that it has confirmed**. A session then goes on from an older
-    state, and messages come twice or are missing, or it ends with 4400. Set persistence
-    and ``maxmemory-policy`` (``noeviction``, or ``volatile-ttl`` at most) accordingly.
+    It is as durable as Redis: a crash without ``appendfsync always``, or a **failover to a replica,
+    can lose the last confirmed writes**. A session then resumes from an older state, so messages
+    are repeated or missing, or it ends with 4400. Set persistence and ``maxmemory-policy``
+    (``noeviction`` or ``volatile-ttl``) accordingly.
 
-    Commands may be repeated, as redis-py does when an answer is lost: that changes nothing.
+    Commands are idempotent, so redis-py may retry them.
 
     Args:
-        redis: The client, without ``decode_responses``. Whoever made it closes it.
-        prefix: What the names of all keys begin with.
+        redis: The client, without ``decode_responses``. Close it yourself.
+        prefix: The prefix of all keys.
 
     Raises:
-        ValueError: The client decodes what it reads, and messages may be binary.
+        ValueError: The client has ``decode_responses``.
     """
 
     def __init__(self, redis: Redis | RedisCluster, prefix: str = "readystate:") -> None:
         if redis.get_encoder().decode_responses:
             raise ValueError(
-                "decode_responses=True cannot read binary messages: make a client without it"
+                "decode_responses=True cannot read binary messages: create a client without it"
             )
         self._redis = redis
         self._prefix = prefix

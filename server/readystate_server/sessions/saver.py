@@ -1,4 +1,4 @@
-"""Saves a session in the background, and keeps its record from expiring."""
+"""Saves a session in the background, and renews its record."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ __all__ = ["Progress", "Saver"]
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
-"""Seconds between attempts to save."""
+"""The longest pause between attempts to save, in seconds."""
 
 
 class Progress(NamedTuple):
-    """How far a session has come."""
+    """The progress of a session."""
 
     done: int
-    """How many messages the handler is done with."""
+    """How many messages are done."""
     done_size: int
-    """How long these are."""
+    """Their total size."""
     confirmed: int
-    """How many of the outgoing ones the client is done with."""
+    """How many outgoing messages the client has confirmed."""
     connection: int
     """The number of the client's connection."""
 
 
 class Saver:
-    """Saves what is new; what comes while it saves goes together.
+    """Saves changes; those that arrive while it saves are saved together.
 
     Args:
-        settings: Of all sessions.
-        key: Of which session.
-        epoch: What the holder was given.
-        stored: How many outgoing messages the store has, or had.
-        progress: Returns how far the session is.
-        on_saved: Called with what was saved, and whether there were outgoing messages.
+        settings: The settings of all sessions.
+        key: The session's key.
+        epoch: The holder's epoch.
+        stored: How many outgoing messages were stored.
+        progress: Returns the session's progress.
+        on_saved: Called with what was saved, and whether that included outgoing messages.
         on_fenced: Called when another process has the session.
 
     Attributes:
-        stored: How many outgoing messages the store has, or had.
+        stored: How many outgoing messages were stored.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class Saver:
         on_saved: Callable[[Progress, bool], None],
         on_fenced: Callable[[], None],
     ) -> None:
-        self.stored = stored
+        self.stored: int = stored
         self._settings = settings
         self._key = key
         self._epoch = epoch
         self._progress = progress
         self._on_saved = on_saved
         self._on_fenced = on_fenced
-        # What comes after those that are stored.
+        # The messages after those that are stored.
         self._unsaved: list[Message] = []
         self._is_dirty = False
         self._is_lease_due = False
@@ -74,16 +74,16 @@ class Saver:
 
     @property
     def accepted(self) -> int:
-        """How many outgoing messages there have been."""
+        """How many outgoing messages were accepted."""
         return self.stored + len(self._unsaved)
 
     def add(self, message: Message) -> None:
-        """There is another outgoing message."""
+        """Adds an outgoing message."""
         self._unsaved.append(message)
         self.save_soon()
 
     def save_soon(self) -> None:
-        """Something is new."""
+        """Schedules saving, after a change."""
         if self._is_stopped:
             return
         self._is_dirty = True
@@ -104,13 +104,13 @@ class Saver:
             self._lease_timer = self._loop.call_later(settings.expires / 2, self._renew)
 
     def stop(self) -> None:
-        """Nothing more is to be saved."""
+        """Stops saving."""
         self._is_stopped = True
         self._lease_timer.cancel()
         self._unsaved.clear()
 
     async def wait(self, timeout: float | None = None) -> None:
-        """Returns when nothing is being saved, or after ``timeout`` seconds."""
+        """Waits until nothing is being saved, at most ``timeout`` seconds."""
         if self._task is not None:
             await asyncio.wait([self._task], timeout=timeout)
 
@@ -119,7 +119,7 @@ class Saver:
         self.save_soon()
 
     async def _save_all(self) -> None:
-        """Saves until nothing is to be saved."""
+        """Saves until there are no more changes."""
         pause = _FIRST_PAUSE
         try:
             while self._is_dirty and not self._is_stopped:

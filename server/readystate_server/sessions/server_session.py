@@ -1,4 +1,8 @@
-"""One session at the server, and the connection that it has at the moment."""
+"""One session at the server, and its current connection.
+
+The class is long because handler, client, connection and store all act on the same few counts, of
+which ``__init__`` is the list.
+"""
 
 from __future__ import annotations
 
@@ -41,19 +45,18 @@ GOING_AWAY = 1001
 
 
 class ServerSession:
-    """A session, as its handler sees it: the same object over all its connections.
+    """A session, as its handler sees it: one object for all its connections.
 
-    A message counts as done when the handler comes back for the next one, closes, or returns. One
-    with which the handler fails is not done, and ends the session; one with which the process fails
-    comes again where the session goes on, in a shared store for as long as it makes processes fail.
-    Handlers that must not let one message stop all others count how often they have begun with its
-    :attr:`message_id`, and put it aside.
+    A message is done when the handler receives the next one, closes, or returns. If the handler
+    raises, its message is not done, and the session ends. If the process fails, the process that
+    resumes the session receives the message again: to skip one that makes processes fail, count
+    how often its :attr:`message_id` was started.
 
     Attributes:
-        id: What the session may be called, in logs too; not the secret that resumes it.
-        user: Whom the application said that the session belongs to.
-        is_resumed: Whether another process has begun it, and this handler goes on. What that one
-            had not done comes again, with the same :attr:`message_id`.
+        id: Identifies the session, in logs too. It is not the secret that resumes it.
+        user: The user given to ``serve()``.
+        is_resumed: Whether the session was started by another process. Messages that were not done
+            there are received again, with the same :attr:`message_id`.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class ServerSession:
     ) -> None:
         self.id = key
         self.user = user
-        self.is_resumed = record.epoch > 1
+        self.is_resumed: bool = record.epoch > 1
         self._settings = settings
         self._owner = record.owner
         self._epoch = record.epoch
@@ -86,7 +89,7 @@ class ServerSession:
         self._resumptions = Bucket(settings.resume_burst, settings.resume_rate)
         self._link: Link | None = None
         self._closed: ConnectionClosed | None = None
-        # What has arrived and was not handed out; what of it the handler is done with.
+        # The messages that the handler has not received; the one that it is working on.
         self._inbox: deque[Message] = deque()
         self._in_hand: Message | None = None
         self._is_receiving = False
@@ -118,25 +121,25 @@ class ServerSession:
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a connection now."""
+        """Whether the client is connected."""
         return self._link is not None
 
     @property
     def message_id(self) -> str:
-        """Names the message in hand, the same however often that comes, over all processes.
+        """Identifies the message in hand, the last one received; the same in all processes.
 
         Raises:
-            RuntimeError: There is none.
+            RuntimeError: No message is in hand.
         """
         if self._in_hand is None:
             raise RuntimeError(
-                "no message is in hand: message_id belongs to the one that recv() or the loop over "
-                "the session has given last"
+                "no message is in hand: message_id belongs to the last one from recv() or the loop "
+                "over the session"
             )
         return f"{self.id}-{self._done + 1}"
 
     def _describe_in_hand(self) -> str:
-        """Which message is in hand, for the log: nothing of what it says."""
+        """Describes the message in hand for the log, without its content."""
         message = self._in_hand
         if message is None:
             return ""
@@ -144,18 +147,18 @@ class ServerSession:
         return f" with the message {self.message_id} in hand ({kind}, length {len(message):,})"
 
     async def recv(self) -> Message:
-        """The next message: text or ``bytes``. The former one is done.
+        """Waits for the next message and returns it. The previous one is done.
 
         Raises:
-            ConnectionClosedOK: The client has closed the session, or :meth:`close` was called.
-            ConnectionClosedError: The session has ended in another way.
-            SessionExpired: The client has not come back in time.
+            ConnectionClosedOK: The client closed the session, or :meth:`close` was called.
+            ConnectionClosedError: The session ended abnormally.
+            SessionExpired: The client did not reconnect in time.
             ConcurrencyError: Another task is waiting for a message.
         """
         if self._is_receiving:
             raise ConcurrencyError(
                 "another task is waiting for a message of this session: let one task receive, and "
-                "hand on what the others need"
+                "pass on what the others need"
             )
         self._finish()
         self._is_receiving = True
@@ -170,11 +173,11 @@ class ServerSession:
         return message
 
     async def __aiter__(self) -> AsyncIterator[Message]:
-        """Yields messages until the session has ended as meant.
+        """Yields messages until the session ends normally.
 
         Raises:
-            ConnectionClosedError: It has ended in another way.
-            SessionExpired: The client has not come back in time.
+            ConnectionClosedError: It ended abnormally.
+            SessionExpired: The client did not reconnect in time.
             ConcurrencyError: Another task is waiting for a message.
         """
         try:
@@ -184,31 +187,31 @@ class ServerSession:
             return
 
     async def send(self, data: str | Buffer) -> Delivery:
-        """Accepts a message, also without a connection; waits while as much waits as may.
+        """Accepts a message, even while disconnected; waits while there is no room.
 
-        What ``await x.send(message)`` waits for depends on what ``x`` is:
+        What ``await x.send(message)`` waits for depends on ``x``:
 
-        ===================  =======================================================================
-        ``Connection``       until the browser holds little that has not left; gives nothing
-        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` itself returns a
+        ===================  =================================================================
+        ``Connection``       until the browser's buffer has room; returns ``None``
+        ``QueuedWebSocket``  until the message is confirmed, as ``send()`` returns a
                              :class:`Delivery` at once
-        ``ServerSession``    until there is room for the message; gives its :class:`Delivery`
-        ===================  =======================================================================
+        ``ServerSession``    until its queue has room; returns the :class:`Delivery`
+        ===================  =================================================================
 
-        With the latter two, ``await x.put(message)`` waits for room and gives the
-        :class:`Delivery`, and to await that waits until the other side is done with the message.
+        ``put()`` of the latter two waits for room and returns the :class:`Delivery`; awaiting that
+        waits until the other side is done with the message.
 
         Args:
-            data: Text, or anything with the buffer protocol, of which the bytes are sent as they
-                are in memory. All else is to be encoded first, as with ``json.dumps()``.
+            data: A ``str``, or an object with the buffer protocol, sent as its bytes in memory.
+                Encode anything else first, as with ``json.dumps()``.
 
         Returns:
             What can be awaited until the client is done with it.
 
         Raises:
             ConnectionClosed: The session has ended.
-            TypeError: It is neither text nor bytes.
-            UnicodeEncodeError: It is text that UTF-8 cannot express.
+            TypeError: ``data`` is neither text nor binary.
+            UnicodeEncodeError: ``data`` has lone surrogates.
         """
         message, size = sized(data)
         async with self._sending:
@@ -223,14 +226,14 @@ class ServerSession:
         return delivery
 
     async def put(self, data: Any) -> Delivery:
-        """The same as :meth:`send`, by the name that it has in a :class:`QueuedWebSocket`."""
+        """The same as :meth:`send`, as in a :class:`QueuedWebSocket`."""
         return await self.send(data)
 
     async def drain(self) -> None:
-        """Waits until the client is done with all that was sent.
+        """Waits until the client is done with all messages.
 
         Raises:
-            ConnectionClosed: The session has ended before.
+            ConnectionClosed: The session ended before.
         """
         self._want()
         while self._closed is None and self._has_unconfirmed:
@@ -239,7 +242,7 @@ class ServerSession:
         self._raise_if_closed()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Ends the session, after ``close_timeout`` seconds at most of waiting for :meth:`drain`.
+        """Ends the session, after :meth:`drain` or ``close_timeout`` seconds.
 
         The message in hand is done. Does nothing if the session has ended.
 
@@ -248,7 +251,7 @@ class ServerSession:
             reason: At most 123 bytes of UTF-8.
 
         Raises:
-            ValueError: The code or the reason is none.
+            ValueError: The code or the reason is invalid.
         """
         if not control.ends_session(code):
             raise ValueError(f"the close code {code!r} is neither 1000 nor 3000 to 4999")
@@ -275,7 +278,7 @@ class ServerSession:
             f"{outbox.pending + outbox.unconfirmed:,} unconfirmed>"
         )
 
-    # What the handler has done, and what of it is to be saved.
+    # What the handler has done, and what to save.
 
     @property
     def _has_unconfirmed(self) -> bool:
@@ -283,7 +286,7 @@ class ServerSession:
 
     @property
     def _stored(self) -> int:
-        """How many outgoing messages the store has or had: they may be sent."""
+        """How many outgoing messages were stored, and may be sent."""
         return self._saver.stored
 
     @property
@@ -292,12 +295,12 @@ class ServerSession:
 
     @property
     def _oldest_unacknowledged(self) -> float:
-        """For how long the oldest message waits that the client is not done with, in seconds."""
+        """The age of the oldest unconfirmed message, in seconds."""
         return self._ages.oldest(self._core.confirmed) if self._has_unconfirmed else 0.0
 
     @property
     def _has_undone(self) -> bool:
-        """Whether the handler is done with something that the store does not know of."""
+        """Whether done messages are not saved yet."""
         return self._done > self._core.done
 
     def _has_room(self, size: int) -> bool:
@@ -312,7 +315,7 @@ class ServerSession:
             raise self._closed.with_traceback(None)
 
     def _finish(self) -> None:
-        """The handler is done with the message in hand."""
+        """Counts the message in hand as done."""
         if self._in_hand is None:
             return
         self._done += 1
@@ -321,12 +324,12 @@ class ServerSession:
         self._saver.save_soon()
 
     def _want(self) -> None:
-        """Somebody waits until all is confirmed that was accepted up to now."""
+        """Asks the client to confirm all messages accepted until now."""
         self._wanted = self._saver.accepted
         self._wake_writer()
 
     def _on_saved(self, progress: Progress, has_messages: bool) -> None:
-        """Lets go out what depends on what was saved."""
+        """Sends what had to be saved first."""
         self._core.finish(progress.done, self._received_size - progress.done_size)
         self._await_ack()
         self._progress.set()
@@ -346,16 +349,16 @@ class ServerSession:
     # Connections.
 
     def _open(self, transport: Transport, hello: Hello, secret: str) -> Link:
-        """Begins the session."""
+        """Opens the session."""
         self._core.open(hello, secret, self._settings.expires)
         return self._join(transport, [])
 
     def _resume(self, transport: Transport, hello: Hello) -> Link:
-        """Goes on over another connection; the former one is closed.
+        """Resumes over a new connection, and closes the previous one.
 
         Raises:
-            ProtocolError: The client cannot have received what it says it has, or has come with a
-                later connection; nothing has changed.
+            ProtocolError: The client cannot have received that number, or has a newer connection.
+                Then nothing has changed.
         """
         again = self._core.resume(hello, self._settings.expires)
         if self._link is not None:
@@ -363,9 +366,9 @@ class ServerSession:
         return self._join(transport, again)
 
     def _restore(self, record: Record, received: int) -> None:
-        """Goes on where another process was, of whose messages the client has ``received``."""
+        """Restores another process's session, of which the client has ``received`` messages."""
         outbox = self._core.outbox
-        # The others may be more than the client's window.
+        # The others may exceed the client's window.
         count = received - record.confirmed
         outbox.restore(record.confirmed, map(sized, record.outgoing[:count]))
         for message in record.outgoing[count:]:
@@ -379,7 +382,7 @@ class ServerSession:
         return self._link
 
     def _receive(self, message: Message) -> bool:
-        """Heeds what has come over the connection; returns whether it was a control."""
+        """Handles a message of the client; returns whether it was a control."""
         core = self._core
         if len(message) > self._settings.max_message:
             self._fail(ProtocolError("a message is too long", control.TOO_MUCH))
@@ -397,11 +400,11 @@ class ServerSession:
         return not arrived
 
     def _fail(self, error: ProtocolError) -> None:
-        """The client has done what it must not, or not what it must."""
+        """Ends the session after an error of the client."""
         self._end(connection_closed(error.code, error.reason, was_clean=True))
 
     def _disconnect(self, link: Link) -> None:
-        """``link`` has ended, by a close frame or without one."""
+        """Called when ``link`` has ended."""
         if self._link is not link:
             return
         self._link = None
@@ -411,7 +414,7 @@ class ServerSession:
             closed = connection_closed(code, link.transport.close_reason, was_clean=True)
             self._end(closed, keep_inbox=True)
         elif code == _MESSAGE_TOO_BIG:
-            # It would come again and again.
+            # The client would send it again and again.
             self._fail(ProtocolError("a message is too long", control.TOO_MUCH))
         else:
             self._expect_expiry()
@@ -421,7 +424,7 @@ class ServerSession:
             self._expiry_timer = self._loop.call_later(self._settings.expires, self._expire)
 
     def _expire(self) -> None:
-        reason = "the client has not come back in time"
+        reason = "the client did not reconnect in time"
         self._end(SessionExpired(reason, self._core.outbox.unfinished(), why="expired"))
 
     def _wake_writer(self) -> None:
@@ -439,7 +442,7 @@ class ServerSession:
     def _end(
         self, closed: ConnectionClosed, *, keep_inbox: bool = False, forget_record: bool = True
     ) -> None:
-        """Ends the session, for the handler as ``closed`` and for the client with its code."""
+        """Ends the session, with ``closed`` for the handler and its code for the client."""
         if self._closed is not None:
             return
         self._closed = closed
@@ -460,18 +463,18 @@ class ServerSession:
         self._on_end(self, forget_record)
 
     async def _leave(self) -> None:
-        """Saves what another process needs to go on, if it can in time; it ends here only."""
+        """Ends the session here, after saving it for another process."""
         await self._saver.wait(self._settings.close_timeout)
-        reason = "the server goes away"
+        reason = "the server is going away"
         self._end(connection_closed(GOING_AWAY, reason, was_clean=True), forget_record=False)
 
 
 def sized(data: Any) -> tuple[Message, int]:
-    """A message as it is kept, and how long it is, in bytes.
+    """Returns a message as it is kept, and its size in bytes.
 
     Raises:
-        TypeError: It is none.
-        UnicodeEncodeError: It is text that UTF-8 cannot express.
+        TypeError: ``data`` is neither text nor binary.
+        UnicodeEncodeError: ``data`` has lone surrogates.
     """
     if isinstance(data, str):
         return data, len(data) if data.isascii() else len(data.encode())

@@ -1,13 +1,14 @@
-"""The server's half: sessions that outlive their connections, under any asyncio framework.
+"""The server's end of sessions, for any asyncio framework.
 
-An adapter (:mod:`.aiohttp`, :mod:`.websockets`, :mod:`.starlette`) makes a :class:`Transport` of a
-connection, and :meth:`Sessions.serve` does the rest::
+An adapter (:mod:`.aiohttp`, :mod:`.websockets`, :mod:`.starlette`) wraps a connection in a
+:class:`Transport` for :meth:`Sessions.serve`::
 
     Transport --> Link --> core --> ServerSession --> handler
         ^          |                      |
         +----------+ <-- what is saved ---+--> Store
 
-Nothing goes out, no message and no acknowledgement, before the store has it.
+Messages and acknowledgements are sent only after they were stored. A third of the class are its
+options; the rest leads a connection to its session, within one set of limits.
 """
 
 from __future__ import annotations
@@ -45,43 +46,42 @@ __all__ = ["Handler", "Sessions"]
 _logger = logging.getLogger("readystate")
 
 Handler: TypeAlias = Callable[[ServerSession], Awaitable[None]]
-"""What serves a session."""
+"""A coroutine function that serves a session."""
 
 
 class Sessions:
     """All sessions of one handler in this process.
 
     Args:
-        handler: Runs once for each session, however many connections that has, until it returns,
-            which ends the session with 1000, after a :meth:`ServerSession.drain`. When it raises,
-            that is logged with the ``message_id`` of the message in hand, and the session ends
-            with 4411: the same message would fail again. A handler that is to go on after a
-            message that it cannot handle catches the exception for each message.
-        store: Where sessions are kept; by default in this process, and nowhere else.
-        expires: For how many seconds a session is kept without a connection.
-        identify: Gives the text of whom a session belongs to, from the ``Origin`` and the user; by
-            default from both. With another one there is no such session.
-        window: How many messages a client may send that are not acknowledged.
-        window_bytes: How much of them, in bytes (of text: characters).
-        max_unconfirmed: How many messages are sent to a client that it has not acknowledged.
-        max_unconfirmed_bytes: How much of them, in bytes; one message may always be.
-        max_pending: How many messages wait beside these before ``send()`` does.
-        max_pending_bytes: How much of them, in bytes; one message may always.
-        max_message: How long a message from a client may be, in bytes (of text: characters).
-        max_sessions: How many sessions there may be, with those whose handler has not returned.
-        handshake_timeout: For how many seconds a connection may say nothing at first.
-        ack_timeout: For how many seconds a client may acknowledge nothing while its window is full,
-            or not read what is sent. Then its connection is ended, and the session is kept for
-            ``expires`` seconds, as it is for a client that is gone.
-        close_timeout: For how many seconds at most something is waited for at the end: that all
-            is acknowledged, that a connection closes.
-        resume_burst: How often a session may be resumed at once.
-        resume_rate: How often a second, on average.
-        unknown_burst: How many ids may be tried at once that this process does not know.
-        unknown_rate: How many a second, on average; those of other processes do not count.
+        handler: Runs once for each session, across its connections. When it returns, the session
+            ends with 1000, after a :meth:`ServerSession.drain`. If it raises, the error is logged
+            with the ``message_id`` in hand, and the session ends with 4411, as the same message
+            would fail again. To continue instead, catch exceptions for each message.
+        store: Where to keep sessions; by default in this process's memory.
+        expires: How long to keep a session without a connection, in seconds.
+        identify: Returns a session's owner, a ``str``, from the ``Origin`` and the user; by default
+            made of both. Other owners cannot resume the session.
+        window: How many messages a client may send before they are acknowledged.
+        window_bytes: How many bytes (of text, characters) it may send.
+        max_unconfirmed: How many messages to send to a client before it acknowledges them.
+        max_unconfirmed_bytes: How many bytes to send; one message always may.
+        max_pending: How many more messages may wait before ``send()`` waits.
+        max_pending_bytes: How many bytes may wait; one message always may.
+        max_message: The maximum size of a client's message, in bytes (of text, characters).
+        max_sessions: The maximum number of sessions, including those whose handler is still
+            running.
+        handshake_timeout: How long to wait for a connection's first message, in seconds.
+        ack_timeout: After how many seconds without an acknowledgement, while its window is full, or
+            without reading, a client's connection is closed. Its session is kept for ``expires``.
+        close_timeout: How long to wait, at the end, for acknowledgements and for a connection to
+            close, in seconds.
+        resume_burst: How often a session may be resumed in a burst.
+        resume_rate: How often per second, on average.
+        unknown_burst: How many ids that this process does not know may be tried in a burst.
+        unknown_rate: How many per second, on average; those of other processes do not count.
 
     Raises:
-        ValueError: An argument makes no sense.
+        ValueError: An argument is out of range.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Sessions:
     ) -> None:
         self._handler = handler
         self._identify = identify or _origin_and_user
-        # One of our own needs no lease: whoever has a session here deletes its record.
+        # Our own store needs no lease: ending a session deletes its record.
         self._store = MemoryStore(clock=lambda: 0.0) if store is None else store
         self._has_own_store = store is None
         self._settings = Settings(
@@ -130,16 +130,15 @@ class Sessions:
             unknown_burst=unknown_burst,
             unknown_rate=unknown_rate,
         )
-        # What the ids begin with that are given out here: so one that is gone is told from one that
-        # never was here.
+        # The prefix of this process's ids, which tells expired sessions from unknown ones.
         self._mark = secrets.token_urlsafe(6)
         self._unknown = Bucket(unknown_burst, unknown_rate)
         self._refusals = Refusals()
         self._opened = self._resumed = self._taken_over = self._expired = 0
         self._is_closed = False
-        # With those that have ended and whose records are being deleted.
+        # Including ended ones whose records are being deleted.
         self._by_key: dict[str, ServerSession] = {}
-        # Of those that are being resumed, by key and owner.
+        # Locks for resuming sessions, by key and owner.
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._starting = 0
         self._handlers: set[asyncio.Task[None]] = set()
@@ -149,19 +148,19 @@ class Sessions:
 
     @property
     def max_message(self) -> int:
-        """How long a message from a client may be, in bytes (of text: characters)."""
+        """The maximum size of a client's message, in bytes (of text, characters)."""
         return self._settings.max_message
 
     def __len__(self) -> int:
-        """How many sessions there are, connected or not."""
+        """The number of sessions, connected or not."""
         return sum(session._closed is None for session in self._by_key.values())
 
     async def serve(self, transport: Transport, user: Any = None) -> None:
-        """Serves one connection, from its first message to its end.
+        """Serves one connection until it ends.
 
         Args:
-            transport: The connection, with its handshake done.
-            user: Whom it belongs to, if the application knows: anything that JSON can express.
+            transport: The connection, after its handshake.
+            user: Its user, if the application knows it, as a JSON value.
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for mypy
@@ -174,11 +173,10 @@ class Sessions:
             self._connections.discard(task)
 
     async def close(self) -> None:
-        """Ends all connections with 1001, and cancels the handlers.
+        """Closes all connections with 1001, and cancels the handlers.
 
-        In a store that other processes share, the sessions live on. A
-        :class:`~readystate.Delivery` that is not confirmed by now is dropped, though it may be
-        delivered there.
+        In a shared store, the sessions live on. An unconfirmed :class:`~readystate.Delivery` is
+        dropped here, though another process may deliver it.
         """
         self._is_closed = True
         timeout = self._settings.close_timeout
@@ -195,9 +193,7 @@ class Sessions:
 
     @property
     def stats(self) -> SessionsStats:
-        """How many sessions there are, for how long clients acknowledge nothing, and what was done
-        and refused so far; a copy.
-        """
+        """Returns a copy of the statistics so far."""
         alive = [session for session in self._by_key.values() if session._closed is None]
         connected = sum(session.is_connected for session in alive)
         return SessionsStats(
@@ -217,7 +213,7 @@ class Sessions:
         )
 
     def health(self) -> Health:
-        """Whether sessions can be begun and resumed now: for a probe. It costs nothing. ::
+        """Returns whether sessions can be opened and resumed now, for a probe. ::
 
         async def ready(request):
             health = sessions.health()
@@ -225,20 +221,20 @@ class Sessions:
         """
         problems = []
         if self._is_closed:
-            problems.append("the server goes away: close() was called")
+            problems.append("the server is going away: close() was called")
         count, limit = len(self._handlers) + self._starting, self._settings.max_sessions
         if count >= limit:
-            problems.append(f"there are {count:,} sessions, as many as max_sessions= allows")
+            problems.append(f"there are {count:,} sessions, which is the limit max_sessions=")
         error = self._settings.store_health.error
         if error is not None:
-            problems.append(f"the session store is out of order: {type(error).__name__}: {error}")
+            problems.append(f"the session store fails: {type(error).__name__}: {error}")
         return Health(tuple(problems))
 
     def __repr__(self) -> str:
         return f"<Sessions {len(self):,} sessions, {len(self._connections):,} connections>"
 
     async def _join(self, transport: Transport, user: Any) -> Link | None:
-        """The connection of a session, or ``None`` if it was closed."""
+        """Returns the link of a connection, or ``None`` if it was closed."""
         try:
             hello = await self._greet(transport)
             if hello is None:
@@ -257,13 +253,13 @@ class Sessions:
         return None
 
     async def _greet(self, transport: Transport) -> Hello | None:
-        """What the client says first; ``None`` if the connection has ended.
+        """Receives the client's first message; ``None`` if the connection has ended.
 
         Raises:
-            ProtocolError: It says something else, or nothing in time.
+            ProtocolError: It is invalid, or did not arrive in time.
         """
         if self._is_closed:
-            raise ProtocolError("the server goes away", GOING_AWAY)
+            raise ProtocolError("the server is going away", GOING_AWAY)
         if len(self._greeting) >= self._settings.max_sessions:
             raise self._refusals.refuse("max_sessions", "too many connections without a session")
         self._greeting.add(transport)
@@ -271,7 +267,9 @@ class Sessions:
             async with asyncio.timeout(self._settings.handshake_timeout):
                 message = await transport.receive()
         except TimeoutError:
-            raise ProtocolError("no session was asked for in time", control.TRY_AGAIN) from None
+            raise ProtocolError(
+                "no session was opened or resumed in time", control.TRY_AGAIN
+            ) from None
         finally:
             self._greeting.discard(transport)
         return None if message is None else Hello.parse(message)
@@ -289,7 +287,7 @@ class Sessions:
         self, transport: Transport, hello: Hello, secret: str, owner: str, user: Any
     ) -> Link:
         key = _key(secret)
-        # Kept as long as somebody waits for it.
+        # Kept as long as a task waits for it.
         lock = self._locks.setdefault((key, owner), asyncio.Lock())
         async with lock:
             session = await self._find(key, owner, hello)
@@ -302,12 +300,12 @@ class Sessions:
             return link
 
     async def _find(self, key: str, owner: str, hello: Hello) -> ServerSession | None:
-        """The session, if this process holds it."""
+        """Returns the session, if this process holds it."""
         session = self._by_key.get(key)
         if session is None or session._owner != owner:
             return None
         if not session._resumptions.take():
-            raise self._refusals.refuse("resume_rate", "a session is resumed too often")
+            raise self._refusals.refuse("resume_rate", "a session was resumed too often")
         if hello.connection > session._core.connection:
             with self._store_errors():
                 try:
@@ -317,20 +315,22 @@ class Sessions:
         return self._by_key.get(key)
 
     async def _claim(self, key: str, owner: str, hello: Hello, user: Any) -> ServerSession | None:
-        """The session, taken over from another process, if the store has it."""
+        """Returns the session, taken over from another process, if the store has it."""
         if not self._unknown.take():
-            raise self._refusals.refuse("unknown_rate", "too many unknown sessions are asked for")
+            raise self._refusals.refuse("unknown_rate", "too many unknown sessions")
         lease = self._settings.lease
         with self._room(), self._store_errors():
             try:
                 record = await self._store.claim(key, owner, hello.connection, lease)
             except Fenced:
-                raise ProtocolError("a later connection has come", control.TAKEN_OVER) from None
+                raise ProtocolError(
+                    "the client has a newer connection", control.TAKEN_OVER
+                ) from None
             if record is None:
                 return None
             self._unknown.put_back()
             if not 0 <= hello.received - record.confirmed <= len(record.outgoing):
-                raise ProtocolError("what the other end says it has received it cannot have")
+                raise ProtocolError("the other end cannot have received that number of messages")
             session = self._start(key, record, user, connection=hello.connection)
         self._taken_over += 1
         session._restore(record, hello.received)
@@ -338,7 +338,7 @@ class Sessions:
 
     @contextlib.contextmanager
     def _room(self) -> Iterator[None]:
-        """There is room for another session, and goes on to be.
+        """Reserves room for another session.
 
         Raises:
             ProtocolError: There is none.
@@ -353,20 +353,20 @@ class Sessions:
 
     @contextlib.contextmanager
     def _store_errors(self) -> Iterator[None]:
-        """What the store raises is logged; the client is to try again later."""
+        """Logs errors of the store, and tells the client to try again later."""
         try:
             yield
         except ProtocolError:
             raise
         except Exception as error:
             self._settings.store_health.failed(error)
-            what = "the session cannot be looked up now"
+            what = "the session store fails"
             raise ProtocolError(what, control.TRY_AGAIN) from error
         self._settings.store_health.worked()
 
     def _start(self, key: str, record: Record, user: Any, *, connection: int) -> ServerSession:
         if self._is_closed:
-            raise ProtocolError("the server goes away", GOING_AWAY)
+            raise ProtocolError("the server is going away", GOING_AWAY)
         session = ServerSession(self._settings, key, record, connection, user, self._ended)
         self._by_key[key] = session
         task = asyncio.create_task(self._handle(session))
@@ -397,11 +397,11 @@ class Sessions:
             session._fail(ProtocolError("the application has failed", control.FAILED))
 
     def _no_such_session(self, secret: str) -> ProtocolError:
-        """Says why, by the id alone: of other people's sessions this tells nothing."""
+        """Returns the error. Its reason is from the id alone, and reveals nothing about others."""
         if secret.startswith(self._mark):
-            reason = f"{control.EXPIRED}: this server has no such session any more"
+            reason = f"{control.EXPIRED}: this server no longer has this session"
         elif self._has_own_store:
-            reason = f"{control.FORGOTTEN}: this server has never had such a session"
+            reason = f"{control.FORGOTTEN}: this server never had this session"
         else:
             reason = "there is no such session"
         return ProtocolError(reason, control.NO_SUCH_SESSION)
@@ -416,7 +416,7 @@ class Sessions:
         deletion.add_done_callback(self._deletions.discard)
 
     async def _delete(self, session: ServerSession) -> None:
-        """Forgets a session that has ended; until then it is known that it has."""
+        """Deletes the record of a session that has ended, then the session."""
         await session._saver.wait()
         try:
             await self._store.delete(session.id, session._epoch)

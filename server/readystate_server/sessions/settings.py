@@ -1,4 +1,4 @@
-"""What all sessions of one handler have in common."""
+"""The settings of all sessions of one handler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .store import Store
 __all__ = ["Settings"]
 
 _LEASE = 1.5
-"""For how long a record is kept, in units of ``expires``; it is renewed after half a unit."""
+"""How long to keep a record, in units of ``expires``; it is renewed after half a unit."""
 _POSITIVE = (
     "expires",
     "max_unconfirmed",
@@ -31,10 +31,10 @@ _POSITIVE = (
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What all sessions have in common; :class:`Sessions` says what it means.
+    """The settings of all sessions; see :class:`Sessions`.
 
     Raises:
-        ValueError: A value makes no sense.
+        ValueError: A value is out of range.
     """
 
     store: Store
@@ -65,7 +65,7 @@ class Settings:
 
     @property
     def lease(self) -> float:
-        """For how many seconds the store keeps what nobody renews."""
+        """How long the store keeps a record that is not renewed, in seconds."""
         return self.expires * _LEASE
 
 

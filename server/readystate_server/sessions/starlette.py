@@ -18,7 +18,7 @@ _NO_CLOSE_FRAME = 1006
 
 
 async def serve(sessions: Sessions, websocket: WebSocket, user: Any = None) -> None:
-    """Serves one connection of a session, which is accepted here. ::
+    """Accepts and serves one connection of a session. ::
 
         sessions = Sessions(handler)
 
@@ -26,18 +26,16 @@ async def serve(sessions: Sessions, websocket: WebSocket, user: Any = None) -> N
         async def session(websocket: WebSocket) -> None:
             await serve(sessions, websocket)
 
-    A handshake that does not offer the subprotocol is answered with 403, as ASGI servers do for a
-    connection that is closed before it is accepted. Messages that are longer than the server takes
-    (such as uvicorn's ``--ws-max-size``) end the session.
+    Answers 403 if the handshake does not offer the subprotocol. A message beyond the server's limit
+    (such as uvicorn's ``--ws-max-size``) ends the session.
 
     Args:
-        sessions: What it belongs to.
-        websocket: As the route has it, not accepted.
-        user: Whom the connection belongs to, if the application knows: anything that JSON can
-            express.
+        sessions: The sessions.
+        websocket: The route's WebSocket, not yet accepted.
+        user: The connection's user, if the application knows it, as a JSON value.
 
     Raises:
-        RuntimeError: ``websocket`` was accepted, or closed, before.
+        RuntimeError: ``websocket`` was already accepted or closed.
     """
     if websocket.application_state is not WebSocketState.CONNECTING:
         raise RuntimeError(
@@ -78,7 +76,7 @@ class _Transport:
             else:
                 await self._websocket.send_bytes(message)
         except (WebSocketDisconnect, RuntimeError) as error:
-            # RuntimeError: that it has ended is known already.
+            # RuntimeError: Starlette already knows that it has ended.
             raise ConnectionResetError("the connection has ended") from error
 
     async def close(self, code: int, reason: str) -> None:
@@ -86,4 +84,4 @@ class _Transport:
             await self._websocket.close(code, reason)
 
     def abort(self) -> None:
-        """Nothing: ASGI cannot; servers end a connection whose application has returned."""
+        """Does nothing: the server ends the connection when the application returns."""

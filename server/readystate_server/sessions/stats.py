@@ -1,6 +1,4 @@
-"""What an operator wants to know of sessions: how many, how old, what was refused, and whether it
-works.
-"""
+"""Statistics and health of sessions, for operators."""
 
 from __future__ import annotations
 
@@ -16,32 +14,30 @@ from readystate.session.control import ProtocolError
 __all__ = ["Ages", "Health", "Refusals", "SessionsStats", "StoreHealth"]
 
 _QUIET = 60.0
-"""For how many seconds nothing more is logged of a limit."""
+"""How long nothing more is logged about a limit, in seconds."""
 _GRAIN = 1.0
-"""How exactly an age is known, in seconds."""
+"""The resolution of ages, in seconds."""
 
 _logger = logging.getLogger("readystate")
 
 
 @dataclasses.dataclass(frozen=True)
 class SessionsStats:
-    """What :class:`Sessions` have, and have done so far in this process.
+    """Statistics of :class:`Sessions` in this process.
 
     Attributes:
-        connected: The sessions that have a connection.
-        disconnected: Those that wait for their client to come back.
-        ending: Those that have ended, and whose handler has not returned.
-        greeting: The connections that have not said yet which session they are for.
-        unacknowledged: The messages that clients have not acknowledged, and those that wait beside
-            them, of all sessions.
-        oldest_unacknowledged: For how long the oldest of these is there, in seconds; 0 if there is
-            none.
-        opened: The sessions begun.
-        resumed: How often one was resumed.
-        taken_over: How often of these it was another process that had begun it, or had it last.
-        expired: The sessions whose client has not come back in time.
-        refused: How often a client was told to try again later, by the limit: ``"max_sessions"``,
-            ``"resume_rate"``, ``"unknown_rate"``.
+        connected: How many sessions are connected.
+        disconnected: How many wait for their client to reconnect.
+        ending: How many have ended, but their handler is still running.
+        greeting: How many connections have not sent their first message.
+        unacknowledged: How many messages clients have not acknowledged, including waiting ones.
+        oldest_unacknowledged: The age of the oldest of these, in seconds; 0 if there is none.
+        opened: How many sessions were opened.
+        resumed: How often a session was resumed.
+        taken_over: How often it was taken over from another process.
+        expired: How many sessions have expired without their client.
+        refused: How often a client was refused, by limit: ``"max_sessions"``, ``"resume_rate"`` or
+            ``"unknown_rate"``.
     """
 
     connected: int
@@ -59,10 +55,10 @@ class SessionsStats:
 
 @dataclasses.dataclass(frozen=True)
 class Health:
-    """Whether sessions can be begun and resumed; true if so.
+    """Whether sessions can be opened and resumed; true if so.
 
     Attributes:
-        problems: What is in the way, in words for an operator.
+        problems: Why not, for operators.
     """
 
     problems: tuple[str, ...]
@@ -72,10 +68,10 @@ class Health:
 
 
 class Refusals:
-    """What was refused because of a limit: counted, and logged once a minute at most.
+    """Counts refusals by limit, and logs them at most once per minute.
 
     Args:
-        clock: Gives the time in seconds.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -84,11 +80,11 @@ class Refusals:
         self._logged: dict[str, tuple[float, int]] = {}
 
     def refuse(self, limit: str, what: str) -> ProtocolError:
-        """Counts a refusal; returns what the client is told.
+        """Counts a refusal; returns the error for the client.
 
         Args:
-            limit: The option that is the reason.
-            what: What there is too much of.
+            limit: The option that sets the limit.
+            what: The reason, in words.
         """
         self.counts[limit] += 1
         now, count = self._clock(), self.counts[limit]
@@ -96,8 +92,8 @@ class Refusals:
         if now - logged_at >= _QUIET:
             self._logged[limit] = now, count
             _logger.warning(
-                "%s: %d refused with %d, to try again later (%d since the start); that is the "
-                "limit %s=, of which nothing more is logged for %d s",
+                "%s: %d refused with %d, to try again later (%d since the start); the limit is "
+                "%s=, about which nothing more is logged for %d s",
                 what,
                 count - logged,
                 control.TRY_AGAIN,
@@ -109,46 +105,46 @@ class Refusals:
 
 
 class StoreHealth:
-    """Whether the store answers.
+    """Whether the store works.
 
     Attributes:
-        error: What it has raised last, if it has not worked since.
+        error: Its last exception, unless it has worked since.
     """
 
     def __init__(self) -> None:
         self.error: Exception | None = None
 
     def failed(self, error: Exception) -> None:
-        """It has raised this."""
+        """Called when it has raised ``error``."""
         self.error = error
-        _logger.warning("the session store is out of order: %s: %s", type(error).__name__, error)
+        _logger.warning("the session store fails: %s: %s", type(error).__name__, error)
 
     def worked(self) -> None:
-        """It has done something."""
+        """Called when it has worked."""
         self.error = None
 
 
 class Ages:
-    """For how long messages wait that are counted, and acknowledged in their order.
+    """The ages of messages that are numbered, and acknowledged in order.
 
     Args:
-        clock: Gives the time in seconds.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # The number of a message, and when it came: the first one of each second.
+        # For the first message of each second, its number and its time.
         self._marks: deque[tuple[int, float]] = deque()
 
     def accepted(self, number: int, acknowledged: int) -> None:
-        """The message of this number has come; the first ``acknowledged`` ones are done."""
+        """Adds the message ``number``; the first ``acknowledged`` ones are done."""
         self._forget(acknowledged)
         now = self._clock()
         if not self._marks or now - self._marks[-1][1] >= _GRAIN:
             self._marks.append((number, now))
 
     def oldest(self, acknowledged: int) -> float:
-        """The age of the oldest one that is not acknowledged, in seconds, if there is one."""
+        """Returns the age of the oldest unacknowledged message, in seconds; 0 without one."""
         self._forget(acknowledged)
         return self._clock() - self._marks[0][1] if self._marks else 0.0
 

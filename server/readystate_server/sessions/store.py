@@ -1,7 +1,7 @@
-"""Where the sessions of a server are kept, so that another process can go on with them.
+"""Stores for sessions, so that another process can resume them.
 
-A session has a *holder*, the process that serves it. Each claim raises the *epoch* of its record,
-and whoever comes with an older one is :exc:`Fenced`: it can change nothing any more.
+A session has a *holder*, the process that serves it. Each claim increments the *epoch* of its
+record; a process with an older epoch is :exc:`Fenced` and can change nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 __all__ = ["Fenced", "MemoryStore", "Message", "Record", "Store"]
 
 Message = str | bytes
-"""A message as a store keeps it."""
+"""A stored message."""
 
 
 class Fenced(Exception):  # noqa: N818 - a state, and no mistake
-    """The record has another holder, or one with a later connection, or is gone.
+    """The record has another holder, or a newer connection, or is gone.
 
     Nothing was changed.
     """
@@ -29,14 +29,14 @@ class Fenced(Exception):  # noqa: N818 - a state, and no mistake
 
 @dataclasses.dataclass
 class Record:
-    """What has to be known of a session to go on with it.
+    """What a process needs to resume a session.
 
     Attributes:
-        owner: Whom it belongs to.
-        epoch: How often it has changed hands; the first holder has 1.
-        done: How many of the client's messages the application is done with.
-        confirmed: How many of the outgoing messages the client is done with, at least.
-        outgoing: The messages that come after these, the oldest first.
+        owner: The owner of the session.
+        epoch: The number of its holder, from 1.
+        done: How many of the client's messages are done.
+        confirmed: How many outgoing messages the client has confirmed, at least.
+        outgoing: The outgoing messages after these, the oldest first.
     """
 
     owner: str
@@ -49,33 +49,32 @@ class Record:
 class Store(abc.ABC):
     """Keeps the records of sessions, by the SHA-256 of their secret ids.
 
-    Each method does all or nothing. It may be called again with the same arguments when its answer
-    was lost, as long as no other one of this holder was called in between. What it raises beside
-    :exc:`Fenced` says that the store is out of order for now.
+    Each method is atomic, and idempotent until the holder calls another one. Exceptions other than
+    :exc:`Fenced` mean that the store does not work now.
     """
 
     @abc.abstractmethod
     async def create(self, key: str, owner: str, expires: float) -> int:
-        """Makes a record, which is gone after ``expires`` seconds; returns its epoch.
+        """Creates a record that expires after ``expires`` seconds, and returns its epoch.
 
         The client's connection has the number 1.
         """
 
     @abc.abstractmethod
     async def claim(self, key: str, owner: str, connection: int, expires: float) -> Record | None:
-        """Takes the record over, for ``expires`` seconds, and fences its former holders.
+        """Takes over the record for ``expires`` seconds, and fences its previous holders.
 
         Args:
-            key: Of which session.
-            owner: To whom it must belong.
-            connection: The number of the client's connection that the claim is for.
-            expires: In seconds.
+            key: The session's key.
+            owner: The owner that it must have.
+            connection: The number of the client's connection.
+            expires: How long to keep it, in seconds.
 
         Returns:
-            ``None`` if there is none, or it belongs to another owner.
+            The record; ``None`` if there is none for this owner.
 
         Raises:
-            Fenced: The client has come with this number before, or with a larger one.
+            Fenced: The client has connected with this number, or a larger one, before.
         """
 
     @abc.abstractmethod
@@ -89,38 +88,38 @@ class Store(abc.ABC):
         first: int,
         messages: Sequence[Message],
     ) -> None:
-        """Brings the record up to date, all at once. Counts never go back.
+        """Updates the record. Counts never decrease.
 
         Args:
-            key: Of which session.
-            epoch: What the holder was given.
+            key: The session's key.
+            epoch: The holder's epoch.
             done: See :class:`Record`.
-            confirmed: See :class:`Record`; the messages up to there are forgotten.
-            first: The number of the first one of ``messages``; the first of the session has 1.
-            messages: Outgoing ones to be kept, beside those that are.
+            confirmed: See :class:`Record`; deletes these messages.
+            first: The number of the first of ``messages``, from 1 in each session.
+            messages: Outgoing messages to add.
 
         Raises:
-            Fenced: The record is another holder's, or gone.
+            Fenced: The record has another holder, or is gone.
         """
 
     @abc.abstractmethod
     async def keep(self, key: str, epoch: int, connection: int, expires: float) -> None:
-        """Keeps the record for ``expires`` seconds from now, and the number of the connection.
+        """Renews the record for ``expires`` seconds, and sets the connection's number.
 
         Raises:
-            Fenced: The record is another holder's, or gone.
+            Fenced: The record has another holder, or is gone.
         """
 
     @abc.abstractmethod
     async def delete(self, key: str, epoch: int) -> None:
-        """Forgets the record, if there is one.
+        """Deletes the record, if there is one.
 
         Raises:
-            Fenced: It is another holder's.
+            Fenced: It has another holder.
         """
 
     async def close(self) -> None:  # noqa: B027 - most have nothing to close
-        """Lets go of what the store itself has opened."""
+        """Closes what the store itself has opened."""
 
 
 @dataclasses.dataclass
@@ -131,22 +130,22 @@ class _Entry:
     connection: int = 1
     done: int = 0
     confirmed: int = 0
-    # By their numbers.
+    # By number.
     outgoing: dict[int, Message] = dataclasses.field(default_factory=dict)
 
 
 class MemoryStore(Store):
-    """Keeps the records in this process, and loses them with it.
+    """Keeps the records in this process's memory.
 
-    Several :class:`Sessions` of one process may share it.
+    Several :class:`Sessions` of one process can share it.
 
     Args:
-        clock: Gives the time in seconds.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # Those that were kept last are last.
+        # Ordered by renewal.
         self._entries: dict[str, _Entry] = {}
 
     def __len__(self) -> int:
@@ -217,7 +216,7 @@ class MemoryStore(Store):
         return None
 
     def _forget_expired(self) -> None:
-        # One that is to be kept for longer may hide others for as long; _find() knows better.
+        # A record kept for longer may hide others behind it; _find() checks each.
         now = self._clock()
         while self._entries:
             key, entry = next(iter(self._entries.items()))

@@ -1,4 +1,4 @@
-"""A connection, as sessions see it: what an adapter makes of its framework's."""
+"""A connection, as an adapter wraps its framework's."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .store import Message
 __all__ = ["LOST", "Transport", "close_transport"]
 
 LOST = (ConnectionError, TimeoutError)
-"""What says that a connection has ended."""
+"""The exceptions for a lost connection."""
 
 
 class Transport(Protocol):
-    """A WebSocket connection, as an adapter makes it of a framework's."""
+    """A WebSocket connection, as an adapter wraps its framework's."""
 
     @property
     def origin(self) -> str | None:
@@ -22,30 +22,30 @@ class Transport(Protocol):
 
     @property
     def close_code(self) -> int | None:
-        """Of the close frame, once :meth:`receive` has returned ``None``.
+        """The code of the close frame, after :meth:`receive` has returned ``None``.
 
-        1005 if that had no code; 1006 or ``None`` if there was no frame.
+        1005 if it had none; 1006 or ``None`` without a frame.
         """
 
     @property
     def close_reason(self) -> str:
-        """Of the close frame."""
+        """The reason of the close frame."""
 
     async def receive(self) -> Message | None:
-        """The next message; ``None`` when the connection has ended. It may be cancelled."""
+        """Receives a message; ``None`` when the connection has ended. May be cancelled."""
 
     async def send(self, message: Message) -> None:
-        """Sends a message, and waits while too much is on its way. It may be cancelled.
+        """Sends a message, and waits while too much is buffered. May be cancelled.
 
         Raises:
             ConnectionError: The connection has ended.
         """
 
     async def close(self, code: int, reason: str) -> None:
-        """Closes with a close frame, and raises nothing. It may be cancelled."""
+        """Closes with a close frame. Raises nothing. May be cancelled."""
 
     def abort(self) -> None:
-        """Lets go of the connection at once, without a close frame."""
+        """Ends the connection at once, without a close frame."""
 
 
 async def close_transport(transport: Transport, code: int, reason: str, timeout: float) -> None:

@@ -27,14 +27,13 @@ async def serve(sessions: Sessions, connection: ServerConnection, user: Any = No
         ):
             ...
 
-    One that has not negotiated the subprotocol is closed with 1002. Messages that are longer than
-    the ``max_size`` of the library's server end the session.
+    Closes with 1002 if the subprotocol was not negotiated. A message beyond the ``max_size`` of the
+    library's server ends the session.
 
     Args:
-        sessions: What it belongs to.
-        connection: As the library's ``serve()`` gives it to its handler.
-        user: Whom the connection belongs to, if the application knows: anything that JSON can
-            express.
+        sessions: The sessions.
+        connection: The argument of the library's handler.
+        user: The connection's user, if the application knows it, as a JSON value.
     """
     if connection.subprotocol != SUBPROTOCOL:
         await connection.close(_PROTOCOL_ERROR, f"offer the subprotocol {SUBPROTOCOL}")
@@ -54,7 +53,8 @@ class _Transport:
         try:
             return await self._connection.recv()
         except ConnectionClosed as error:
-            # A frame of the library's own, such as for a message that is too long, may stay alone.
+            # The library may close by itself, as after a message that is too long, and get no
+            # answer.
             frame = error.rcvd or error.sent
             if frame is not None:
                 self.close_code, self.close_reason = frame.code, frame.reason

@@ -1,10 +1,10 @@
-"""For headless tests of your own: pytest fixtures, with browsers that Playwright drives.
+"""Pytest fixtures for your own headless tests, with Playwright's browsers.
 
-`pytest_plugins = ["readystate_server.testing"]` in conftest.py makes the fixtures known; see
-"Testing your app" in the documentation. It needs `pip install 'readystate-server[testing]'`, and
-runs on CPython; in the page there is only `readystate_server.testing.inpage`.
+Enable them by `pytest_plugins = ["readystate_server.testing"]` in conftest.py; see "Testing your
+app" in the documentation. Requires `pip install 'readystate-server[testing]'`, and CPython; pages
+have only `readystate_server.testing.inpage`.
 
-PYTEST_DONT_REWRITE: no assertion here is for pytest to explain, so it may be imported early.
+PYTEST_DONT_REWRITE: no assertions here, so it may be imported early.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ else:
     def __getattr__(name: str) -> None:
         if name in __all__:
             raise ImportError(
-                f"readystate_server.testing.{name} is for tests on CPython; in a page there is "
-                "only readystate_server.testing.inpage"
+                f"readystate_server.testing.{name} is for tests on CPython; pages have only "
+                "readystate_server.testing.inpage"
             )
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

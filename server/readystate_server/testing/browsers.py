@@ -1,4 +1,4 @@
-"""The browsers that are installed on this machine, and how Playwright starts them."""
+"""The browsers installed on this machine, and how Playwright starts them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from playwright.sync_api import BrowserType
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
-# One Chromium in a hundred takes samples of its allocations, with the stack of each. Where Pyodide
-# runs on a stack of its own (JSPI), Chromium 156 looks for that beyond the stack's end, and
-# the page may crash. Chromium takes the last list of features alone, so Playwright's is here.
+# One Chromium in a hundred samples its allocations, with their stacks. Where Pyodide has its own
+# stack (JSPI), Chromium 156 reads beyond its end, and the page may crash. Chromium uses only the
+# last list of features, so this includes Playwright's.
 _NO_HEAP_PROFILER = (
     "--enable-features=CDPScreenshotNewSurface,"
     "HeapProfilerReporting:stable-probability/0/nonstable-probability/0"
@@ -49,7 +49,7 @@ _APPLICATIONS = {
 
 
 def installed(name: str) -> Iterator[dict[str, Any]]:
-    """Launch options for each browser of the kind ``name`` that is installed on this machine."""
+    """Yield launch options for each installed browser of the kind ``name``."""
     commands = (shutil.which(command) for command in _COMMANDS[name])
     applications = (os.path.expandvars(path) for path in _APPLICATIONS[name])
     for path in (*commands, *applications):
@@ -62,19 +62,19 @@ def installed(name: str) -> Iterator[dict[str, Any]]:
 
 
 def found(browser_type: BrowserType) -> dict[str, Any]:
-    """Launch options for a browser of the kind: no path of one if Playwright has its own."""
+    """Return launch options for this kind of browser; Playwright's own comes first."""
     own = Path(browser_type.executable_path).is_file()
     options = {} if own else next(installed(browser_type.name), {})
     return steadied(browser_type.name, options)
 
 
 def steadied(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The launch options, and those without which Chromium's pages crash now and then."""
+    """Add launch options without which Chromium's pages sometimes crash."""
     if name != "chromium":
         return options
     steady = {**options, "args": [_NO_HEAP_PROFILER]}
     if _SHARED_MEMORY.is_dir() and shutil.disk_usage(_SHARED_MEMORY).free >= 2**31:
-        # Playwright has Chromium share memory through files in /tmp, for containers with next to
-        # none; where that disk is full, every page crashes.
+        # Playwright makes Chromium share memory through files in /tmp, for containers with little
+        # shared memory; if that disk is full, every page crashes.
         steady["ignore_default_args"] = ["--disable-dev-shm-usage"]
     return steady

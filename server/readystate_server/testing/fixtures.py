@@ -1,4 +1,4 @@
-"""The fixtures. Those of the session can be overridden, to say what is served and which Pyodide."""
+"""The fixtures. Override those of the session to configure what is served, and which Pyodide."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from .runtime import BOOT, CDN, OpenPage, Runtime, open_app, open_pyodide, pyodi
 def browser_type_launch_args(
     browser_type_launch_args: dict[str, Any], browser_type: BrowserType
 ) -> dict[str, Any]:
-    """Where Playwright has not downloaded the browser: one that is installed on this machine."""
+    """Use an installed browser if Playwright has not downloaded its own."""
     return {**found(browser_type), **browser_type_launch_args}
 
 
 @pytest.fixture(scope="session")
 def app_folder(pytestconfig: pytest.Config) -> Path:
-    """The folder that is served at /. Override it; by default it is pytest's root directory."""
+    """The folder to serve at /; by default pytest's root directory. Override it."""
     return pytestconfig.rootpath
 
 
 @pytest.fixture(scope="session")
 def app_folders() -> Mapping[str, Path]:
-    """More folders to serve, by URL prefix ("/static"). Override it; by default there are none."""
+    """More folders to serve, by URL prefix ("/static"); by default none. Override it."""
     return {}
 
 
 @pytest.fixture(scope="session")
 def pyodide_folder() -> Path | None:
-    """The folder of a Pyodide of your own, or $READYSTATE_PYODIDE; None: the pinned one."""
+    """The folder of your own Pyodide, or $READYSTATE_PYODIDE; None for the pinned one."""
     path = os.environ.get("READYSTATE_PYODIDE")
     return Path(path).resolve() if path else None
 
 
 @pytest.fixture(scope="session")
 def pyodide_place() -> str:
-    """Where `pyodide_page` runs Python: in the "page", or in a "worker" of it."""
+    """Where `pyodide_page` runs Python: in the "page" or in a "worker"."""
     return "page"
 
 
@@ -56,7 +56,7 @@ def pyodide_place() -> str:
 def ws_server(
     app_folder: Path, app_folders: Mapping[str, Path], pyodide_folder: Path | None
 ) -> Iterator[Server]:
-    """A server of your app, of the wheel, and of WebSocket endpoints that fail as they are told."""
+    """A server of your app, the wheel, and WebSocket endpoints that fail on demand."""
     prepare(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
     own = {"/pyodide": pyodide_folder} if pyodide_folder else {}
     with Server(web_folder=app_folder, folders={**app_folders, **own}) as server:
@@ -64,9 +64,9 @@ def ws_server(
 
 
 def prepare(run: str | None) -> None:
-    """Fetch Pyodide if it is not here, and build the wheels.
+    """Fetch Pyodide if necessary, and build the wheels.
 
-    The processes of pytest-xdist have a `run` in common: the first of them does it for all.
+    The processes of pytest-xdist share a `run`: the first one does it for all.
     """
     folder = WEB / "wheel"
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def prepare(run: str | None) -> None:
 
 @pytest.fixture
 def ws_id(request: pytest.FixtureRequest) -> str:
-    """An id of the test's own, for the server's journal and faults."""
+    """A unique id of the test, for the server's journal and faults."""
     return f"{request.node.name[:100]} {uuid.uuid4()}"
 
 
@@ -93,8 +93,8 @@ def ws_id(request: pytest.FixtureRequest) -> str:
 def open_page(context: BrowserContext, ws_server: Server) -> Iterator[OpenPage]:
     """A function that opens a page of your app and waits until Python is ready in it.
 
-    The test fails if there are errors on the console of one of them. What the pages load of the
-    pinned Pyodide and PyScript from the CDN comes from this machine, if it has been fetched.
+    The test fails if there are errors on a page's console. Files of the pinned Pyodide and PyScript
+    on the CDN are served from this machine, if they have been fetched.
     """
     context.route(f"{CDN}/**", serve_vendored)
     opened: list[Runtime] = []
@@ -116,7 +116,7 @@ def open_page(context: BrowserContext, ws_server: Server) -> Iterator[OpenPage]:
 
 
 def serve_vendored(route: Route) -> None:
-    """Answer with the file of the CDN that has been fetched, or let the CDN answer."""
+    """Answer with the fetched copy of the CDN's file, or let the CDN answer."""
     versions = vendor.pinned(PINS)
     folders = {
         f"{CDN}/pyodide/v{versions['pyodide']}/full/": "pyodide",
@@ -140,7 +140,7 @@ def serve_vendored(route: Route) -> None:
 def pyodide_session(
     browser: Browser, ws_server: Server, pyodide_folder: Path | None, pyodide_place: str
 ) -> Iterator[Runtime]:
-    """The one runtime of all tests that use `pyodide_page`, in each browser and place."""
+    """The runtime that all tests with `pyodide_page` share, for each browser and place."""
     pyodide = "/pyodide" if pyodide_folder else None
     with open_pyodide(browser, ws_server, pyodide_place, pyodide=pyodide) as runtime:
         yield runtime
@@ -148,7 +148,7 @@ def pyodide_session(
 
 @pytest.fixture
 def pyodide_page(pyodide_session: Runtime) -> Iterator[Runtime]:
-    """Python in an empty page; the test fails if anything complains on its console."""
+    """Python in an empty page; the test fails if there are errors on its console."""
     pyodide_session.console.complaints.clear()
     yield pyodide_session
     pyodide_session.console.check()

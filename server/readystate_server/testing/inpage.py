@@ -1,4 +1,4 @@
-"""What functions of tests need again and again that run in Pyodide, or over the port to CPython."""
+"""Helpers for test functions that run in Pyodide or on CPython."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from urllib.parse import urlencode
 
 from readystate import Event, WebSocket
 
-# What went to the event loop's exception handler. A test that expects it takes it out.
+# What went to the event loop's exception handler. A test that expects it removes it.
 reported: list[dict[str, Any]] = []
 
-# The address of the tests' server, http://..., where there is no page that came from it.
+# The address of the tests' server, http://..., where the page is not from it.
 server = ""
 
 if sys.platform == "emscripten":
@@ -30,7 +30,7 @@ if sys.platform == "emscripten":
         return server or str(js.location.origin)
 
     async def _get(address: str) -> tuple[bool, str]:
-        """Whether what the address answers is what was asked for, and its text."""
+        """Return whether the request succeeded, and the response's text."""
         response = await js.fetch(address)
         return bool(response.ok), str(await response.text())
 
@@ -54,19 +54,19 @@ else:
 
 
 def url(path: str, **query: Any) -> str:
-    """The WebSocket URL of a path of the tests' server."""
+    """Returns the WebSocket URL of a path of the tests' server."""
     address = _server().replace("http", "ws", 1) + path
     return f"{address}?{urlencode(query)}" if query else address
 
 
 def new_id() -> str:
-    """An id for the server's journal that no other test uses."""
+    """Returns a unique id for the server's journal."""
     return str(uuid.uuid4())
 
 
 async def journal(id: str, **wait: Any) -> list[dict[str, Any]]:
-    """What the server received on the connections with ``id``; waits as the journal does."""
-    # Firefox takes its time to connect to a server that other tests have had refuse.
+    """Returns what the server received on the connections with ``id``; waits like the journal."""
+    # Firefox is slow to connect to a server that has refused others.
     query = f"?{urlencode({'timeout': 20, **wait})}" if wait else ""
     is_there, text = await _get(f"{_server()}/journal/{id}{query}")
     assert is_there, text
@@ -75,14 +75,14 @@ async def journal(id: str, **wait: Any) -> list[dict[str, Any]]:
 
 
 async def all_gone(id: str) -> None:
-    """Waits until no connection with ``id`` is open; browsers may not even have begun them."""
+    """Waits until no connection with ``id`` is open; browsers may not even have started them."""
     await closed(await opened(id=id))
     seen = len(await journal(id, closed=1))
     await journal(id, closed=seen)
 
 
 def event(ws: WebSocket, type: str) -> asyncio.Future[Any]:
-    """The next event of ``type``; listening begins now, not when it is awaited."""
+    """Returns the next event of ``type``; listens from now on, not only when awaited."""
     future: asyncio.Future[Event] = asyncio.get_event_loop().create_future()
 
     def listener(event: Event) -> None:
@@ -94,7 +94,7 @@ def event(ws: WebSocket, type: str) -> asyncio.Future[Any]:
 
 
 async def opened(path: str = "/ws/echo", protocols: Any = None, **query: Any) -> WebSocket:
-    """A socket that is open."""
+    """Returns an open socket."""
     ws = WebSocket(url(path, **query), protocols)
     await event(ws, "open")
     return ws
@@ -108,7 +108,7 @@ async def closed(ws: WebSocket, *arguments: Any) -> Any:
 
 
 async def write(files: dict[str, bytes]) -> None:
-    """Writes modules, by their paths, to where Python looks for them."""
+    """Writes modules, by path, to where Python finds them."""
     for name, content in files.items():
         path = Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,24 +117,24 @@ async def write(files: dict[str, bytes]) -> None:
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    """Waits, a turn of the event loop at a time, until the condition holds."""
+    """Waits, in turns of the event loop, until the condition holds."""
     while not condition():
         await asyncio.sleep(0)
 
 
 async def turns(count: int = 10) -> None:
-    """Lets everything run that could."""
+    """Waits for ``count`` turns of the event loop."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 async def all_delivered(ws: WebSocket) -> None:
-    """Waits until what the socket's ``close`` event set off has been done."""
+    """Waits until the effects of the socket's ``close`` event are complete."""
     await until(lambda: ws._native_listener is None)
 
 
 class Logged(logging.Handler):
-    """What is logged in the block, of messages that are dropped; else it goes to the console."""
+    """Collects what is logged in the block about dropped messages, instead of the console."""
 
     def __enter__(self) -> list[str]:
         self.lines: list[str] = []
@@ -156,7 +156,7 @@ class Caught:
 
 @contextmanager
 def raises(*classes: type[BaseException], match: str = "") -> Iterator[Caught]:
-    """The block must raise one of ``classes``, with text in which ``match`` is found."""
+    """Checks that the block raises one of ``classes``, with a text that matches ``match``."""
     caught = Caught()
     try:
         yield caught

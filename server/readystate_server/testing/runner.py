@@ -1,6 +1,6 @@
-"""Runs a function of a test file inside Pyodide. A page imports this module; CPython does not.
+"""Runs a function of a test file in Pyodide. Only pages import this module.
 
-A call and its result cross as Python literals.
+Arguments and results are passed as Python literals.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from . import inpage
 
 
 def offer() -> None:
-    """Give the tests, which call it through the page's callPython, what is here."""
+    """Offer this module to tests, as the page's callPython."""
     import js
     from pyodide.ffi import create_proxy
 
@@ -30,12 +30,12 @@ def offer() -> None:
 
 
 async def call_alone(source: str, path: str, name: str, arguments: str, timeout: float) -> str:
-    """Do what `call` does, where nothing else runs: closes the sockets that are left."""
+    """Do what `call` does, where nothing else runs; then close all open sockets."""
     try:
         return await call(source, path, name, arguments, timeout)
     finally:
         for thing in gc.get_objects():
-            # One whose constructor raised, and that a traceback refers to, has no native object.
+            # A socket whose constructor raised has no native object.
             if type(thing) is WebSocket and hasattr(thing, "js_websocket"):
                 thing.js_websocket.close()
 
@@ -44,7 +44,7 @@ async def call(source: str, path: str, name: str, arguments: str, timeout: float
     """Run the function ``name`` of the module ``source`` and return ``repr((ok, result))``.
 
     Args:
-        source: The text of the module. Its imports, constants and helper functions come along.
+        source: The text of the module, with its imports, constants and helper functions.
         path: Its path, for tracebacks.
         arguments: ``repr`` of the keyword arguments.
         timeout: In seconds.
@@ -58,12 +58,14 @@ async def call(source: str, path: str, name: str, arguments: str, timeout: float
         async with asyncio.timeout(timeout):
             result = await function(**ast.literal_eval(arguments))
         if inpage.reported:
-            raise AssertionError(f"reported, and not expected: {inpage.reported}")
+            raise AssertionError(f"unexpected exceptions were reported: {inpage.reported}")
         answer = repr((True, result))
         try:
             ast.literal_eval(answer)
         except (SyntaxError, ValueError):
-            raise TypeError(f"{name}() returned {result!r}, which is no Python literal") from None
+            raise TypeError(
+                f"{name}() returned {result!r}, which is not a Python literal"
+            ) from None
     except BaseException as error:
         answer = repr((False, _describe(error, path)))
     finally:
@@ -82,7 +84,7 @@ def _load(source: str, path: str, name: str) -> Any:
         except ImportError as error:
             if not isinstance(node, (ast.Import, ast.ImportFrom)):
                 raise
-            # It exists on CPython only, most likely, and the function does not use it.
+            # Most likely it exists on CPython only, and the function does not use it.
             (alias,) = node.names
             namespace[alias.asname or alias.name.partition(".")[0]] = _Missing(error)
     return namespace[name]
@@ -90,9 +92,9 @@ def _load(source: str, path: str, name: str) -> Any:
 
 @functools.lru_cache(maxsize=4)
 def _compiled(source: str, path: str) -> list[tuple[ast.stmt, CodeType]]:
-    """The statements of a module; its coroutine functions without their decorators.
+    """Return the statements of a module; its coroutine functions without decorators.
 
-    An import of several names becomes one of each: what a page lacks does not take the rest along.
+    An import of several names is split, so that one that a page lacks does not affect the others.
     """
     compiled = []
     for node in ast.parse(source, path).body:
@@ -114,7 +116,7 @@ def _singles(node: ast.stmt) -> list[ast.stmt]:
 
 
 class _Missing:
-    """In place of what could not be imported: raises the error when it is used."""
+    """Replaces what could not be imported, and raises the error when used."""
 
     def __init__(self, error: ImportError) -> None:
         self._error = error

@@ -1,4 +1,4 @@
-"""Pages in which Python runs, and what tests do with them."""
+"""Pages that run Python, for tests."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ CONNECTION_FAILS = (
     "Firefox can\u2019t establish a connection",
     "The connection to",
 )
-"""How browsers begin what they write when a connection fails, which tests here have them do."""
+"""How browsers' messages about failed connections start, which tests provoke."""
 CDN = "https://cdn.jsdelivr.net"
 BOOT = 60.0
 """Seconds that Python may take to start."""
 TIMEOUT = 90.0
-"""Seconds that a test may take: Firefox delays a connection to where others have failed by up to a
-minute."""
+"""Seconds that a test may take: Firefox delays connections by up to a minute after others failed.
+"""
 
 IN_PAGE = ("__init__.py", "inpage.py", "runner.py")
-"""What of this package runs in a page."""
-# An app's page gives the tests what the empty page has: callPython, see runner.py.
+"""The files of this package that run in a page."""
+# Adds callPython, see runner.py, to an app's page, as the empty page has it.
 ATTACH = """\
 (install) => {
   const offer = `${install}import readystate_server.testing.runner as _; _.offer(); del _`;
@@ -49,15 +49,15 @@ ATTACH = """\
 
 
 class Console:
-    """What a page writes to its console as errors, and what it raises and nobody catches.
+    """The errors on a page's console, and its uncaught exceptions.
 
     Attributes:
-        complaints: The texts.
-        expected: How texts begin that are none. By default those of connections that fail.
+        complaints: Their texts.
+        expected: How texts to ignore start; by default those of failed connections.
     """
 
     def __init__(self, page: Page, *, warnings: bool = False) -> None:
-        """With `warnings` these count too."""
+        """With `warnings`, these count too."""
         self.complaints: list[str] = []
         self.expected: tuple[str, ...] = CONNECTION_FAILS
         self._types = ("error", "warning") if warnings else ("error",)
@@ -65,7 +65,7 @@ class Console:
         page.on("pageerror", lambda error: self._complain(str(error)))
 
     def check(self) -> None:
-        """Fail the test if there are complaints that are not expected by now; forget them."""
+        """Fail the test if there are unexpected complaints; then forget them."""
         complaints = [text for text in self.complaints if not text.startswith(self.expected)]
         self.complaints.clear()
         if complaints:
@@ -81,11 +81,11 @@ class Console:
 
 
 class Runtime:
-    """A page, or a worker of it, in which Python runs.
+    """A page or worker that runs Python.
 
     Attributes:
         page: Playwright's page.
-        console: What it complains of.
+        console: Its console.
     """
 
     def __init__(self, page: Page, console: Console) -> None:
@@ -101,9 +101,9 @@ class Runtime:
     ) -> Any:
         """Run `function` there and return its result.
 
-        The function finds there what its module imports, the module's constants (in capitals) and
-        helper functions; `arguments` and the result have to be Python literals. A failure there
-        fails the test here, with the traceback from there.
+        The function can use its module's imports, constants (in capitals) and helper functions;
+        `arguments` and the result must be Python literals. An exception there fails the test, with
+        that traceback.
         """
         self._attach()
         answer = self.page.evaluate(
@@ -118,7 +118,7 @@ class Runtime:
         timeout: float = 30,
         **arguments: Any,
     ) -> Callable[[], Any]:
-        """Begin what `call` does; what is returned waits for it, and returns the result."""
+        """Start what `call` does; return a function that waits for it and returns the result."""
         self._attach()
         started = self.page.evaluate_handle(
             "values => ({ answer: callPython(...values) })", values_of(function, timeout, arguments)
@@ -126,7 +126,7 @@ class Runtime:
         return lambda: result_of(started.evaluate("started => started.answer"))
 
     def install(self, *paths: Path) -> None:
-        """Put packages (folders) and modules (files) of yours there, to be imported."""
+        """Copy your packages (folders) and modules (files) there, to be imported."""
         files = {
             file.relative_to(path.parent).as_posix(): file.read_bytes()
             for path in map(Path.resolve, paths)
@@ -160,13 +160,13 @@ class OpenPage(Protocol):
         timeout: float = BOOT,
         **query: object,
     ) -> Runtime:
-        """Open `path`, with a query, and wait for the event `ready`; None: until it has loaded."""
+        """Open `path`, with a query, and wait for the event `ready`; None: until loaded."""
 
 
 def open_app(
     page: Page, url: str, *, ready: str | None = "py:ready", timeout: float = BOOT
 ) -> Runtime:
-    """Open `url` in `page`, and wait until the event `ready` has come."""
+    """Open `url` in `page`, and wait for the event `ready`."""
     runtime = Runtime(page, Console(page))
     if ready is not None:
         name = json.dumps(ready)
@@ -196,10 +196,10 @@ def open_pyodide(
     pyodide: str | None = None,
     **context_options: Any,
 ) -> Iterator[Runtime]:
-    """Open an empty page in which Python runs, or with `place` "worker" a worker of it does.
+    """Open an empty page that runs Python, or with `place` "worker" in a worker.
 
-    `pyodide` is the URL of Pyodide's folder; by default that which the server has, or the CDN's.
-    What else is given is Playwright's, for ``Browser.new_context()``.
+    `pyodide` is the URL of Pyodide's folder; by default the server's, or else the CDN's. Other
+    options are for Playwright's ``Browser.new_context()``.
     """
     context = browser.new_context(**context_options)
     page = context.new_page()
@@ -215,17 +215,17 @@ def open_pyodide(
 
 
 def pyodide_url() -> str:
-    """Return where Pyodide is: at the server, if it has been fetched, or at the CDN."""
+    """Return the URL of Pyodide: on the server, if it has been fetched, or on the CDN."""
     version = vendor.pinned(PINS)["pyodide"]
     path = f"vendor/pyodide@{version}"
     return f"/{path}" if (WEB / path).is_dir() else f"{CDN}/pyodide/v{version}/full"
 
 
 def in_browser(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Make an `async def` a test that runs in Pyodide, where the fixture `pyodide_page` runs it.
+    """Make an `async def` a test that runs in Pyodide, in the fixture `pyodide_page`.
 
-    Its parameters are fixtures and parametrizations, as those of any test; their values have to be
-    Python literals.
+    Its parameters are fixtures and parametrizations, as usual; their values must be Python
+    literals.
     """
 
     def test(pyodide_page: Runtime, **arguments: Any) -> None:
@@ -243,7 +243,7 @@ def in_browser(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[.
 
 
 def installation() -> str:
-    """Return a program that writes what runs in a page to where Python looks for it there."""
+    """Return a program that installs this package's part for pages."""
     package = Path(__file__).parent
     files = {name: (package / name).read_text(encoding="utf-8") for name in IN_PAGE}
     return f"""\
@@ -259,19 +259,19 @@ del _folder, _name, _text
 def values_of(
     function: Callable[..., Coroutine[Any, Any, Any]], timeout: float, arguments: dict[str, Any]
 ) -> list[object]:
-    """Return what `call` in runner.py takes: strings, and a number."""
+    """Return the arguments for `call` in runner.py: strings and a number."""
     path = Path(inspect.getfile(function))
     here = Path.cwd()
     name = str(path.relative_to(here) if path.is_relative_to(here) else path)
     try:
         ast.literal_eval(repr(arguments))
     except (SyntaxError, ValueError):
-        raise TypeError(f"Arguments have to be Python literals: {arguments!r}") from None
+        raise TypeError(f"Arguments must be Python literals: {arguments!r}") from None
     return [path.read_text(encoding="utf-8"), name, function.__name__, repr(arguments), timeout]
 
 
 def result_of(answer: str) -> Any:
-    """Return the result in what `call` in runner.py has returned, or fail the test."""
+    """Return the result of `call` in runner.py, or fail the test."""
     ok, result = ast.literal_eval(answer)
     if not ok:
         pytest.fail(result, pytrace=False)

@@ -275,7 +275,7 @@ def test_chat(context: BrowserContext, browser_name: str, server: Server) -> Non
     expect(ada.here).to_have_text(["Ada"], timeout=PATIENCE)
     bob.join("Ada")
     expect(bob.state).to_have_text("ended", timeout=PATIENCE)
-    expect(bob.more).to_have_text(": somebody of that name is here: take another one")
+    expect(bob.more).to_have_text(": that name is taken: choose another one")
     bob.join("Bob")
     expect(bob.here).to_have_text(["Ada", "Bob"], timeout=PATIENCE)
     # What was said before is told in the order in which the server had it.

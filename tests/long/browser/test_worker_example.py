@@ -88,7 +88,7 @@ def test_needs_no_headers(browser: Browser, static_host: Site) -> None:
     for where in ("a worker", "the page"):
         page.get_by_role("button", name=where).click()
         expect(page.locator("#said")).to_contain_text(
-            f"{server.ws_url('/ws/points')} could not be connected to", timeout=BUSY
+            f"could not connect to {server.ws_url('/ws/points')}", timeout=BUSY
         )
     page.close()
 

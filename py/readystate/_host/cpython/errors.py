@@ -1,4 +1,4 @@
-"""What native calls raise: here that is Python's own exceptions already."""
+"""Exceptions of native calls, which here are Python's own."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ class NativeError(Exception):
 
 
 def python_error(error: Exception, message: str | None = None) -> Exception:  # noqa: ARG001
-    """``error`` itself, which needs no other to stand for it."""
+    """Returns ``error`` itself."""
     return error

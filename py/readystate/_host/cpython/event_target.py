@@ -1,4 +1,4 @@
-"""What events are dispatched to.
+"""The target of events.
 
 https://dom.spec.whatwg.org/#interface-eventtarget
 """
@@ -22,7 +22,7 @@ Options = bool | Mapping[str, Any] | None
 class NativeEventTarget(NativeObject):
     """An ``EventTarget``.
 
-    What a listener raises goes to the event loop's exception handler, and the others go on.
+    A listener's exceptions go to the event loop's exception handler, and do not affect others.
     """
 
     __slots__ = ("_listeners",)
@@ -35,11 +35,11 @@ class NativeEventTarget(NativeObject):
     def addEventListener(  # noqa: N802
         self, type: str, listener: Any, options: Options = None
     ) -> None:
-        """Has ``listener`` called at each event of ``type``.
+        """Calls ``listener`` with each event of ``type``.
 
         Args:
             type: The type of the events.
-            listener: A function, a coroutine function or an object with a method ``handleEvent``.
+            listener: A function, plain or async, or an object with a method ``handleEvent``.
             options: ``capture``; or ``capture``, ``once`` and ``signal``.
         """
         if listener is None:
@@ -57,18 +57,18 @@ class NativeEventTarget(NativeObject):
     def removeEventListener(  # noqa: N802
         self, type: str, listener: Any, options: Options = None
     ) -> None:
-        """Has ``listener`` called no more; one that is not there is no error."""
+        """Removes ``listener``, if it was added."""
         self._listeners.remove(type, listener, capture=bool(_options(options).get("capture")))
 
     def dispatchEvent(self, event: Any) -> bool:  # noqa: N802
-        """Dispatches an event that somebody has made.
+        """Dispatches an event.
 
         Returns:
-            Whether no listener has called its ``preventDefault()``.
+            ``False`` if a listener called ``preventDefault()``.
 
         Raises:
-            TypeError: ``event`` is no native event.
-            InvalidStateError: It is being dispatched already.
+            TypeError: ``event`` is not a native event.
+            InvalidStateError: It is already being dispatched.
         """
         if not isinstance(event, NativeEvent):
             raise TypeError(f"dispatchEvent() takes a native Event, not {describe(event)}")

@@ -1,4 +1,4 @@
-"""Events, with the attributes that they have in the DOM.
+"""Events, with the attributes of the DOM.
 
 https://dom.spec.whatwg.org/#interface-event
 """
@@ -26,8 +26,8 @@ class NativeEvent(NativeObject):
     """An ``Event``.
 
     Attributes:
-        timeStamp: When it was made, in milliseconds since this module was imported.
-        isTrusted: Whether the socket has made it, and nobody else.
+        timeStamp: When it was created, in milliseconds since this module was imported.
+        isTrusted: Whether the socket created it.
     """
 
     __slots__ = (
@@ -73,7 +73,7 @@ class NativeEvent(NativeObject):
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it reaches no further listeners."""
+        """Whether it reaches no more listeners."""
         return self._is_stopped
 
     @property
@@ -84,19 +84,19 @@ class NativeEvent(NativeObject):
         self._is_canceled = self.cancelable
 
     def stopPropagation(self) -> None:  # noqa: N802
-        """Does nothing: a socket has no parents that it could propagate to."""
+        """Does nothing, as a socket has no parents."""
 
     def stopImmediatePropagation(self) -> None:  # noqa: N802
-        """Keeps it from the listeners that it has not reached yet."""
+        """Stops the remaining listeners from being called."""
         self._is_stopped = True
 
     def begin(self, target: Any) -> None:
-        """It is being dispatched to ``target`` from now on."""
+        """Starts its dispatch to ``target``."""
         self.target = self.currentTarget = target
         self.eventPhase = _AT_TARGET
 
     def end(self) -> None:
-        """It has been dispatched."""
+        """Ends its dispatch."""
         self.currentTarget = None
         self.eventPhase = 0
         self._is_stopped = False
@@ -143,5 +143,5 @@ class NativeCloseEvent(NativeEvent):
 
 
 def new_close_event(code: int, reason: str, was_clean: bool) -> NativeCloseEvent:
-    """A ``CloseEvent`` for an end of which the socket has not told."""
+    """Creates a ``CloseEvent`` for an end that the socket has not reported."""
     return NativeCloseEvent("close", code, reason, was_clean)

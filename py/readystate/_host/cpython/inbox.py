@@ -1,4 +1,4 @@
-"""Collecting the messages that arrive: batches in."""
+"""Receiving messages in batches."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ __all__ = ["Inbox"]
 class Inbox:
     """The messages of a native socket, collected without an event for each.
 
-    The function learns only of the first one after each :meth:`arm`, and :meth:`take` returns all
-    that are there.
+    The function is called with the first one after each :meth:`arm`; :meth:`take` returns all.
 
     Attributes:
         is_armed: Whether the function will be called at the next message.
-        failure: What has arrived that cannot be converted: here, nothing ever.
+        failure: The message that cannot be converted: here always ``None``.
     """
 
     __slots__ = ("_messages", "_native", "_on_arrival", "failure", "is_armed")
@@ -33,18 +32,18 @@ class Inbox:
         native.add_collector(self._collect)
 
     def arm(self) -> None:
-        """Has the function called at the next message; :meth:`take` has to come first."""
+        """Calls the function at the next message. Call :meth:`take` first."""
         self.is_armed = True
 
     def take(self) -> list[str | bytes]:
-        """All messages that have arrived since the last call."""
+        """Returns all messages since the last call."""
         if self.is_armed or not self._messages:
             return []
         messages, self._messages = self._messages, []
         return messages
 
     def destroy(self) -> None:
-        """Ceases to collect."""
+        """Stops collecting."""
         self.is_armed = False
         self._native.remove_collector(self._collect)
 
@@ -55,4 +54,4 @@ class Inbox:
             try:
                 self._on_arrival(message)
             except Exception as error:
-                report(f"Exception at an arrival over {self._native!r}", error)
+                report(f"Exception in on_arrival of {self._native!r}", error)

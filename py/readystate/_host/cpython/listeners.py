@@ -19,24 +19,24 @@ class NativeListener:
         self.types: set[str] = set()
 
     def listen(self, type: str) -> None:
-        """Begins to listen to events of ``type``."""
+        """Starts to listen to events of ``type``."""
         if type not in self.types:
             self.types.add(type)
             self._target.addEventListener(type, self)
 
     def ignore(self, type: str) -> None:
-        """Ceases to listen to events of ``type``."""
+        """Stops listening to events of ``type``."""
         if type in self.types:
             self.types.remove(type)
             self._target.removeEventListener(type, self)
 
     def destroy(self) -> None:
-        """Ceases to listen, and lets go of the function."""
+        """Stops listening, and releases the function."""
         for type in tuple(self.types):
             self.ignore(type)
         self._function = None
 
     def handleEvent(self, event: Any) -> None:  # noqa: N802
-        """Hands an event to the function."""
+        """Calls the function with an event."""
         if self._function is not None:
             self._function(event)

@@ -1,4 +1,4 @@
-"""The native socket: the interface of the browser's, and its four states.
+"""The native socket, with the interface and the states of the browser's.
 
 https://websockets.spec.whatwg.org/#the-websocket-interface
 """
@@ -29,28 +29,26 @@ _LONGEST_REASON = 123
 
 _logger = logging.getLogger("readystate")
 
-# The event loop refers to a task only weakly: this keeps those alive that connect.
+# The event loop refers to tasks only weakly: this keeps them alive.
 _connecting: Final[set[asyncio.Task[None]]] = set()
 
 
 class NativeWebSocket(NativeEventTarget):
-    """A ``WebSocket``, which begins to connect at once.
+    """A ``WebSocket``, which starts to connect at once.
 
-    It offers the compression that browsers offer, and answers pings. Messages may be of any size,
-    and what arrives is delivered at once: as in a browser, the server cannot be paused.
+    It offers compression and answers pings. As in a browser, messages may have any size and are
+    delivered at once: the server cannot be paused.
 
     Where the standard leaves a choice:
 
     - A connection that does not end cleanly fires ``error`` and then ``close``, with 1006.
-    - If the server chooses none of the subprotocols that were offered, the connection fails.
+    - If the server chooses none of the offered subprotocols, the connection fails.
     - A connection has 60 seconds to open.
-    - After :meth:`close`, the server has 10 seconds to answer, from when nothing more is left to
-      send or nothing more can be sent; after both close frames, it has 2 seconds to end TCP.
+    - After :meth:`close`, the server has 10 seconds to answer, counted from when nothing more was
+      sent; after both close frames, it has 2 seconds to end TCP.
 
     ``bufferedAmount`` counts the bytes of messages, without framing, that the operating system has
-    not taken yet. A message of which it has taken a part counts by the part that is left. Over
-    TLS, up to 128 KiB that are on their way out do not count. When the connection has been lost,
-    the number stays.
+    not taken; over TLS, less up to 128 KiB. It stays as it is when the connection is lost.
     """
 
     __slots__ = (
@@ -83,20 +81,20 @@ class NativeWebSocket(NativeEventTarget):
         self._loop = asyncio.get_running_loop()
         self._collectors: tuple[Collector, ...] = ()
         self._binary_type = "blob"
-        # What was "sent" when it could not be sent any more.
+        # The bytes "sent" while CLOSING or CLOSED.
         self._discarded = 0
         self._wire: Wire | None = None
-        self.url = address.url
-        self.readyState = self.CONNECTING
-        self.protocol = ""
-        self.extensions = ""
+        self.url: str = address.url
+        self.readyState: int = self.CONNECTING
+        self.protocol: str = ""
+        self.extensions: str = ""
         self._task: asyncio.Task[None] | None = self._loop.create_task(self._connect())
         _connecting.add(self._task)
         self._task.add_done_callback(self._on_task_done)
 
     @property
     def bufferedAmount(self) -> int:  # noqa: N802
-        """How many bytes were sent that have not left yet, or never will."""
+        """How many bytes were sent but have not left, or never will."""
         return self._discarded + (0 if self._wire is None else self._wire.unsent)
 
     @property
@@ -110,7 +108,7 @@ class NativeWebSocket(NativeEventTarget):
             self._binary_type = kind
 
     def send(self, data: Any) -> None:
-        """Sends a message; when the socket is CLOSING or CLOSED, discards it.
+        """Sends a message; while CLOSING or CLOSED, discards it.
 
         Raises:
             InvalidStateError: The socket is CONNECTING.
@@ -127,12 +125,12 @@ class NativeWebSocket(NativeEventTarget):
             self._discarded += len(payload)
 
     def close(self, code: Any = None, reason: Any = None) -> None:
-        """Begins to close the connection; while CONNECTING, has it fail.
+        """Starts to close the connection; while CONNECTING, lets it fail.
 
         Raises:
             InvalidAccessError: ``code`` is neither 1000 nor from 3000 to 4999.
             DOMSyntaxError: ``reason`` is longer than 123 bytes of UTF-8.
-            TypeError: ``reason`` is no text.
+            TypeError: ``reason`` is not a str.
         """
         number = None if code is None else _checked_code(code)
         text = "" if reason is None else _checked_reason(reason)
@@ -151,15 +149,15 @@ class NativeWebSocket(NativeEventTarget):
             self._wire.abort()
 
     def add_collector(self, collect: Collector) -> None:
-        """Has ``collect`` called with each message, without an event."""
+        """Calls ``collect`` with each message, without an event."""
         self._collectors = (*self._collectors, collect)
 
     def remove_collector(self, collect: Collector) -> None:
-        """Has ``collect`` called no more."""
+        """Removes ``collect``."""
         self._collectors = tuple(other for other in self._collectors if other != collect)
 
     async def _connect(self) -> None:
-        # Not before it is needed: readystate can be imported without the library.
+        # Imported late: readystate can be imported without the library.
         from .wire import connect
 
         try:
@@ -178,15 +176,15 @@ class NativeWebSocket(NativeEventTarget):
             else:
                 self.on_end(1006, "", was_clean=False)
         elif (error := task.exception()) is not None:
-            _logger.debug("%s cannot be connected to: %r", self._address, error)
+            _logger.debug("cannot connect to %s: %r", self._address, error)
             self.on_end(1006, "", was_clean=False)
 
     def on_connection(self, wire: Wire) -> None:
-        """There is a connection, over which the handshake begins."""
+        """Called when the handshake starts."""
         self._wire = wire
 
     def on_open(self, protocol: str, extensions: str) -> None:
-        """The server has accepted the connection."""
+        """Called when the server has accepted the connection."""
         if self.readyState == self.CONNECTING:
             self.readyState = self.OPEN
             self.protocol = protocol
@@ -194,7 +192,7 @@ class NativeWebSocket(NativeEventTarget):
             self._fire(NativeEvent("open", is_trusted=True))
 
     def on_message(self, message: str | bytes) -> None:
-        """A message has arrived."""
+        """Called with each message."""
         if self.readyState != self.OPEN:
             return
         for collect in self._collectors:
@@ -209,12 +207,12 @@ class NativeWebSocket(NativeEventTarget):
             self._fire(NativeMessageEvent("message", data, origin=origin, is_trusted=True))
 
     def on_closing(self) -> None:
-        """The connection is about to end: nothing can be sent any more."""
+        """Called when nothing more can be sent."""
         if self.readyState < self.CLOSING:
             self.readyState = self.CLOSING
 
     def on_end(self, code: int, reason: str, *, was_clean: bool) -> None:
-        """The connection has ended, or has not come about; only the first call counts."""
+        """Called when the connection has ended or failed; only the first call counts."""
         if self.readyState == self.CLOSED:
             return
         self._release()
@@ -245,7 +243,7 @@ def _payload(data: Any) -> bytes | memoryview:
 
 
 def _checked_code(code: Any) -> int:
-    """``code`` as Web IDL converts it to a number from 0 to 65535."""
+    """Converts ``code`` to a number from 0 to 65535, as Web IDL does."""
     number = code if isinstance(code, (int, float)) and not math.isnan(code) else 0
     number = round(min(max(number, 0), 65535))
     if number != 1000 and not 3000 <= number <= 4999:

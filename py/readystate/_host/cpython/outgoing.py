@@ -1,4 +1,4 @@
-"""What is on its way out: in which pieces it goes, and how much of it has not left."""
+"""Writes data in pieces, and counts what has not left."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _PIECES_A_TURN = 16
 
 
 class Outgoing:
-    """Writes to a transport what is put in, once a turn of the event loop.
+    """Writes to a transport once per turn of the event loop.
 
-    So many small messages cost few system calls, and the transport never holds more than a piece.
-    It calls out when it cannot go on, and again when it is empty (:meth:`pause`, :meth:`resume`).
+    So many small messages cost few system calls, and the transport never buffers more than a piece.
+    It calls :meth:`pause` when it takes no more, and :meth:`resume` when it is empty.
     """
 
     __slots__ = (
@@ -37,22 +37,22 @@ class Outgoing:
         self._handle: asyncio.Handle | None = None
         self._is_paused = False
         self._waiting: deque[bytes | memoryview] = deque()
-        # How many bytes were put in so far, how many of them were given to the transport, and how
-        # many it may hold of the last of these.
+        # How many bytes were put in, how many were written to the transport, and the most that it
+        # may still buffer of these.
         self._put = self._given = self._last = 0
-        # Of each message that has not left: where it ends, and its length with and without framing.
+        # For each message that has not left: its end, and its length with and without framing.
         self._ends: deque[tuple[int, int, int]] = deque()
         self._unsent = 0
 
     def connect(self, transport: asyncio.Transport) -> None:
         """Writes to ``transport`` from now on."""
-        # A TLS transport that may hold nothing at all never calls resume().
+        # A TLS transport with a limit of 0 never calls resume().
         is_tls = transport.get_extra_info("ssl_object") is not None
         transport.set_write_buffer_limits(high=int(is_tls), low=0)
         self._transport = transport
 
     def put(self, frame: bytes, size: int | None = None) -> None:
-        """Adds a frame: with ``size`` it is a message of so many bytes."""
+        """Adds a frame; with ``size``, it is a message of that many bytes."""
         self._put += len(frame)
         self._waiting.append(frame)
         if size is not None:
@@ -62,11 +62,11 @@ class Outgoing:
 
     @property
     def left(self) -> int:
-        """How many bytes have left, with framing, of all that were put in."""
+        """How many bytes have left, with framing."""
         transport = self._transport
         if not self._is_paused or transport is None:
             return self._given
-        if transport.is_closing():  # and says nothing any more of what it held
+        if transport.is_closing():  # and no longer tells what it held
             return self._given - self._last
         return self._given - transport.get_write_buffer_size()
 
@@ -80,7 +80,7 @@ class Outgoing:
         return self._unsent - size * max(0, left - end + length) // length
 
     def flush(self) -> None:
-        """Writes as much as the transport takes."""
+        """Writes what the transport takes."""
         self._handle = None
         transport = self._transport
         if transport is None:
@@ -98,17 +98,17 @@ class Outgoing:
             self._schedule()
 
     def pause(self) -> None:
-        """The transport takes no more."""
+        """Called when the transport takes no more."""
         self._is_paused = True
 
     def resume(self) -> None:
-        """The transport has nothing left."""
+        """Called when the transport is empty."""
         self._is_paused = False
-        # Not now: when a write fails in this call, asyncio ends the connection twice.
+        # Later: if a write fails in this call, asyncio ends the connection twice.
         self._schedule()
 
     def stop(self) -> None:
-        """Writes no more."""
+        """Stops writing."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -119,7 +119,7 @@ class Outgoing:
             self._handle = self._loop.call_soon(self.flush)
 
     def _forget_sent(self) -> int:
-        """Counts the messages no more that have left; returns ``left``."""
+        """Forgets the messages that have left; returns ``left``."""
         left, ends = self.left, self._ends
         while ends and ends[0][0] <= left:
             self._unsent -= ends.popleft()[2]

@@ -1,4 +1,4 @@
-"""Sending many messages: batches out."""
+"""Sending messages in batches."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Outlet:
     __slots__ = ("native",)
 
     def __init__(self, native: NativeWebSocket) -> None:
-        self.native = native
+        self.native: NativeWebSocket = native
 
     @property
     def is_open(self) -> bool:
-        """Whether the socket is OPEN: only then does it send."""
+        """Whether the socket is OPEN, and can send."""
         return self.native.readyState == NativeWebSocket.OPEN
 
     def send(self, message: Any) -> None:
@@ -27,7 +27,7 @@ class Outlet:
         self.native.send(message)
 
     def send_all(self, messages: list[Any], size: int) -> None:  # noqa: ARG002 - the port's
-        """Sends messages, of ``size`` bytes in all, in this order."""
+        """Sends messages, of ``size`` bytes in total, in order."""
         send = self.native.send
         for message in messages:
             send(message)

@@ -1,4 +1,4 @@
-"""The page, of which there is none here."""
+"""The port's page, which does not exist here."""
 
 # ruff: noqa: ARG001 - the parameters are the port's
 
@@ -10,7 +10,7 @@ __all__ = ["PageEvents", "restore", "save"]
 
 
 class PageEvents:
-    """Would have a function called when the page goes away or comes back; there is none."""
+    """Never calls its function, as there is no page."""
 
     __slots__ = ()
 
@@ -23,11 +23,11 @@ class PageEvents:
         return True
 
     def destroy(self) -> None:
-        """Ceases to listen."""
+        """Does nothing."""
 
 
 def save(key: str, text: str | None) -> None:
-    """Would keep ``text`` under ``key`` for this tab.
+    """Not available.
 
     Raises:
         RuntimeError: There is no ``sessionStorage`` here.
@@ -36,7 +36,7 @@ def save(key: str, text: str | None) -> None:
 
 
 def restore(key: str) -> str | None:
-    """Would return what is kept under ``key`` for this tab.
+    """Not available.
 
     Raises:
         RuntimeError: There is no ``sessionStorage`` here.
@@ -46,6 +46,6 @@ def restore(key: str) -> str | None:
 
 def _no_session_storage() -> RuntimeError:
     return RuntimeError(
-        "there is no sessionStorage here: it is the page's, and not to be had in a worker or "
+        "there is no sessionStorage here: only pages have it, not workers or programs "
         "outside browsers"
     )

@@ -1,4 +1,4 @@
-"""What the runtime can do: suspend Python, and open sockets."""
+"""Whether the runtime can suspend Python or open sockets."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ __all__ = ["can_run_sync", "has_sockets", "run_sync"]
 
 
 def can_run_sync() -> bool:
-    """Whether Python can be suspended while it waits: only Pyodide's can."""
+    """Whether Python can be suspended: only in Pyodide."""
     return False
 
 
 def run_sync(awaitable: Any) -> Any:
-    """Would suspend Python until ``awaitable`` is done.
+    """Not available.
 
     Raises:
-        NotImplementedError: That cannot be done here, as :func:`can_run_sync` says.
+        NotImplementedError: Always, see :func:`can_run_sync`.
     """
     raise NotImplementedError("only Pyodide can suspend Python while it waits")
 

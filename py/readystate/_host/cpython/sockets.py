@@ -1,4 +1,4 @@
-"""Native sockets: making one, sending, and closing."""
+"""Native sockets: creating, sending, closing."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> NativeWebSocket:
-    """Makes a socket, which begins to connect.
+    """Creates a socket, which starts to connect.
 
     Raises:
-        DOMSyntaxError: ``url`` is not the URL of a WebSocket server, or is relative (there is no
-            page that it could be relative to); or one of ``protocols`` is no token, or repeated.
+        DOMSyntaxError: ``url`` is not an absolute WebSocket URL; or one of ``protocols`` is not a
+            token, or is repeated.
         ImportError: The ``websockets`` library is not installed.
         RuntimeError: No event loop is running.
-        TypeError: ``url`` or ``protocols`` is of a type that it cannot be.
+        TypeError: ``url`` or ``protocols`` has a wrong type.
     """
     require_websocket()
     names = _checked_types(url, protocols)
     address = parse_url(url)
     for index, name in enumerate(names):
         if not _TOKEN.fullmatch(name):
-            raise DOMSyntaxError(f"the subprotocol {name!r} is no token")
+            raise DOMSyntaxError(f"the subprotocol {name!r} is not a token")
         if name in names[:index]:
             raise DOMSyntaxError(f"the subprotocol {name!r} is repeated")
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(
-            "a WebSocket needs a running event loop: make it in a coroutine, "
+            "a WebSocket needs a running event loop: create it in a coroutine, "
             "such as one that asyncio.run() runs"
         ) from None
     return NativeWebSocket(address, names)
 
 
 def _checked_types(url: Any, protocols: str | Iterable[str] | None) -> list[str]:
-    """The subprotocols, as a list."""
+    """Returns the subprotocols as a list."""
     if not isinstance(url, str):
         raise TypeError(f"url must be a str, not {describe(url)}")
     if protocols is None:
@@ -75,7 +75,7 @@ def _checked_types(url: Any, protocols: str | Iterable[str] | None) -> list[str]
 
 
 def require_websocket() -> type[NativeWebSocket]:
-    """The class of native sockets.
+    """Returns the class of native sockets.
 
     Raises:
         ImportError: The ``websockets`` library is not installed.
@@ -94,19 +94,19 @@ def send(native_send: Callable[[Any], None], data: Any) -> None:
     """Calls the native ``send()`` with ``data``: text, binary, or a native buffer or ``Blob``.
 
     Raises:
-        TypeError: ``data`` is none of these. It is never sent as the text that ``str()`` makes.
+        TypeError: ``data`` is none of these. It is never converted by ``str()``.
         InvalidStateError: The socket is CONNECTING.
     """
     native_send(data)
 
 
 def buffered_amount(native: NativeWebSocket) -> int:
-    """The socket's ``bufferedAmount``."""
+    """Returns the socket's ``bufferedAmount``."""
     return native.bufferedAmount
 
 
 def close(native: NativeWebSocket, code: int | None, reason: str | None) -> None:
-    """Calls the native ``close()``; a reason without a code goes with 1000.
+    """Calls the native ``close()``; a reason without a code is sent with 1000.
 
     Raises:
         InvalidAccessError: ``code`` is neither 1000 nor from 3000 to 4999.

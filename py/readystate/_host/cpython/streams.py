@@ -1,4 +1,4 @@
-"""``WebSocketStream``, which only some browsers have."""
+"""``WebSocketStream``, which is not available here."""
 
 # ruff: noqa: ARG001, ARG002 - the parameters are the port's
 
@@ -15,7 +15,7 @@ def has_websocket_stream() -> bool:
 
 
 def new_stream(url: Any, protocols: Any) -> Any:
-    """Would make one.
+    """Not available.
 
     Raises:
         RuntimeError: There is no ``WebSocketStream`` here.
@@ -24,7 +24,7 @@ def new_stream(url: Any, protocols: Any) -> Any:
 
 
 class ReadAhead:
-    """Would read ahead the messages of one.
+    """Not available.
 
     Raises:
         RuntimeError: There is no ``WebSocketStream`` here.

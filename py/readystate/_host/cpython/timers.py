@@ -1,4 +1,4 @@
-"""Timers that let go of all they hold when they are cancelled."""
+"""Timers that release all they hold when they are cancelled."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Timer", "UnthrottledTimer", "sleep_unthrottled"]
 
 
 class Timer:
-    """Calls a function once, after ``delay`` seconds, unless it is cancelled before.
+    """Calls a function once, after ``delay`` seconds, unless cancelled before.
 
-    What the function raises is reported.
+    The function's exceptions are reported.
     """
 
     __slots__ = ("_handle",)
@@ -39,11 +39,11 @@ class Timer:
 
 
 class UnthrottledTimer(Timer):
-    """The same: there are no tabs to be hidden."""
+    """The same, as there are no hidden tabs."""
 
     __slots__ = ()
 
 
 async def sleep_unthrottled(seconds: float) -> None:
-    """Returns after ``seconds``."""
+    """Sleeps for ``seconds``."""
     await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The URL of a WebSocket server: parsed, and written out again, as browsers do.
+"""Parses and normalizes the URL of a WebSocket server, as browsers do.
 
 https://url.spec.whatwg.org/#url-parsing, as far as it concerns ``ws:`` and ``wss:``.
 """
@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _PARENT = re.compile(r"(?:\.|%2e)(?:\.|%2e)", re.IGNORECASE)
 _SELF = re.compile(r"\.|%2e", re.IGNORECASE)
 
-# What is left as it is, besides letters, digits and "_.-~".
+# What is not percent-encoded, besides letters, digits and "_.-~".
 _SAFE_IN_USER = "!$%&'()*+,"
 _SAFE_IN_PATH = "!$%&'()*+,/:;=@[\\]|"
 _SAFE_IN_QUERY = "!$%&()*+,/:;=?@[\\]^`{|}"
@@ -36,13 +36,13 @@ _SAFE_IN_QUERY = "!$%&()*+,/:;=?@[\\]^`{|}"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Address:
-    """Where to connect to.
+    """A parsed URL.
 
     Attributes:
         scheme: ``"ws"`` or ``"wss"``.
-        user: The user's name and password, as they stand in the URL; ``None`` if it has none.
+        user: The user's name and password, still encoded; ``None`` if there is none.
         host: The host, IPv6 without brackets.
-        port: The port, also where it is the default one.
+        port: The port, explicit or default.
         path: The path, at least ``"/"``.
         query: The query, ``None`` if there is none.
     """
@@ -65,7 +65,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """The whole of it."""
+        """The normalized URL."""
         user = ""
         if self.user is not None:
             name, password = self.user
@@ -79,12 +79,12 @@ class Address:
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     def __str__(self) -> str:
-        """Without what may be secret: user and query."""
+        """Without user and query, which may be secret."""
         return f"{self.origin}{self.path}"
 
 
 def parse_url(url: str) -> Address:
-    """The address that ``url`` stands for.
+    """Parses ``url``.
 
     Raises:
         DOMSyntaxError: It is relative, has a fragment, or cannot be parsed.
@@ -92,13 +92,13 @@ def parse_url(url: str) -> Address:
     text = re.sub(r"[\t\n\r]", "", url.strip(_C0_AND_SPACE))
     match = _SCHEME.match(text)
     if match is None:
-        raise _bad(url, "is relative, and there is no page here that it could be relative to")
+        raise _bad(url, "is relative, but there is no page here that it could be relative to")
     given = match[1].lower()
     if given not in _SCHEMES:
-        raise _bad(url, f"has the scheme {given!r}, and not ws, wss, http or https")
+        raise _bad(url, f"has the scheme {given!r} rather than ws, wss, http or https")
     rest = text[match.end() :]
     if "#" in rest:
-        raise _bad(url, "has a fragment, which the URL of a WebSocket may not have")
+        raise _bad(url, "has a fragment, which a WebSocket URL must not have")
     parts = _AUTHORITY.fullmatch(rest)
     assert parts is not None  # noqa: S101 - it matches everything
     authority, path, query = parts.groups()
@@ -125,7 +125,7 @@ def _parse_authority(authority: str) -> tuple[tuple[str, str] | None, str, int |
     info, at, place = authority.rpartition("@")
     match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(.*))?", place, re.DOTALL)
     if match is None:
-        raise ValueError("has no host and port that can be told apart")
+        raise ValueError("has an invalid host or port")
     user = None
     if at and info not in ("", ":"):
         name, _, password = info.partition(":")
@@ -137,7 +137,7 @@ def _parse_port(port: str | None) -> int | None:
     if not port:
         return None
     if not re.fullmatch("[0-9]+", port) or int(port) > 65535:
-        raise ValueError("has a port that is no number up to 65535")
+        raise ValueError("has a port that is not a number up to 65535")
     return int(port)
 
 
@@ -146,18 +146,18 @@ def _parse_host(host: str) -> str:
         raise ValueError("has no host")
     if host.startswith("["):
         if "%" in host:
-            raise ValueError("has a host that is no IPv6 address")
+            raise ValueError("has a host that is not an IPv6 address")
         try:
             return ipaddress.IPv6Address(host[1:-1]).compressed
         except ValueError:
-            raise ValueError("has a host that is no IPv6 address") from None
+            raise ValueError("has a host that is not an IPv6 address") from None
     name = unquote_to_bytes(utf8(host)).decode(errors="replace")
     try:
         name = name.lower() if name.isascii() else name.encode("idna").decode().lower()
     except UnicodeError:
-        raise ValueError("has a host that is no domain name") from None
+        raise ValueError("has a host that is not a domain name") from None
     if not name or _FORBIDDEN_IN_HOST.search(name):
-        raise ValueError("has a host with characters that no host may have")
+        raise ValueError("has a host with invalid characters")
     return _parse_ipv4(name) if _ends_in_number(name) else name
 
 
@@ -169,11 +169,11 @@ def _parse_ipv4(name: str) -> str:
     try:
         return socket.inet_ntoa(socket.inet_aton(name.removesuffix(".")))
     except OSError:
-        raise ValueError("has a host that is no IPv4 address") from None
+        raise ValueError("has a host that is not an IPv4 address") from None
 
 
 def _normal_path(path: str) -> str:
-    """The path without "." and "..", and percent-encoded."""
+    """Resolves "." and ".." in the path, and percent-encodes it."""
     segments = path.replace("\\", "/").split("/")[1:]
     normal: list[str] = []
     for number, segment in enumerate(segments, 1):

@@ -1,4 +1,4 @@
-"""What can be sent, and what has arrived: text, bytes, buffers, Blobs."""
+"""Converts text, bytes, buffers and Blobs."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = [
 
 
 class NativeObject:
-    """What stands for an object of the browser's.
+    """The equivalent of a browser's object.
 
     Attributes:
-        tag: The name of its class there.
+        tag: The name of its class in browsers.
     """
 
     __slots__ = ()
@@ -54,7 +54,7 @@ class NativeBuffer(NativeObject):
 
 
 class NativeBlob(NativeObject):
-    """A ``Blob``, which is held in memory here."""
+    """A ``Blob``, here in memory."""
 
     __slots__ = ("_data", "type")
 
@@ -72,7 +72,7 @@ class NativeBlob(NativeObject):
         return NativeBuffer(self._data)
 
     async def text(self) -> str:
-        """The text that it is as UTF-8, with U+FFFD for what is not, and without a mark."""
+        """Decodes it as UTF-8, with U+FFFD for invalid bytes, and without a byte order mark."""
         return self._data.removeprefix(b"\xef\xbb\xbf").decode(errors="replace")
 
     def to_bytes(self) -> bytes:
@@ -80,12 +80,12 @@ class NativeBlob(NativeObject):
 
 
 def options(**values: Any) -> Any:
-    """The options of a native call."""
+    """Returns the options of a native call."""
     return values
 
 
 def to_sendable(data: Any) -> Any:
-    """``data`` as a native socket takes it: binary as a copy of its own.
+    """Converts ``data`` for a native socket, binary data to a copy.
 
     Raises:
         TypeError: ``data`` is neither text nor binary.
@@ -99,9 +99,9 @@ def to_sendable(data: Any) -> Any:
 
 
 def frozen(data: Any) -> tuple[Any, int]:
-    """``data`` as a message that nobody can change any more, and its length in bytes.
+    """Returns ``data`` as an immutable message, and its length in bytes.
 
-    Binary becomes ``bytes``, a native ``Blob`` stays as it is; text is counted in UTF-8.
+    Binary data becomes ``bytes``; a native ``Blob`` stays. Text is counted in UTF-8.
 
     Raises:
         TypeError: ``data`` is neither text nor binary.
@@ -115,12 +115,12 @@ def frozen(data: Any) -> tuple[Any, int]:
 
 
 def to_bytes(buffer: NativeBuffer) -> bytes:
-    """The bytes of a native buffer."""
+    """Returns the bytes of a native buffer."""
     return buffer.to_bytes()
 
 
 def byte_length(data: Any) -> int:
-    """How long text (in characters), binary, or a native buffer or ``Blob`` is, in bytes."""
+    """Returns the length of ``data`` in bytes, or of text in characters."""
     if isinstance(data, (str, bytes)):
         return len(data)
     if isinstance(data, NativeBlob):
@@ -141,17 +141,17 @@ def is_blob(value: Any) -> bool:
 
 
 def is_null(value: Any) -> bool:
-    """Whether ``value`` is what stands for JavaScript's ``null``: ``None``."""
+    """Whether ``value`` is ``None``, the equivalent of JavaScript's ``null``."""
     return value is None
 
 
 def tag(value: Any) -> str:
-    """The class of a native value, as the browser calls it."""
+    """Returns the class of a native value, by its name in browsers."""
     return value.tag if isinstance(value, NativeObject) else type(value).__name__
 
 
 def describe(value: Any) -> str:
-    """The type of ``value``, for an error message."""
+    """Returns the type of ``value``, for error messages."""
     if isinstance(value, NativeObject):
         return f"a native {value.tag}"
     return type(value).__name__

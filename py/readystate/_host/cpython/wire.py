@@ -29,18 +29,18 @@ OPEN_TIMEOUT = 60.0
 CLOSE_TIMEOUT = 10.0
 """How long the server may take to answer a close frame, in seconds."""
 END_TIMEOUT = 2.0
-"""How long it may take to end TCP after both close frames, in seconds."""
+"""How long the server may take to end TCP after both close frames, in seconds."""
 
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 _logger = logging.getLogger("readystate")
 
-# The library would log all that is sent and received, with the query, the password and the data.
+# The library would log all frames, with query, password and data.
 _silent = logging.Logger("readystate.wire", logging.CRITICAL + 1)
 
 
 class Owner(Protocol):
-    """Who is told of what happens."""
+    """Receives the events of a wire."""
 
     def on_connection(self, wire: Wire) -> None: ...
     def on_open(self, protocol: str, extensions: str) -> None: ...
@@ -50,14 +50,14 @@ class Owner(Protocol):
 
 
 async def connect(address: Address, protocols: list[str], owner: Owner) -> Wire:
-    """Connects, and begins the opening handshake.
+    """Connects, and starts the opening handshake.
 
     Raises:
-        OSError: There is no server in reach, or its certificate is not valid.
+        OSError: The server is unreachable, or its certificate is invalid.
         TimeoutError: It took too long.
     """
     loop = asyncio.get_running_loop()
-    # Without happy_eyeballs_delay, with which asyncio leaks sockets when it is cancelled.
+    # Without happy_eyeballs_delay, with which asyncio leaks sockets when cancelled.
     async with asyncio.timeout(OPEN_TIMEOUT) as timeout:
         _, wire = await loop.create_connection(
             lambda: Wire(address, protocols, owner, timeout.when()),
@@ -70,7 +70,7 @@ async def connect(address: Address, protocols: list[str], owner: Owner) -> Wire:
 
 @functools.cache
 def _tls() -> ssl.SSLContext:
-    """One for all connections: to read the certificates takes a while."""
+    """Returns one context for all connections, as reading the certificates takes long."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
@@ -87,7 +87,7 @@ def _client(address: Address, protocols: list[str]) -> ClientProtocol:
         None if name is None else unquote(name),
         None if password is None else unquote(password),
     )
-    # As browsers offer it, with less memory for each connection.
+    # As browsers offer it, with less memory per connection.
     deflate = ClientPerMessageDeflateFactory(
         client_max_window_bits=True, compress_settings={"memLevel": 5}
     )
@@ -98,7 +98,7 @@ def _client(address: Address, protocols: list[str]) -> ClientProtocol:
 
 
 class Wire(asyncio.Protocol):
-    """Gives what arrives to its owner, and sends what the owner says."""
+    """A connection that reports messages to its owner."""
 
     __slots__ = (
         "_arrived",
@@ -124,14 +124,14 @@ class Wire(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._outgoing = Outgoing(self._loop)
         self._transport: asyncio.Transport
-        # Frames that have arrived and were not looked at yet.
+        # Frames that were received but not handled yet.
         self._arrived: list[Any] = []
-        # The parts of a message that has not arrived completely.
+        # The parts of an incomplete message.
         self._fragments: list[bytes] = []
         self._is_text = False
         # The server's close frame.
         self._close_frame: Close | None = None
-        # Whether what arrives does not matter any more.
+        # Whether what arrives is ignored.
         self._is_over = False
         self._timer: asyncio.TimerHandle | None = None
         if deadline is not None:
@@ -143,7 +143,7 @@ class Wire(asyncio.Protocol):
         return self._outgoing.unsent
 
     def send(self, payload: bytes | memoryview, *, is_text: bool) -> bool:
-        """Sends a message, unless the closing handshake has begun; returns whether it does."""
+        """Sends a message, unless the closing handshake has started; returns whether it did."""
         client = self._client
         if client.state is not State.OPEN:
             return False
@@ -156,14 +156,14 @@ class Wire(asyncio.Protocol):
         return True
 
     def close(self, code: int | None, reason: str) -> None:
-        """Begins the closing handshake, unless the server has."""
+        """Starts the closing handshake, unless the server has."""
         if self._client.state is State.OPEN:
             self._client.send_close(code, reason)
             self._send_frames()
             self._end_within(CLOSE_TIMEOUT)
 
     def abort(self) -> None:
-        """Ends the connection at once, whatever has not left."""
+        """Ends the connection at once, and discards what has not left."""
         self._is_over = True
         self._transport.abort()
 
@@ -193,7 +193,7 @@ class Wire(asyncio.Protocol):
             self._look()
             self._fail(client.parser_exc)
         elif self._arrived:
-            # Later, so that who has waited for "open" can listen before the first message.
+            # Later, so that a task that awaits "open" can listen before the first message.
             self._loop.call_soon(self._look)
 
     def eof_received(self) -> None:
@@ -217,9 +217,9 @@ class Wire(asyncio.Protocol):
             self._owner.on_end(close.code, close.reason, was_clean=True)
         else:
             reason = self._client.handshake_exc or self._client.parser_exc or error or "given up"
-            _logger.debug("the connection of %r has been lost: %r", self._owner, reason)
+            _logger.debug("the connection of %r was lost: %r", self._owner, reason)
             self._owner.on_end(1006, "", was_clean=False)
-        # It refers to itself, with much memory for compression.
+        # Breaks a reference cycle that holds much memory for compression.
         self._client.parser.close()
 
     # What has arrived
@@ -230,7 +230,7 @@ class Wire(asyncio.Protocol):
             return
         response = self._arrived.pop(0) if self._arrived else None
         if client.handshake_exc is None and self._protocols and client.subprotocol is None:
-            client.handshake_exc = NegotiationError("the server has chosen no subprotocol")
+            client.handshake_exc = NegotiationError("the server chose no subprotocol")
         if client.handshake_exc is not None or not isinstance(response, Response):
             self.abort()
             return
@@ -239,7 +239,7 @@ class Wire(asyncio.Protocol):
         self._owner.on_open(client.subprotocol or "", extensions)
 
     def _look(self) -> None:
-        """Tells the owner of what has arrived."""
+        """Reports what has arrived to the owner."""
         frames, self._arrived = self._arrived, []
         for frame in frames:
             if self._is_over:
@@ -260,7 +260,7 @@ class Wire(asyncio.Protocol):
                     self._owner.on_message(message)
 
     def _completed(self, frame: Frame) -> str | bytes | None:
-        """The message of which ``frame`` is the last part, ``None`` if it is not the last one."""
+        """Returns the message that ``frame`` completes, or ``None``."""
         if frame.opcode is not Opcode.CONT:
             self._is_text = frame.opcode is Opcode.TEXT
         data = frame.data
@@ -275,7 +275,7 @@ class Wire(asyncio.Protocol):
     # How it ends
 
     def _fail(self, error: Exception) -> None:
-        """Ends the connection because of what the server has sent."""
+        """Ends the connection because of a protocol error."""
         _logger.debug("the connection of %r fails: %r", self._owner, error)
         self._is_over = True
         self._owner.on_closing()
@@ -284,7 +284,7 @@ class Wire(asyncio.Protocol):
         self._end_within(END_TIMEOUT)
 
     def _end_within(self, seconds: float) -> None:
-        """Ends the connection after so much time in which nothing has left."""
+        """Ends the connection after ``seconds`` in which nothing has left."""
         self._stop_timer()
         left = self._outgoing.left
         self._timer = self._loop.call_later(seconds, self._check_end, seconds, left)

@@ -1,4 +1,4 @@
 """The port on Pyodide: the only modules that import ``js`` and ``pyodide``.
 
-They own what crosses between Python and JavaScript: proxies, buffers and errors.
+They convert all values, and own all proxies.
 """

@@ -1,4 +1,4 @@
-"""Sockets that never were open end as the standard has it, in every engine."""
+"""Fixes how sockets that never were open end in some engines."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ __all__ = ["endings"]
 
 
 class _Endings:
-    """Has a socket that never was open end as the standard has it, if it does not by itself.
+    """Makes a socket that never was open end as the standard requires.
 
-    By the standard it is CLOSED when ``error`` is fired, and ``close`` follows; ``close()`` fires
-    neither before it has returned. In Node.js 20 it stays as it is, and there is no ``close``; from
-    20 to 26 ``close()`` fires at once, and leaves the socket CLOSING.
+    By the standard it is CLOSED when ``error`` fires, and ``close`` follows, neither before
+    ``close()`` has returned. Node.js 20 keeps its state and fires no ``close``; Node.js 20 to 26
+    fire during ``close()``, and leave the socket CLOSING.
     """
 
     def __init__(self) -> None:
-        # One for all sockets, for as long as the module lives.
+        # One proxy for all sockets, never destroyed.
         self._proxy = create_proxy(self._on_event)
-        # The CONNECTING socket of which close() is being called, and whether that fired something.
+        # The CONNECTING socket whose close() is being called, and whether that fired an event.
         self._closing: Any = None
         self._is_early = False
-        # The sockets that are ended here: they have a state of our own.
+        # The sockets that are ended here, whose state is overridden.
         self._ended = js.WeakSet.new()
-        # The socket to which events of our own are being dispatched.
+        # The socket to which our own events are being dispatched.
         self._ending: Any = None
 
     def watch(self, native: Any) -> None:
         """Listens to a new socket, before all others, until it is open.
 
-        Longer it would keep alive a socket that nobody refers to any more.
+        Listening longer would keep an unreferenced socket alive.
         """
         for type in ("open", "error", "close"):
             native.addEventListener(type, self._proxy)
@@ -60,7 +60,7 @@ class _Endings:
     def _on_event(self, event: Any) -> None:
         native = event.target
         if event.type == "open":
-            if native.readyState == 1:  # It is no event that a script made.
+            if native.readyState == 1:  # Not an event from a script.
                 self._ignore(native)
         elif self._closing is not None and native == self._closing:
             self._is_early = True
@@ -78,7 +78,7 @@ class _Endings:
         js.Object.defineProperty(native, "readyState", options(value=state, configurable=True))
 
     def _end_soon(self, native: Any, *types: str) -> None:
-        """Fires events of these types, once nothing is being done any more."""
+        """Fires events of these types, after the current call."""
 
         def end() -> None:
             self._set_state(native, 3)

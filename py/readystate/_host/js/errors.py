@@ -1,4 +1,4 @@
-"""What JavaScript throws, as Python exceptions."""
+"""Converts JavaScript's errors to Python exceptions."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _BY_ERROR_CODE = {"ERR_EVENT_RECURSION": InvalidStateError}
-"""Errors for which some runtimes have names of their own, by their ``code``."""
+"""Errors that have other names in some runtimes, by their ``code``."""
 
 
 def python_error(error: Any, message: str | None = None) -> Exception:
-    """The Python exception that stands for a caught ``NativeError``.
+    """Returns the Python exception for a caught ``NativeError``.
 
-    A :exc:`DOMException`, of the subclass that belongs to the error's ``name``, or a
-    :exc:`TypeError`. To be raised ``from`` the ``NativeError``.
+    A :exc:`DOMException`, of the subclass for the error's ``name``, or a :exc:`TypeError`. Raise it
+    ``from`` the ``NativeError``.
 
     Args:
-        message: What it says, instead of the error's own message.
+        message: Replaces the error's own message.
     """
     name, js_error = str(error.name), error.js_error
     if message is None:
@@ -42,7 +42,7 @@ def python_error(error: Any, message: str | None = None) -> Exception:
 
 
 def converted(function: Callable[P, T]) -> Callable[P, T]:
-    """Has ``function`` raise Python's exceptions for what JavaScript throws in it."""
+    """Makes ``function`` raise Python exceptions for JavaScript's errors."""
 
     @functools.wraps(function)
     def convert(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,4 +1,4 @@
-"""Events of our own making."""
+"""Creating events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["new_close_event"]
 
 
 def new_close_event(code: int, reason: str, was_clean: bool) -> Any:
-    """A JavaScript ``CloseEvent`` for an end of which the browser has not told."""
+    """Creates a JavaScript ``CloseEvent`` for an end that the browser has not reported."""
     how = options(code=code, reason=reason, wasClean=was_clean)
     if hasattr(js, "CloseEvent"):
         return js.CloseEvent.new("close", how)

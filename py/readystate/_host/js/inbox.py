@@ -1,4 +1,4 @@
-"""Receiving many messages: batches in."""
+"""Receiving messages in batches."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _TAG_OF = js.Function.prototype.call.bind(js.Object.prototype.toString)
 class Inbox:
     """The messages of a native socket, collected without a Python call for each.
 
-    One native function puts the events into a JavaScript array. A Python function learns only of
-    the first one after each :meth:`arm`, and :meth:`take` brings over all that are there: what
-    crosses between the languages is a batch, at about the cost of JavaScript alone.
+    A native function pushes the events to a JavaScript array. A Python function is called only for
+    the first one after each :meth:`arm`; :meth:`take` converts all as a batch, at about the cost of
+    JavaScript alone.
     """
 
     __slots__ = (
@@ -51,7 +51,7 @@ class Inbox:
         self._data_of: Any = None
         self._map = js.Function.prototype.call.bind(js.Array.prototype.map, self._events)
         self._encode: Any = None
-        # What the last message was, as the next one most likely is.
+        # The kind of the last message, most likely also of the next one.
         self._is_long = False
         self._on_arrival = create_proxy(on_arrival)
         self._once = options(once=True)
@@ -59,16 +59,15 @@ class Inbox:
         self.is_armed = False
 
     def arm(self) -> None:
-        """Has the function called at the next message; :meth:`take` has to come first."""
+        """Calls the function at the next message. Call :meth:`take` first."""
         if not self.is_armed:
             self.is_armed = True
             self._listen("message", self._on_arrival, self._once)
 
     def take(self) -> list[Any]:
-        """All messages that have arrived since the last call, ``str`` or ``bytes``.
+        """Returns all messages since the last call, ``str`` or ``bytes``.
 
-        If one of them can be converted to neither, ``failure`` says so, and what came before it is
-        all that there will be.
+        If one cannot be converted, ``failure`` describes it, and no more follow.
         """
         if self.is_armed or self.failure is not None:
             return []  # The first one would have ended that.
@@ -83,7 +82,7 @@ class Inbox:
         try:
             messages = self._take_batch(count)
         except NativeError:
-            # An event of another class than the first one, or more than one string can hold.
+            # An event of a class other than the first one, or more than a string can hold.
             messages = self._converted([event.data for event in self._events])
         self._events.length = 0
         return messages
@@ -94,15 +93,14 @@ class Inbox:
         if self._data_of is None:
             return self._converted([event.data for event in self._events])
         batch = self._map(self._data_of)
-        # What they are is asked of each: nothing that is no text may be taken for what it looks
-        # like as text.
+        # The type of each is checked: no other value may be received as text.
         kinds = js.Set.new(batch.map(_TAG_OF))
         if kinds.size > 1 or not kinds.has("[object String]"):
             messages = self._converted(batch.to_py())
             self._note(messages)
             return messages
-        # One long string crosses several times faster than many short ones, and if it is ASCII, as
-        # UTF-8 five times faster than as a string.
+        # One long string is converted several times faster than many short ones, and if it is
+        # ASCII, as UTF-8 five times faster than as a string.
         if self._is_long or count > _FEW:
             if self._encode is None:
                 encoder = js.TextEncoder.new()
@@ -116,13 +114,13 @@ class Inbox:
         return texts if len(texts) == count else self._converted(batch.to_py())
 
     def _note(self, messages: list[Any]) -> None:
-        """The next message is most likely as long as the last one."""
+        """Notes the length of the last message, most likely also of the next one."""
         self._is_long = (
             bool(messages) and isinstance(messages[-1], str) and len(messages[-1]) > _LONG
         )
 
     def _converted(self, values: Iterable[Any]) -> list[str | bytes]:
-        """The messages, up to the first one that is neither text nor binary."""
+        """Converts messages, up to the first one that is neither text nor binary."""
         messages: list[str | bytes] = []
         for value in values:
             if isinstance(value, str):
@@ -133,25 +131,25 @@ class Inbox:
                 messages.append(value.to_bytes())
             else:
                 self.failure = (
-                    f"a message has arrived that is neither text nor an ArrayBuffer: "
-                    f"{describe(value)}, which only a stand-in for the browser's WebSocket sends"
+                    f"received a message that is neither text nor an ArrayBuffer but "
+                    f"{describe(value)}, as only a replacement of the browser's WebSocket sends"
                 )
                 break
         return messages
 
     def destroy(self) -> None:
-        """Ceases to collect, and lets go of the function."""
+        """Stops collecting, and releases the function."""
         self._native.removeEventListener("message", self._push)
         self._native.removeEventListener("message", self._on_arrival)
         self._on_arrival.destroy()
 
 
 def _data_getter(event: Any) -> Any:
-    """``event => event.data``, without a script of our own to be evaluated.
+    """Returns ``event => event.data``, without evaluating a script.
 
-    ``None`` where that is no accessor, as in Deno.
+    ``None`` where that is not an accessor, as in Deno.
     """
-    # Of this event's own class: Node.js 20 has two by the name of MessageEvent.
+    # Of this event's own class: Node.js 20 has two named MessageEvent.
     prototype = js.Object.getPrototypeOf(event)
     descriptor = js.Object.getOwnPropertyDescriptor(prototype, "data")
     getter = getattr(descriptor, "get", None)

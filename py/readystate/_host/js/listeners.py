@@ -13,8 +13,8 @@ __all__ = ["NativeListener"]
 class NativeListener:
     """One Python function that listens to events of one JavaScript ``EventTarget``.
 
-    It takes one proxy however many event types it listens to. The proxy, and with it the function
-    and all that it refers to, lives until :meth:`destroy`.
+    It needs one proxy for all event types. The proxy keeps the function alive until
+    :meth:`destroy`.
     """
 
     __slots__ = ("_proxy", "_target", "types")
@@ -25,19 +25,19 @@ class NativeListener:
         self.types: set[str] = set()
 
     def listen(self, type: str) -> None:
-        """Begins to listen to events of ``type``."""
+        """Starts to listen to events of ``type``."""
         if type not in self.types:
             self.types.add(type)
             self._target.addEventListener(type, self._proxy)
 
     def ignore(self, type: str) -> None:
-        """Ceases to listen to events of ``type``."""
+        """Stops listening to events of ``type``."""
         if type in self.types:
             self.types.remove(type)
             self._target.removeEventListener(type, self._proxy)
 
     def destroy(self) -> None:
-        """Ceases to listen, and lets go of the function. Not to be called from the function."""
+        """Stops listening, and releases the function. Must not be called by the function."""
         for type in tuple(self.types):
             self.ignore(type)
         self._proxy.destroy()

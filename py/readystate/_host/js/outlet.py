@@ -1,4 +1,4 @@
-"""Sending many messages: batches out."""
+"""Sending messages in batches."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ _SHORT = 512
 
 
 class Outlet:
-    """Sends messages to one native socket: one, or a batch of text without a call for each."""
+    """Sends messages to one native socket, texts in batches without a call for each."""
 
     __slots__ = ("_send", "native")
 
     def __init__(self, native: Any) -> None:
         self.native = native
-        # Named once: each look-up of a JavaScript method makes a new proxy.
+        # Kept: each access to a JavaScript method creates a new proxy.
         self._send = native.send
 
     @property
     def is_open(self) -> bool:
-        """Whether the socket is OPEN: only then does it send."""
+        """Whether the socket is OPEN, and can send."""
         return bool(self.native.readyState == 1)
 
     def send(self, message: Any) -> None:
         """Sends a message.
 
         Raises:
-            NativeError: What ``send()`` throws.
+            NativeError: ``send()`` throws.
         """
         send(self._send, message)
 
     def send_all(self, messages: list[Any], size: int) -> None:
-        """Sends messages, of ``size`` bytes in all, in this order.
+        """Sends messages, of ``size`` bytes in total, in order.
 
         Raises:
-            NativeError: What ``send()`` throws; some of the messages may have been sent.
+            NativeError: ``send()`` throws; some messages may have been sent.
         """
         if len(messages) >= _FEW and size <= _SHORT * len(messages):
             try:
@@ -51,7 +51,7 @@ class Outlet:
                 pass
             else:
                 if joined.count(_SEPARATOR) == len(messages) - 1:
-                    # One long string crosses several times faster than many short ones.
+                    # One long string is converted several times faster than many short ones.
                     parts = js.String.prototype.split.call(joined, _SEPARATOR)
                     parts.forEach(self._send, self.native)
                     return

@@ -1,4 +1,4 @@
-"""The page: what happens to it, and what is kept while another one is shown."""
+"""The page's events and storage."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["PageEvents", "restore", "save"]
 
 
 class PageEvents:
-    """Has a function called when the network, or the page itself, goes away or comes back.
+    """Calls a function when the network or the page goes away or comes back.
 
-    The function is given the type of the event, where the runtime has such events: ``"online"``,
-    ``"offline"``, ``"resume"`` (of a frozen page), ``"pageshow"`` (from the back/forward cache),
-    ``"pagehide"``, ``"visible"`` and ``"hidden"`` (the tab is shown, or is not).
+    With ``"online"``, ``"offline"``, ``"resume"`` (of a frozen page), ``"pageshow"`` (from the
+    back/forward cache), ``"pagehide"``, ``"visible"`` or ``"hidden"``, where the runtime has these
+    events.
     """
 
     __slots__ = ("_function", "_listeners")
@@ -45,24 +45,24 @@ class PageEvents:
         type = str(event.type)
         if type == "visibilitychange":
             self._function("visible" if js.document.visibilityState == "visible" else "hidden")
-        # Every page is shown once that did not come from the cache.
+        # Other page loads fire this event too.
         elif type != "pageshow" or event.persisted:
             self._function(type)
 
     def destroy(self) -> None:
-        """Ceases to listen. Not to be called from the function."""
+        """Stops listening. Must not be called by the function."""
         for listener in self._listeners:
             listener.destroy()
 
 
 @converted
 def save(key: str, text: str | None) -> None:
-    """Keeps ``text`` under ``key`` for this tab, whatever page it shows; ``None``: nothing.
+    """Stores ``text`` under ``key`` for all pages of this tab; ``None`` removes it.
 
     Raises:
         RuntimeError: There is no ``sessionStorage`` here.
-        SecurityError: The page may keep nothing, as in a sandboxed frame.
-        QuotaExceededError: The browser does not keep so much.
+        SecurityError: The page must not use it, as in a sandboxed frame.
+        QuotaExceededError: It is full.
     """
     storage = _session_storage()
     if text is None:
@@ -73,11 +73,11 @@ def save(key: str, text: str | None) -> None:
 
 @converted
 def restore(key: str) -> str | None:
-    """What is kept under ``key`` for this tab; ``None``: nothing.
+    """Returns the text stored under ``key`` for this tab, or ``None``.
 
     Raises:
         RuntimeError: There is no ``sessionStorage`` here.
-        SecurityError: The page may keep nothing, as in a sandboxed frame.
+        SecurityError: The page must not use it, as in a sandboxed frame.
     """
     text = _session_storage().getItem(key)
     return text if isinstance(text, str) else None
@@ -87,7 +87,7 @@ def _session_storage() -> Any:
     storage = getattr(js, "sessionStorage", None)
     if storage is None:
         raise RuntimeError(
-            "there is no sessionStorage here: it is the page's, and not to be had in a worker or "
+            "there is no sessionStorage here: only pages have it, not workers or programs "
             "outside browsers"
         )
     return storage

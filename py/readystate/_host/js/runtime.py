@@ -1,4 +1,4 @@
-"""What the runtime can do: suspend Python, and open sockets."""
+"""Whether the runtime can suspend Python or open sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Native sockets: making one, sending, and closing."""
+"""Native sockets: creating, sending, closing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:")
 
 _TOO_LONG = "x" * 124
-"""A reason that close() does not take."""
+"""An invalid reason for close()."""
 
 
 def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
@@ -40,8 +40,8 @@ def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
 
     Raises:
         RuntimeError: This JavaScript runtime has no ``WebSocket``.
-        TypeError: ``url`` or ``protocols`` is not of a type that the constructor takes.
-        DOMException: What the constructor throws.
+        TypeError: ``url`` or ``protocols`` has a wrong type.
+        DOMException: The constructor throws it.
     """
     constructor = require_websocket()
     url = whole_url(url)
@@ -61,7 +61,7 @@ def construct(constructor: Any, url: Any, *arguments: Any) -> Any:
     """Calls a constructor.
 
     Raises:
-        DOMException, TypeError: What it throws, without what is secret in ``url``.
+        DOMException, TypeError: The constructor throws it; without the secrets of ``url``.
     """
     try:
         return constructor.new(url, *arguments)
@@ -72,14 +72,13 @@ def construct(constructor: Any, url: Any, *arguments: Any) -> Any:
 
 
 def whole_url(url: Any) -> Any:
-    """``url`` as the constructors take it.
+    """Converts ``url`` for the constructors.
 
-    A worker that was made from a ``blob:``, as PyScript makes them, has no URL that another could
-    be relative to; but it has its page's origin.
+    A worker from a ``blob:``, as PyScript creates them, has no base URL, only its page's origin.
 
     Raises:
-        TypeError: It is of a type that they do not take.
-        DOMSyntaxError: It is relative, and to what is not known.
+        TypeError: It has a wrong type.
+        DOMSyntaxError: It is relative, without a base URL.
     """
     if not isinstance(url, (str, NativeObject)):
         raise TypeError(f"url must be a str or a js.URL, not {describe(url)}")
@@ -91,14 +90,14 @@ def whole_url(url: Any) -> Any:
     origin = str(getattr(location, "origin", ""))
     if not (origin.startswith("http") and url.lstrip().startswith("/")):
         raise DOMSyntaxError(
-            f"the URL {shown(url)!r} is relative, and this worker does not know the address of its "
-            "page: give a whole one (wss://...), or a path that begins with '/'"
+            f"the URL {shown(url)!r} is relative, but this worker does not know its page's URL: "
+            "give an absolute one (wss://...), or a path that starts with '/'"
         )
     return str(construct(js.URL, url, origin).href).replace("http", "ws", 1)
 
 
 def subprotocols(protocols: Any) -> Any:
-    """The subprotocols as the constructors take them."""
+    """Converts subprotocols for the constructors."""
     if isinstance(protocols, (str, NativeObject)):
         return protocols
     if not isinstance(protocols, Iterable):
@@ -111,34 +110,34 @@ def subprotocols(protocols: Any) -> Any:
 
 
 def take_options(constructor: Any, given: Mapping[str, Any]) -> Any:
-    """Options of the standard, for a constructor that knows them.
+    """Converts options of the standard, for a constructor that supports them.
 
     https://github.com/whatwg/websockets/pull/76
 
     Raises:
-        TypeError: It does not know one of them.
+        TypeError: It does not support one of them.
     """
     for name in given:
         if not (isinstance(name, str) and _knows(constructor, name)):
             raise TypeError(
-                f"this browser's {constructor.name} has no option {name!r}: protocols is a str or "
-                "an iterable of str, or a mapping of options that the browser knows"
+                f"this browser's {constructor.name} does not support the option {name!r}: protocols"
+                " is a str, an iterable of str, or a mapping of options that the browser supports"
             )
     return to_js(dict(given), dict_converter=js.Object.fromEntries)
 
 
 def _knows(constructor: Any, option: str) -> bool:
-    """Whether the constructor knows an option: it reads it from what it is given."""
+    """Whether the constructor supports an option: if so, it reads it."""
     read = js.Array.new()
     note = options(get=js.Array.prototype.push.bind(read, option))
     probe = js.Object.defineProperty(options(), option, note)
     with contextlib.suppress(NativeError):
-        constructor.new("ws://", probe).close()  # which is no URL: it connects to nothing
+        constructor.new("ws://", probe).close()  # an invalid URL: it connects to nothing
     return bool(read.length)
 
 
 def require_websocket() -> Any:
-    """JavaScript's ``WebSocket``.
+    """Returns JavaScript's ``WebSocket``.
 
     Raises:
         RuntimeError: This JavaScript runtime has no ``WebSocket``.
@@ -156,29 +155,29 @@ def send(native_send: Callable[[Any], None], data: Any) -> None:
     """Calls the native ``send()`` with ``data``: text, binary, or a JavaScript buffer or ``Blob``.
 
     Raises:
-        TypeError: ``data`` is none of these. It is never sent as the text that ``str()`` makes.
-        NativeError: What ``send()`` throws.
+        TypeError: ``data`` is none of these. It is never converted by ``str()``.
+        NativeError: ``send()`` throws.
     """
     if isinstance(data, str):
         native_send(data)
         return
     memory = view(data)
-    # Always a copy: a browser would copy a view of Python's memory at once, but what stands in for
-    # it, in a test or an extension, may look at it later, when other bytes are there.
+    # Always a copy: a browser copies a view of Python's memory at once, but a replacement of its
+    # WebSocket, in a test or an extension, may read it later.
     native_send(to_sendable(data) if memory is None else copied(memory))
 
 
 def buffered_amount(native: Any) -> int:
-    """The socket's ``bufferedAmount``; 0 where it has none, as a stand-in may not."""
+    """Returns the socket's ``bufferedAmount``; 0 if it has none, like some replacements."""
     return int(getattr(native, "bufferedAmount", 0) or 0)
 
 
 def close(native: Any, code: int | None, reason: str | None) -> None:
-    """Calls the native ``close()`` with as many arguments as are given.
+    """Calls the native ``close()`` with the given arguments.
 
     Raises:
-        InvalidAccessError: The engine takes this code, but the standard does not.
-        NativeError: What ``close()`` throws.
+        InvalidAccessError: The engine accepts this code, but the standard does not.
+        NativeError: ``close()`` throws.
     """
     if isinstance(code, int) and code != 1000 and not 3000 <= code <= 4999:
         _refuse(native, code)
@@ -193,10 +192,10 @@ def close(native: Any, code: int | None, reason: str | None) -> None:
 
 
 def _refuse(native: Any, code: int) -> None:
-    """Has the native ``close()`` throw because of ``code``, and closes nothing even if it does not.
+    """Lets the native ``close()`` throw because of ``code``, without closing if it does not.
 
-    The standard looks at the code first, so that the error is of the engine's own making. One that
-    takes more codes than it should does not take the reason.
+    By the standard, the code is checked first, so the error is the engine's own. An engine that
+    accepts more codes still refuses the reason.
     """
     try:
         native.close(code, _TOO_LONG)

@@ -1,4 +1,4 @@
-"""``WebSocketStream``, where the browser has it."""
+"""``WebSocketStream``, where available."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def new_stream(url: Any, protocols: str | Iterable[str] | None) -> Any:
     """Calls ``new WebSocketStream(url, {protocols})``.
 
     Raises:
-        TypeError: ``url`` or ``protocols`` is not of a type that the constructor takes.
-        DOMException: What the constructor throws.
+        TypeError: ``url`` or ``protocols`` has a wrong type.
+        DOMException: The constructor throws it.
     """
     url = whole_url(url)
     if protocols is None:
@@ -39,7 +39,7 @@ def new_stream(url: Any, protocols: str | Iterable[str] | None) -> Any:
 
 
 class ReadAhead:
-    """The messages of a ``ReadableStream``, read by the browser up to a bound before asked for.
+    """The messages of a ``ReadableStream``, read ahead by the browser up to a limit.
 
     Natively, because Chromium drops what is unread when the server closes the connection.
     """
@@ -47,7 +47,7 @@ class ReadAhead:
     __slots__ = ("_buffer", "_pipe", "_reader", "_size")
 
     def __init__(self, readable: Any, *, messages: float, size: float) -> None:
-        # One bound for both: what is short counts as its part of the bound in bytes.
+        # One limit for both: a short message counts as its share of the limit in bytes.
         bound = min(size, sys.maxsize)
         least = bound / max(messages, 1)
 
@@ -58,11 +58,11 @@ class ReadAhead:
         held = options(highWaterMark=bound, size=self._size)
         self._buffer = js.TransformStream.new(options(), options(highWaterMark=1), held)
         self._reader = self._buffer.readable.getReader()
-        # When the connection is lost, what has been read is kept.
+        # Keep what has been read when the connection is lost.
         self._pipe = readable.pipeTo(self._buffer.writable, options(preventAbort=True))
 
     async def read(self) -> str | bytes | None:
-        """The next message, ``None`` if there is none any more."""
+        """Returns the next message; ``None`` at the end."""
         try:
             result = await self._reader.read()
         except NativeError:
@@ -72,7 +72,7 @@ class ReadAhead:
         return result.value if isinstance(result.value, str) else result.value.to_bytes()
 
     async def run(self) -> None:
-        """Returns when the stream has ended and all of it has been read ahead."""
+        """Waits until the stream has ended and all of it was read ahead."""
         try:
             await self._pipe
         except NativeError:
@@ -80,5 +80,5 @@ class ReadAhead:
                 await self._buffer.writable.getWriter().close()
 
     def destroy(self) -> None:
-        """Lets go of what it holds of Python. To be called when it has ended."""
+        """Releases the Python objects that it holds. Call it when the stream has ended."""
         self._size.destroy()

@@ -1,4 +1,4 @@
-"""Timers that let go of all they hold when they are cancelled."""
+"""Timers that release all they hold when they are cancelled."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ __all__ = ["Timer", "UnthrottledTimer", "sleep_unthrottled"]
 
 
 class Timer:
-    """Calls a function once, after ``delay`` seconds, unless it is cancelled before.
+    """Calls a function once, after ``delay`` seconds, unless cancelled before.
 
-    The event loop's timers stay, with all that they refer to, until their time has come, also when
-    they were cancelled. This one does not.
+    Pyodide's event loop keeps cancelled timers, and all that they refer to, until their time.
     """
 
     __slots__ = ("_function", "_id", "_proxy")
@@ -27,7 +26,7 @@ class Timer:
     def __init__(self, delay: float, function: Callable[[], None]) -> None:
         self._function = function
         self._proxy = create_once_callable(self._run)
-        # A longer delay than these 24.8 days counts as none; nobody is late who is early.
+        # A delay of more than these 24.8 days would count as 0.
         self._id = js.setTimeout(self._proxy, min(max(delay, 0.0) * 1000, 2**31 - 1))
 
     def _run(self) -> None:
@@ -38,7 +37,7 @@ class Timer:
             report("Exception in a timer", error)
 
     def cancel(self) -> None:
-        """Nothing, if it has been called."""
+        """Does nothing if the function has been called."""
         if self._proxy is not None:
             js.clearTimeout(self._id)
             self._proxy.destroy()
@@ -46,11 +45,11 @@ class Timer:
 
 
 class UnthrottledTimer(Timer):
-    """A timer for short waits, which is on time in a tab that is hidden too.
+    """A timer for short waits, on time in hidden tabs too.
 
-    Browsers run the timers of hidden tabs once a second, and later once a minute. What waits for
-    memory to change they do not hold up, and that is given a timeout here, and memory that never
-    changes. Where a browser has no such thing, or the tab is shown, it is a timer as any other.
+    Browsers run the timers of hidden tabs once a second, and later once a minute, but not
+    ``Atomics.waitAsync()``: this waits, with a timeout, for memory that never changes. In a visible
+    tab, or without that function, it is an ordinary timer.
     """
 
     __slots__ = ()
@@ -67,14 +66,14 @@ class UnthrottledTimer(Timer):
         waiting.value.then(lambda _: self._run())
 
     def cancel(self) -> None:
-        """Nothing, if it has been called."""
-        # A wait for memory cannot be cancelled, but is short.
+        """Does nothing if the function has been called."""
+        # Atomics.waitAsync() cannot be cancelled, but is short.
         self._function = _nothing
         super().cancel()
 
 
 async def sleep_unthrottled(seconds: float) -> None:
-    """Returns after ``seconds``, which are few, in a tab that is hidden too."""
+    """Sleeps for a short time, on time in hidden tabs too."""
     if not (seconds and _is_hidden()):
         await asyncio.sleep(seconds)
         return
@@ -98,7 +97,7 @@ _shared: list[Any] = []
 
 
 def _memory() -> Any:
-    """Memory that can be waited for, and never changes; ``None`` where there is none."""
+    """Returns shared memory to wait for, or ``None`` if not available."""
     if not _shared:
         try:
             # Shared between threads in name only: so it is there without cross-origin isolation.

@@ -1,4 +1,4 @@
-"""What crosses between Python and JavaScript: text, buffers, Blobs."""
+"""Converts text, buffers and Blobs between Python and JavaScript."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ __all__ = [
     "to_sendable",
 ]
 
-# Pyodide before 0.28 has none: JavaScript's null is None there.
+# Pyodide before 0.28 has no jsnull: JavaScript's null is None there.
 _NULL = getattr(pyodide.ffi, "jsnull", None)
 
 _SENDABLE = "a str, a bytes-like object, or a JavaScript ArrayBuffer, typed array, DataView or Blob"
 
 
 def options(**values: Any) -> Any:
-    """A JavaScript object with ``values``."""
+    """Creates a JavaScript object with ``values``."""
     return to_js(values, dict_converter=js.Object.fromEntries)
 
 
 def to_sendable(data: Any) -> Any:
-    """``data`` as JavaScript takes it: binary as a copy of its own.
+    """Converts ``data`` for JavaScript, binary data to a copy.
 
     Raises:
         TypeError: ``data`` is neither text nor binary.
@@ -60,9 +60,9 @@ def to_sendable(data: Any) -> Any:
 
 @converted
 def copied(view: memoryview) -> Any:
-    """A new ``ArrayBuffer`` with the bytes of ``view``.
+    """Returns a new ``ArrayBuffer`` with the bytes of ``view``.
 
-    No view of one: some of what stands in for sockets sends the text of such, "1,2,3".
+    Not a typed array: some replacements of sockets send the text of these, "1,2,3".
     """
     buffer = js.ArrayBuffer.new(view.nbytes)
     buffer.assign(view)
@@ -70,9 +70,9 @@ def copied(view: memoryview) -> Any:
 
 
 def frozen(data: Any) -> tuple[Any, int]:
-    """``data`` as a message that nobody can change any more, and its length in bytes.
+    """Returns ``data`` as an immutable message, and its length in bytes.
 
-    Binary becomes ``bytes``, a JavaScript ``Blob`` stays as it is; text is counted in UTF-8.
+    Binary data becomes ``bytes``; a JavaScript ``Blob`` stays. Text is counted in UTF-8.
 
     Raises:
         TypeError: ``data`` is neither text nor binary.
@@ -91,7 +91,7 @@ def frozen(data: Any) -> tuple[Any, int]:
 
 @converted
 def to_bytes(buffer: Any) -> bytes:
-    """The bytes of a JavaScript buffer.
+    """Returns the bytes of a JavaScript buffer.
 
     Raises:
         TypeError: It is detached.
@@ -101,8 +101,8 @@ def to_bytes(buffer: Any) -> bytes:
 
 
 def byte_length(data: Any) -> int:
-    """How long text (in characters), binary, or a JavaScript buffer or ``Blob`` is, in bytes."""
-    # isinstance() is slow for JavaScript's types: the frequent ones come first.
+    """Returns the length of ``data`` in bytes, or of text in characters."""
+    # The most frequent types first: isinstance() is slow for JavaScript's types.
     if isinstance(data, (str, bytes)):
         return len(data)
     if isinstance(data, NativeObject):
@@ -126,7 +126,7 @@ def is_null(value: Any) -> bool:
 
 
 def tag(value: Any) -> str:
-    """The class of a JavaScript value, as ``Object.prototype.toString`` tells it."""
+    """Returns the class of a JavaScript value, by ``Object.prototype.toString``."""
     try:
         return str(js.Object.prototype.toString.call(value))[len("[object ") : -1]
     except NativeError:  # Not even that can be asked of a Proxy that was revoked.
@@ -134,7 +134,7 @@ def tag(value: Any) -> str:
 
 
 def describe(value: Any) -> str:
-    """The type of ``value``, for an error message."""
+    """Returns the type of ``value``, for error messages."""
     if isinstance(value, NativeObject):
         return f"a JavaScript {tag(value)}"
     if _NULL is not None and is_null(value):
