@@ -14,6 +14,7 @@ Everything above this package is the same on both.
 ``outlet``       ``Outlet``: sends messages in batches
 ``timers``       ``Timer``: can be cancelled, and then holds nothing; others for hidden tabs
 ``page``         ``PageEvents``: online, visible, frozen, back; ``save()`` and ``restore()``
+``permissions``  the visitor's, for connections to this machine and the local network
 ``streams``      ``WebSocketStream``, where the browser has it
 ``runtime``      whether Python can be suspended, and whether it has sockets
 ===============  ==================================================================================
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .cpython.listeners import *
     from .cpython.outlet import *
     from .cpython.page import *
+    from .cpython.permissions import *
     from .cpython.runtime import *
     from .cpython.sockets import *
     from .cpython.streams import *
@@ -46,6 +48,7 @@ _MODULES = {
     "listeners": ("NativeListener",),
     "outlet": ("Outlet",),
     "page": ("PageEvents", "restore", "save"),
+    "permissions": ("local_permission",),
     "runtime": ("can_run_sync", "has_sockets", "run_sync"),
     "sockets": ("buffered_amount", "close", "new_websocket", "require_websocket", "send"),
     "streams": ("ReadAhead", "has_websocket_stream", "new_stream"),

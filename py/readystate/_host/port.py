@@ -211,6 +211,12 @@ class Functions(Protocol):
     def restore(self, key: str) -> str | None:
         """What is kept for this tab. Raises as :meth:`save` does."""
 
+    def local_permission(self, url: str) -> str:
+        """The name and state of the visitor's permission that a connection to ``url`` needs.
+
+        Empty if it needs none, or the browser has not told yet.
+        """
+
     async def sleep_unthrottled(self, seconds: float) -> None:
         """Returns after ``seconds``, which are few, in tabs that are hidden too."""
 

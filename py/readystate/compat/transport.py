@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
-from .._host import Inbox, NativeError, Timer, python_error, send
+from .._host import Inbox, NativeError, Timer, local_permission, python_error, send
 from ..connection.connection import size_at_most
 from ..connection.receiver import OVERFLOW_CODE, OVERFLOW_REASON
 from ..core.addresses import shown
@@ -319,7 +319,7 @@ class Transport(asyncio.Transport):
     def _fail(self) -> None:
         """There is no connection. Why, no browser tells: as if the server had said nothing."""
         url = "" if self._ws is None else shown(self._ws.url)
-        error = ConnectionFailed(url)
+        error = ConnectionFailed(url, permission=local_permission(url))
         self._lose(error)
         # ``websockets`` from 13 on makes an exception of its own.
         raised = getattr(getattr(self._protocol, "protocol", None), "handshake_exc", None)

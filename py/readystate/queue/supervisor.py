@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .._host import PageEvents
+from .._host import PageEvents, local_permission
 from ..connection.receiver import (
     OVERFLOW_CODE,
     OVERFLOW_REASON,
@@ -392,7 +392,8 @@ class Supervisor:
         elif link.is_open:
             what = f"on_open has not returned, connected to {link.address},"
         where = link.address if link is not None else "the server"
-        return OpenTimeout(where, self._connect_timeout or 0, what)
+        permission = local_permission(where)
+        return OpenTimeout(where, self._connect_timeout or 0, what, permission=permission)
 
     async def _may_reconnect(self, event: CloseEvent) -> bool:
         try:
