@@ -36,7 +36,7 @@ async def test_all_is_confirmed(kind: str) -> None:
     address = url("/ws/peer", ping="ping", ack=1, **query)
     if kind == "heartbeat":
         address = url("/ws/peer", ping="ping", **query)
-        is_reply = lambda message: message == "ping"  # noqa: E731
+        is_reply = lambda message: message == "pong"  # noqa: E731
         options["heartbeat"] = Heartbeat("ping", interval=0.2, timeout=20, is_reply=is_reply)
     elif kind == "acks":
         options["acks"] = Acks(number, acked)
