@@ -19,12 +19,12 @@ from readystate_server.testing.inpage import new_id, url
 COUNT = 20
 
 
-def number(message: str) -> int | None:
+def number(message: Any) -> int | None:
     first = message.partition(" ")[0]
     return int(first) if first.isdigit() else None
 
 
-def acked(message: str) -> list[int]:
+def acked(message: str | bytes) -> list[int]:
     return list(json.loads(message)["ack"])
 
 

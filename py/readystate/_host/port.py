@@ -127,6 +127,10 @@ class PageEvents(Protocol):
     def is_online(self) -> bool:
         """Whether there may be a network; ``False`` is certain."""
 
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the page is in a tab that is not shown."""
+
     def destroy(self) -> None:
         """Ceases to listen. Not to be called from the function."""
 

@@ -335,8 +335,9 @@ class QueuedWebSocket:
         Raises:
             ConnectionClosed: It is closing, or has ended.
             QueueFull: As many messages wait as may, and ``on_full`` is "raise" or "wait".
-            TypeError: ``data`` is neither text nor binary.
-            ValueError: ``ttl`` is negative.
+            TypeError: ``data`` is neither text nor binary, or a ``Blob`` with ``persist=``.
+            ValueError: ``ttl`` is negative; ``data`` is more than ``persist=`` can keep; or it is
+                not UTF-8, with ``text=True``.
         """
         if text is not None:
             data = as_frame(data, text)
@@ -358,8 +359,8 @@ class QueuedWebSocket:
         Raises:
             ConnectionClosed: It is closing, or has ended.
             QueueFull: As many messages wait as may, and ``on_full`` is "raise".
-            TypeError: ``data`` is neither text nor binary.
-            ValueError: ``ttl`` is negative.
+            TypeError: ``data`` is neither text nor binary, or a ``Blob`` with ``persist=``.
+            ValueError: As for :meth:`send`.
         """
         if text is not None:
             data = as_frame(data, text)

@@ -132,6 +132,8 @@ class Supervisor:
         if self.end is not None:
             return
         self._page_events = PageEvents(self._on_page_event)
+        if self._page_events.is_hidden:
+            self._on_page_event("hidden")  # which it has been from the start, without an event
         self._task = self._loop.create_task(self._run(link))
 
     async def close(self, code: int, reason: str, timeout: float | None) -> None:
