@@ -78,6 +78,10 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        module = import_module(f".{ADAPTER}.{_MODULE_OF[name]}", __name__)
+        try:
+            module = import_module(f".{ADAPTER}.{_MODULE_OF[name]}", __name__)
+        except AttributeError as error:
+            # As it is, an import of the name would say no more than that there is none.
+            raise ImportError(f"{error}, which {__name__}.{ADAPTER} needs") from error
         globals()[name] = value = getattr(module, name)
         return value
