@@ -2,7 +2,7 @@
 
 Only a browser has the event, and waits that are not its timers; what is done about the event is
 shown in tests/cpython, with a page that is made up. Playwright shows all tabs, so that the page
-here only says that it is hidden; how fast a hidden one is was measured in a headed browser.
+here only says that it is hidden. How fast one is that a visitor has hidden, tests/long measures.
 """
 
 from __future__ import annotations
