@@ -133,17 +133,23 @@ class ConnectionFailed(ConnectionError):  # noqa: N818
     """
 
     def __init__(
-        self, url: str, message: str | None = None, *, subprotocols: Iterable[str] = ()
+        self,
+        url: str,
+        message: str | None = None,
+        *,
+        subprotocols: Iterable[str] = (),
+        permission: str = "",
     ) -> None:
-        super().__init__(message or f"could not connect to {url}. {_advice(subprotocols)}")
+        advice = "" if message else _advice(subprotocols, permission)
+        super().__init__(message or f"{url} could not be connected to. {advice}")
         self.url = url
 
 
 _IN_A_PAGE = sys.platform == "emscripten"
 
 
-def _advice(subprotocols: Iterable[str]) -> str:
-    """What to check when a connection with these subprotocols fails."""
+def _advice(subprotocols: Iterable[str], permission: str) -> str:
+    """Where to look, when there was no connection, with these subprotocols and this permission."""
     offered = [*filter(None, subprotocols)]
     own = [name for name in offered if name.startswith("readystate.")]
     origin = ", from this page's Origin" if _IN_A_PAGE else ""
@@ -158,20 +164,25 @@ def _advice(subprotocols: Iterable[str]) -> str:
     return (
         f"The browser does not tell pages why; its console may. {questions} Does the page's "
         "Content-Security-Policy (connect-src) allow it? If the server is on this machine or in "
-        "the local network: has the user permitted that? From an https: page only wss: is allowed."
+        "the local network: does the browser's permission for that"
+        f"{_stated(permission)}? From an https: page only wss: is allowed."
     )
 
 
 class OpenTimeout(ConnectionFailed, TimeoutError):  # noqa: N818
     """The connection was not made within ``open_timeout``; the attempt was abandoned."""
 
-    def __init__(self, url: str, timeout: float, what: str = "") -> None:
+    def __init__(self, url: str, timeout: float, what: str = "", *, permission: str = "") -> None:
         if not what:
             what = f"{url} has not accepted the connection"
-            causes = _CAUSES_OF_DELAY if _IN_A_PAGE else ""
+            causes = f"{_CAUSES_OF_DELAY}{_stated(permission)}" if _IN_A_PAGE else ""
         else:
             causes = ""
         super().__init__(url, f"{what} within {timeout:g} s{causes}")
+
+
+def _stated(permission: str) -> str:
+    return f" ({permission})" if permission else ""
 
 
 _CAUSES_OF_DELAY = (

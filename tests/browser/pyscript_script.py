@@ -1,6 +1,6 @@
 """What a PyScript user writes; test_pyscript.py reads the page's title."""
 
-from pyscript import RUNNING_IN_WORKER, document, window
+from pyscript import RUNNING_IN_WORKER, document
 
 from readystate import InvalidStateError, WebSocket
 
@@ -24,7 +24,7 @@ def on_close(event):
     document.title = ", ".join(seen)
 
 
-ws = WebSocket(f"ws://{window.location.host}/ws/echo")
+ws = WebSocket("/ws/echo")  # relative to the page, in its worker too
 try:
     ws.send("too early")
 except InvalidStateError as error:

@@ -28,6 +28,7 @@ TIMEOUT = 90.0
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the mark of tests that do not run in CPython."""
     config.addinivalue_line("markers", "in_pyodide: of what is so in Pyodide only")
+    config.addinivalue_line("markers", "blocking: needs JSPI, which not every Node.js has")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,6 +46,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = [*PROCESSES, *metafunc.config.option.browser]
         if metafunc.definition.get_closest_marker("in_pyodide"):
             names.remove("cpython")
+        if metafunc.definition.get_closest_marker("blocking"):
+            names.remove("node")
         metafunc.parametrize("engine_name", names, scope="session")
 
 

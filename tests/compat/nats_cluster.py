@@ -1,4 +1,4 @@
-"""A cluster of NATS servers with JetStream and WebSockets, on loopback."""
+"""A cluster of NATS servers with JetStream, MQTT and WebSockets, on loopback."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ server_name: {name}
 listen: "127.0.0.1:{client}"
 http: "127.0.0.1:{monitor}"
 websocket {{ listen: "127.0.0.1:{websocket}", no_tls: true, allowed_origins: [{origins}] }}
+mqtt {{ listen: "127.0.0.1:{mqtt}" }}
 jetstream {{ store_dir: "{store}", max_memory_store: 64MB, max_file_store: 256MB }}
 cluster {{ name: tests, listen: "127.0.0.1:{route}", routes: [{routes}] }}
 """
@@ -94,8 +95,8 @@ class Cluster:
     """``SIZE`` nodes that know each other. Their WebSockets are open to pages of ``origins``."""
 
     def __init__(self, folder: Path, *, origins: Collection[str]) -> None:
-        ports = iter(free_ports(SIZE * 4))
-        kinds = ("client", "monitor", "websocket", "route")
+        ports = iter(free_ports(SIZE * 5))
+        kinds = ("client", "monitor", "websocket", "mqtt", "route")
         self.nodes = [
             Node(f"n{number + 1}", folder, {kind: next(ports) for kind in kinds})
             for number in range(SIZE)

@@ -7,6 +7,8 @@ import contextlib
 import gc
 import json
 import os
+import select
+import selectors
 import socket
 import ssl
 import uuid
@@ -19,7 +21,10 @@ from readystate_server.testing.inpage import Logged, raises, until
 
 pytestmark = pytest.mark.in_pyodide
 
-REPLACED = ("create_connection", "getaddrinfo", "sock_connect", "start_tls")
+REPLACED = (
+    *("create_connection", "getaddrinfo", "sock_connect", "start_tls"),
+    *("add_reader", "remove_reader", "add_writer", "remove_writer"),
+)
 
 
 class Warnings(warnings.catch_warnings):
@@ -57,6 +62,8 @@ async def test_it_is_undone(peer: str) -> None:
         original = [getattr(loop, name) for name in REPLACED]
         assert not set(original) & set(installed)
         assert socket.socket.__module__ == "socket"
+        assert select.select.__module__ == "select"
+        assert isinstance(selectors.DefaultSelector(), selectors.PollSelector)
         with raises(NotImplementedError):
             await websockets.connect(f"{peer}/echo")
         with readystate.compat.install():

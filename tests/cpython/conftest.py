@@ -51,6 +51,7 @@ class Page:
         storage: Its ``sessionStorage``.
         names: Under which sessions of this page are kept.
         is_online: Whether there may be a network.
+        is_hidden: Whether its tab is not shown.
     """
 
     def __init__(self) -> None:
@@ -58,6 +59,7 @@ class Page:
         self.storage: dict[str, str] = {}
         self.names: set[str] = set()
         self.is_online = True
+        self.is_hidden = False
 
     def dispatch(self, type: str) -> None:
         """Has this event happen."""
@@ -91,6 +93,7 @@ def fake_page(monkeypatch: pytest.MonkeyPatch) -> Page:
     monkeypatch.setattr(PageEvents, "__init__", listen)
     monkeypatch.setattr(PageEvents, "destroy", ignore)
     monkeypatch.setattr(PageEvents, "is_online", property(lambda _: page.is_online))
+    monkeypatch.setattr(PageEvents, "is_hidden", property(lambda _: page.is_hidden))
     # They are functions, which modules have imported by their names.
     for function, instead in ((host_page.save, save), (host_page.restore, page.storage.get)):
         for module in [*sys.modules.values()]:

@@ -81,6 +81,24 @@ async def test_a_page_is_kept_while_it_is_hidden(tab: Tab) -> None:
     assert tab.page.storage == {}
 
 
+async def test_a_page_that_is_opened_hidden_is_kept_from_the_start(tab: Tab) -> None:
+    """As by a click with the middle button: it has no event that says so."""
+    tab.page.is_hidden = True
+    ws = tab.open()
+    ws.send("a")
+    ws.start()
+    assert tab.kept[5] == ["a"]
+    await ws.send("b")
+    tab.kill(ws)
+    ws.send("c")
+    assert "c" in tab.kept[5]
+    async with tab.open() as next_page:
+        await next_page.drain()
+        assert await tab.handled() == ["a", "b", "c"]
+        tab.page.dispatch("visible")
+        assert tab.page.storage == {}
+
+
 async def test_what_is_sent_and_received_while_hidden_is_kept(tab: Tab) -> None:
     ws = tab.open()
     ws.start()

@@ -348,6 +348,12 @@ def test_bad_protocols(protocols: Any) -> None:
         (None, None, "url must be a str, not NoneType"),
         (b"ws://h", None, "url must be a str, not bytes"),
         ("ws://h", 5, "protocols must be a str or an iterable of str, not int"),
+        (
+            "ws://h",
+            {"targetAddressSpace": "local"},
+            "protocols must be a str or an iterable of str, not a mapping: outside browsers there "
+            "are no options",
+        ),
         ("#", [b"a"], "a subprotocol must be a str, not bytes: b'a'"),
     ],
 )

@@ -18,6 +18,7 @@ from readystate import (
     SendQueue,
     Session,
     State,
+    WebSocket,
     connect,
 )
 from readystate_server.testing.inpage import raises, reported, until, url
@@ -285,3 +286,20 @@ async def test_a_send_queue_that_fails_inside_keeps_nobody_waiting(
     assert delivery.reason == "closed"
     assert [type(context["exception"]) for context in reported] == [ZeroDivisionError]
     reported.clear()
+
+
+@pytest.mark.parametrize(
+    "options", [{"targetAddressSpace": "local"}, {"protocols": ["a"]}, {"b": 1}]
+)
+async def test_options_of_the_standard_are_no_subprotocols(options: dict[str, Any]) -> None:
+    """Options are a browser's, and none that is not known goes over the wire as a subprotocol."""
+    with raises(TypeError, match="not a mapping: outside browsers"):
+        WebSocket("ws://127.0.0.1:9/", options)
+    with raises(TypeError, match="not a mapping: outside browsers"):
+        await connect("ws://127.0.0.1:9/", subprotocols=options)
+    with raises(TypeError, match="not a mapping: outside browsers"):
+        QueuedWebSocket("ws://127.0.0.1:9/", options).start()
+    for session in (True, False):
+        with raises(TypeError, match="not a mapping: outside browsers"):
+            async with QueuedWebSocket("ws://127.0.0.1:9/", options, session=session):
+                pass

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readystate.core.addresses import redacted, shown
+from readystate.core.addresses import network_of, redacted, shown
 
 
 @pytest.mark.parametrize(
@@ -62,3 +64,59 @@ def test_what_the_browser_says_of_a_url(message: str) -> None:
 
 def test_what_the_browser_says_of_a_url_without_secrets_stays_as_it_is() -> None:
     assert redacted("The URL 'ws://h/' is invalid", "ws://h/") == "The URL 'ws://h/' is invalid"
+
+
+HOSTS = st.one_of(
+    st.sampled_from(
+        ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"]
+    ).flatmap(lambda network: st.ip_addresses(network=network)),
+    st.sampled_from(["::1/128", "fc00::/7", "fe80::/10"]).flatmap(
+        lambda network: st.ip_addresses(network=network)
+    ),
+    st.ip_addresses(),
+)
+
+
+@given(HOSTS, st.sampled_from(["", ":81"]), st.sampled_from(["", "u:p@"]))
+def test_which_network_an_address_is_in(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: str, user: str
+) -> None:
+    host = f"[{address}]" if address.version == 6 else str(address)
+    if address.is_loopback:
+        expected = "loopback"
+    elif any(address in network for network in LOCAL if network.version == address.version):
+        expected = "local"
+    else:
+        expected = ""
+    assert network_of(f"ws://{user}{host}{port}/feed?10.0.0.1") == expected
+
+
+LOCAL = [
+    ipaddress.ip_network(network)
+    for network in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+        *("fc00::/7", "fe80::/10"),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("ws://localhost/", "loopback"),
+        ("wss://LOCALHOST.:81/feed", "loopback"),
+        ("ws://app.localhost", "loopback"),
+        ("ws://[::ffff:7f00:1]:81/", "loopback"),
+        ("wss://printer.local/feed", "local"),
+        ("wss://example.org/localhost", ""),
+        ("wss://localhost.example.org/", ""),
+        ("wss://10.example.org/", ""),
+        ("wss://10.0.0.1.example.org/", ""),
+        ("wss://fc00.example.org/", ""),
+        ("/feed", ""),
+        ("", ""),
+        ("null", ""),
+    ],
+)
+def test_which_network_a_name_is_in(url: str, expected: str) -> None:
+    assert network_of(url) == expected

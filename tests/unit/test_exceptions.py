@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import readystate
-from readystate import DOMException, exceptions
+from readystate import ConnectionFailed, DOMException, OpenTimeout, exceptions
 
 NAMES = [
     (readystate.InvalidStateError, "InvalidStateError", 11),
@@ -38,8 +38,38 @@ def test_the_syntax_error_is_not_pythons() -> None:
     assert not issubclass(readystate.DOMSyntaxError, SyntaxError)
 
 
-def test_the_tree_in_the_reference_is_complete() -> None:
-    page = Path(__file__).parents[2] / "docs" / "reference" / "exceptions.md"
-    tree = page.read_text(encoding="utf-8")
+def test_the_tree_at_the_top_of_the_module_is_complete() -> None:
+    assert exceptions.__doc__ is not None
     for name in exceptions.__all__:
-        assert f"── {name} " in tree
+        assert f"+-- {name} " in exceptions.__doc__
+
+
+@pytest.fixture
+def in_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exceptions, "_IN_A_PAGE", True)
+
+
+@pytest.mark.usefixtures("in_a_page")
+def test_a_handshake_that_hangs_in_a_page_has_both_its_causes() -> None:
+    """The browser makes one at a time to each host, and may wait for its visitor."""
+    url = "ws://127.0.0.1:81/feed"
+    text = str(OpenTimeout(url, 10))
+    assert text.startswith(f"{url} has not accepted the connection within 10 s. ")
+    assert "it makes one handshake at a time to each host, so one that hangs holds up all" in text
+    assert text.endswith("it may wait for the user to answer its prompt for that permission")
+    text = str(OpenTimeout(url, 10, permission="'loopback-network' is 'prompt'"))
+    assert text.endswith("prompt for that permission ('loopback-network' is 'prompt')")
+
+
+@pytest.mark.usefixtures("in_a_page")
+def test_a_connection_that_fails_in_a_page_has_the_permission_among_its_causes() -> None:
+    url = "ws://127.0.0.1:81/feed"
+    text = str(ConnectionFailed(url))
+    assert "does the browser's permission for that? From an https: page" in text
+    text = str(ConnectionFailed(url, permission="'loopback-network' is 'denied'"))
+    assert "permission for that ('loopback-network' is 'denied')? From an https: page" in text
+
+
+def test_outside_browsers_there_is_no_permission_to_be_named() -> None:
+    for error in (OpenTimeout("ws://h/", 10), ConnectionFailed("ws://h/")):
+        assert "permission" not in str(error)

@@ -51,3 +51,55 @@ def test_without_the_extra_it_says_which_one(
     arguments = () if constructor is require_websocket else ("ws://127.0.0.1/",)
     with pytest.raises(ImportError, match=r"pip install 'readystate\[cpython\]'"):
         constructor(*arguments)
+
+
+ON_PYODIDE = """if True:
+    import sys
+    from types import ModuleType
+    from unittest.mock import MagicMock
+
+    class Ffi(ModuleType):
+        def __getattr__(self, name):
+            if name.startswith("__") or name in {missing}:
+                raise AttributeError(name)
+            return type(name, (Exception,), {{}})
+
+    js = MagicMock()
+    for name in {missing}:
+        delattr(js, name)
+    sys.platform = "emscripten"
+    sys.modules.update({{"js": js, "pyodide": Ffi("pyodide"), "pyodide.ffi": Ffi("pyodide.ffi")}})
+    sys.modules["pyodide"].ffi = sys.modules["pyodide.ffi"]
+
+    try:
+        import readystate
+        readystate.{name}("ws://127.0.0.1/")
+    except Exception as error:
+        print(f"{{type(error).__name__}}: {{error}}")
+"""
+
+
+def constructed_on_pyodide(name: str, missing: list[str]) -> str:
+    """What a constructor raises where ``js``, or an old Pyodide, lacks some names."""
+    code = ON_PYODIDE.format(name=name, missing=missing)
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=30
+    )
+    return output.stdout
+
+
+CONSTRUCTORS = ["WebSocket", "QueuedWebSocket", "connect"]
+
+
+@pytest.mark.parametrize("name", CONSTRUCTORS)
+@pytest.mark.parametrize("missing", ["JsException", "create_proxy", "WeakSet"])
+def test_an_old_pyodide_is_not_taken_for_no_javascript(name: str, missing: str) -> None:
+    raised = constructed_on_pyodide(name, [missing])
+    assert raised.startswith("ImportError: ")
+    assert missing in raised
+
+
+def test_an_old_pyodide_need_not_have_a_null() -> None:
+    """Those before 0.28 have none. Here it comes to where JavaScript has no ``WebSocket``."""
+    raised = constructed_on_pyodide("WebSocket", ["jsnull", "WebSocket"])
+    assert raised.startswith("RuntimeError: this JavaScript runtime has no WebSocket.")

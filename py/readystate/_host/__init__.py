@@ -11,10 +11,11 @@ over the browser's ``WebSocket``, or :mod:`.cpython`, over the ``websockets`` li
 ``events``       creates events
 ``inbox``        ``Inbox``: collects messages in batches
 ``outlet``       ``Outlet``: sends messages in batches
-``timers``       ``Timer``: holds nothing once cancelled; timers for hidden tabs
-``page``         ``PageEvents``; ``save()`` and ``restore()``
-``streams``      ``WebSocketStream``, where available
-``runtime``      whether Python can be suspended, or has sockets
+``timers``       ``Timer``: can be cancelled, and then holds nothing; others for hidden tabs
+``page``         ``PageEvents``: online, visible, frozen, back; ``save()`` and ``restore()``
+``permissions``  the visitor's, for connections to this machine and the local network
+``streams``      ``WebSocketStream``, where the browser has it
+``runtime``      whether Python can be suspended, and whether it has sockets
 ===============  ==================================================================================
 """
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .cpython.listeners import *
     from .cpython.outlet import *
     from .cpython.page import *
+    from .cpython.permissions import *
     from .cpython.runtime import *
     from .cpython.sockets import *
     from .cpython.streams import *
@@ -45,6 +47,7 @@ _MODULES = {
     "listeners": ("NativeListener",),
     "outlet": ("Outlet",),
     "page": ("PageEvents", "restore", "save"),
+    "permissions": ("local_permission",),
     "runtime": ("can_run_sync", "has_sockets", "run_sync"),
     "sockets": ("buffered_amount", "close", "new_websocket", "require_websocket", "send"),
     "streams": ("ReadAhead", "has_websocket_stream", "new_stream"),
@@ -74,6 +77,10 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        module = import_module(f".{ADAPTER}.{_MODULE_OF[name]}", __name__)
+        try:
+            module = import_module(f".{ADAPTER}.{_MODULE_OF[name]}", __name__)
+        except AttributeError as error:
+            # As it is, an import of the name would say no more than that there is none.
+            raise ImportError(f"{error}, which {__name__}.{ADAPTER} needs") from error
         globals()[name] = value = getattr(module, name)
         return value

@@ -127,6 +127,10 @@ class PageEvents(Protocol):
     def is_online(self) -> bool:
         """Whether there may be a network; ``False`` is certain."""
 
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the page is in a tab that is not shown."""
+
     def destroy(self) -> None:
         """Stops listening. Must not be called by the function."""
 
@@ -210,6 +214,12 @@ class Functions(Protocol):
 
     def restore(self, key: str) -> str | None:
         """Returns the stored text. Raises like :meth:`save`."""
+
+    def local_permission(self, url: str) -> str:
+        """The name and state of the visitor's permission that a connection to ``url`` needs.
+
+        Empty if it needs none, or the browser has not told yet.
+        """
 
     async def sleep_unthrottled(self, seconds: float) -> None:
         """Sleeps for a short time, on time in hidden tabs too."""

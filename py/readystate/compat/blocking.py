@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
+import errno
+import operator
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from .._host import can_run_sync, run_sync
+from .._host import can_run_sync, has_sockets
+from .address import SOCKNAME
+from .readiness import Readiness, Watchers, needs_suspension
 from .server_end import NotAnUpgrade, ServerEnd
-from .transport import Options, Transport
+from .stream import Stream, os_error
+from .transport import Options
 
 __all__ = ["BlockingSockets"]
 
 _socket = socket.socket
 _wrap_socket = ssl.SSLContext.wrap_socket
 
-_MAX_READ = 2**16
-"""How many bytes to read ahead."""
+_FLAGS: Final = socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_WAITALL
+"""What ``recv()`` can be asked for."""
 
 
 class BlockingSockets:
     """Connects new sockets, and TLS over them, to the browser's ``WebSocket``.
 
     Args:
-        options: Returns the current options.
+        options: Returns those that are in force.
+        readiness: Is told of the sockets.
     """
 
-    def __init__(self, options: Callable[[], Options]) -> None:
-        members = {"options": staticmethod(options)}
+    def __init__(self, options: Callable[[], Options], readiness: Readiness) -> None:
+        members = {"options": staticmethod(options), "readiness": readiness}
         socket.socket = type("socket", (_Socket,), members)  # type: ignore[assignment, misc]
 
         def wrap_socket(context: ssl.SSLContext, sock: Any, *others: Any, **how: Any) -> Any:
@@ -48,66 +53,193 @@ class BlockingSockets:
 class _Socket(_socket):
     """Connects only when the first data shows for what.
 
-    A WebSocket handshake goes to a :class:`Transport`; all else to the ordinary socket.
+    A request for a WebSocket connection goes to a :class:`Stream`. Otherwise it is an ordinary
+    socket, with what that can do here.
     """
 
     options: Callable[[], Options]
-    # The address, until that is decided, and the data sent until then.
-    _address: Any = None
+    readiness: Readiness
+    # Where it is connected to, as far as the library knows.
+    _peername: Any = None
+    # What was sent until it is known what for.
     _head = b""
     _context: ssl.SSLContext | None = None
-    _stream: _Stream | None = None
+    _stream: Stream | None = None
+    _is_ordinary = False
+    # What shutdown() was called with, plus 1: a bit each for reading and for writing.
+    _shut = 0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.watchers = Watchers()
+
+    def __del__(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        super().__del__()  # type: ignore[misc]
+
+    @property
+    def _is_undecided(self) -> bool:
+        return self._peername is not None and self._stream is None and not self._is_ordinary
+
+    @property
+    def _is_unconnected(self) -> bool:
+        """Whether it is one for TCP before its ``connect()``, where Python has no sockets."""
+        is_tcp = self.type == socket.SOCK_STREAM and self.family != getattr(socket, "AF_UNIX", None)
+        return is_tcp and self._peername is None and self.fileno() != -1 and not has_sockets()
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether ``recv()`` returns or raises at once."""
+        return bool(self._shut & 1) or (self._stream is not None and self._stream.is_readable)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether ``send()`` returns or raises at once."""
+        return bool(self._shut & 2) or self._stream is None or self._stream.is_writable
 
     def connect(self, address: Any, /) -> None:
-        if self.type == socket.SOCK_STREAM and isinstance(address, tuple):
-            self._address = address
-        else:
+        if self.fileno() == -1 or self.type != socket.SOCK_STREAM or not isinstance(address, tuple):
             super().connect(address)
+            return
+        if self._peername is not None:
+            raise os_error(errno.EISCONN)
+        self._peername = address
+        self.readiness.add(self)
 
-    def secure(self, context: ssl.SSLContext) -> bool:
-        """Enables TLS, if it is not connected yet. Returns whether it did."""
-        self._context = context
-        return self._address is not None
+    def connect_ex(self, address: Any, /) -> int:
+        try:
+            self.connect(address)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            return error.errno
+        return 0
+
+    def getpeername(self) -> Any:
+        if self._peername is not None and not self._is_ordinary:
+            return self._peername
+        if self._is_unconnected:
+            raise os_error(errno.ENOTCONN)
+        return super().getpeername()
+
+    def getsockname(self) -> Any:
+        """Where it is connected, what is not known: no browser tells."""
+        if self._peername is not None and not self._is_ordinary:
+            return SOCKNAME
+        return super().getsockname()
+
+    def getsockopt(self, level: int, optname: int, *buflen: int) -> Any:
+        if self._stream is not None and (level, optname) == (socket.SOL_SOCKET, socket.SO_ERROR):
+            error = self._stream.take_error()
+            return 0 if error is None else getattr(error, "errno", None) or errno.ECONNREFUSED
+        return super().getsockopt(level, optname, *buflen)
 
     def send(self, data: Any, flags: int = 0, /) -> int:
-        if self._address is not None:
+        if self._shut & 2:
+            raise os_error(errno.EPIPE)
+        size = memoryview(data).nbytes
+        if self._is_undecided:
             self._decide(bytes(data))
         elif self._stream is not None:
-            self._stream.write(data, self.gettimeout())
+            self._stream.write(data, self._timeout(flags))
+        elif self._is_unconnected:
+            raise os_error(errno.ENOTCONN)
         else:
             return super().send(data, flags)
-        return memoryview(data).nbytes
+        return size
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
-        if self._address is None and self._stream is None:
+        if self._is_ordinary:
             super().sendall(data, flags)
         else:
             self.send(data, flags)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        size = operator.index(bufsize)
+        if size < 0:
+            raise ValueError("negative buffersize in recv")
         if self._stream is not None:
-            return self._stream.read(bufsize, self.gettimeout())
-        self._connect()
-        return super().recv(bufsize, flags)
+            return self._read(self._stream, size, flags)
+        self._await_peer(flags)
+        return b"" if self._shut & 1 else super().recv(size, flags)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        if self._stream is not None:
-            data = self.recv(nbytes or memoryview(buffer).nbytes)
-            memoryview(buffer)[: len(data)] = data
-            return len(data)
-        self._connect()
-        return super().recv_into(buffer, nbytes, flags)
+        with memoryview(buffer) as view, view.cast("B") as room:
+            if room.readonly:
+                kind = type(buffer).__name__
+                raise TypeError(f"recv_into() takes a buffer that can be written to, not {kind}")
+            size = operator.index(nbytes)
+            if size < 0:
+                raise ValueError("negative buffersize in recv_into")
+            if size > len(room):
+                raise ValueError("buffer too small for requested bytes")
+            if self._stream is not None:
+                data = self._read(self._stream, size or len(room), flags)
+                room[: len(data)] = data
+                return len(data)
+        self._await_peer(flags)
+        return 0 if self._shut & 1 else super().recv_into(buffer, nbytes, flags)
 
     def shutdown(self, how: int, /) -> None:
-        if self._stream is not None:
-            self._stream.close()
-        elif self._address is None:
+        if self.fileno() == -1:
+            raise os_error(errno.EBADF)
+        if self._is_unconnected:
+            raise os_error(errno.ENOTCONN)
+        if self._peername is None or self._is_ordinary:
             super().shutdown(how)
-
-    def close(self) -> None:
-        if self._stream is not None:
+            return
+        if how not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
+            raise os_error(errno.EINVAL)
+        self._shut |= how + 1
+        if self._shut & 2 and self._stream is not None:
             self._stream.close()
-        super().close()
+        self.watchers.tell()
+
+    def _real_close(self, *arguments: Any) -> None:
+        self.readiness.discard(self)
+        stream, self._stream, self._peername = self._stream, None, None
+        if stream is not None:
+            stream.close()
+        super()._real_close(*arguments)  # type: ignore[misc]
+
+    # Of a socket with TLS
+
+    def secure(self, context: ssl.SSLContext) -> bool:
+        """Has it connect with TLS, if it is not connected yet; returns whether it will."""
+        self._context = context
+        return self._is_undecided
+
+    def do_handshake(self) -> None:
+        """Does nothing: the browser does so."""
+
+    def pending(self) -> int:
+        """How many bytes can be read at once."""
+        return 0 if self._stream is None else self._stream.pending
+
+    def _timeout(self, flags: int) -> float | None:
+        return 0.0 if flags & socket.MSG_DONTWAIT else self.gettimeout()
+
+    def _read(self, stream: Stream, size: int, flags: int) -> bytes:
+        if flags & ~_FLAGS:
+            raise os_error(errno.EINVAL)
+        if size == 0 or (self._shut & 1 and not stream.pending):
+            return b""
+        timeout = self._timeout(flags)
+        # With a timeout a system's socket does not block, so that it gives what there is.
+        whole = bool(flags & socket.MSG_WAITALL) and timeout is None
+        return stream.read(size, timeout, peek=bool(flags & socket.MSG_PEEK), whole=whole)
+
+    def _await_peer(self, flags: int) -> None:
+        """Nothing was sent, or it is too little to tell: has the ordinary socket connect."""
+        if self._shut & 1:
+            return
+        if self._is_unconnected:
+            raise os_error(errno.ENOTCONN)
+        if self._is_undecided:
+            if self._timeout(flags) == 0:
+                raise os_error(errno.EAGAIN)
+            self._connect()
 
     def _decide(self, data: bytes) -> None:
         self._head += data
@@ -118,88 +250,13 @@ class _Socket(_socket):
             self._connect()
             super().sendall(self._head)
             return
-        if not can_run_sync():
-            raise NotImplementedError(
-                "a blocking WebSocket connection needs an engine that can suspend Python (JSPI), "
-                "and Python called by runPythonAsync() or the like. Use an asyncio library instead"
-            )
-        address, self._address = self._address, None
-        self._stream = _Stream(self.options(), address, self._context)
-        self._stream.write(self._head, self.gettimeout())
+        if not can_run_sync() and self.gettimeout() != 0:
+            raise needs_suspension()
+        self._stream = Stream(self.options(), self._peername, self._context, self.watchers)
+        self._stream.write(self._head, None)
 
     def _connect(self) -> None:
-        """Connects the ordinary socket, as it is not for WebSocket."""
-        address, self._address = self._address, None
-        if address is not None:
-            super().connect(address)
-
-
-class _Stream(asyncio.Protocol):
-    """Reads from and writes to a transport, blocking."""
-
-    def __init__(self, options: Options, address: Any, context: ssl.SSLContext | None) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._received = bytearray()
-        self._is_over = False
-        self._is_full = False
-        self._error: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._transport = Transport(self._loop, self, options, address)
-        if context is not None:
-            self._transport.secure(self, context)
-
-    def read(self, size: int, timeout: float | None) -> bytes:
-        """Waits for data and returns at most ``size`` bytes; none at the end.
-
-        Raises:
-            TimeoutError: None arrived within ``timeout`` seconds.
-        """
-        while not self._received:
-            if self._error is not None:
-                raise self._error
-            if self._is_over:
-                return b""
-            self._transport.resume_reading()
-            self._wait(timeout)
-        data = bytes(self._received[:size])
-        del self._received[:size]
-        return data
-
-    def write(self, data: Any, timeout: float | None) -> None:
-        """Sends ``data``, and waits while too much is buffered.
-
-        Raises:
-            TimeoutError: That took longer than ``timeout`` seconds.
-        """
-        self._transport.write(data)
-        while self._is_full and not self._is_over:
-            self._wait(timeout)
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._transport.close()
-
-    def _wait(self, timeout: float | None) -> None:
-        self._waiter = self._loop.create_future()
-        run_sync(asyncio.wait_for(self._waiter, timeout))
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        if len(self._received) > _MAX_READ:
-            self._transport.pause_reading()
-        self._wake()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._is_over, self._error = True, exc
-        self._wake()
-
-    def pause_writing(self) -> None:
-        self._is_full = True
-
-    def resume_writing(self) -> None:
-        self._is_full = False
-        self._wake()
+        """It is not for WebSocket: the ordinary socket connects."""
+        self.readiness.discard(self)
+        self._is_ordinary = True
+        super().connect(self._peername)

@@ -14,6 +14,7 @@ from .._host import has_sockets, require_websocket
 from .accelerator import Accelerator
 from .blocking import BlockingSockets
 from .choice import Choice
+from .readiness import Readiness
 from .transport import Options, Rewrite, Transport
 
 __all__ = ["Installation", "install", "uninstall"]
@@ -26,12 +27,15 @@ class Installation:
         self.options = options
         self._loop_class = loop_class
         self._accelerator = Accelerator()
-        self._blocking = BlockingSockets(lambda: self.options)
-        # Sockets that the library considers connected, and their addresses.
+        self._readiness = Readiness()
+        self._blocking = BlockingSockets(lambda: self.options, self._readiness)
+        # Sockets that are connected as far as the library knows, and to where.
         self._connected: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         self._replaced: dict[str, Any] = {}
         for name in ("create_connection", "getaddrinfo", "sock_connect", "start_tls"):
-            self._replace(name, getattr(self, f"_{name}"))
+            self._replace(name, _asynchronous(getattr(self, f"_{name}")))
+        for kind in ("reader", "writer"):
+            self._replace_watches(kind)
         self._accelerator.install()
 
     def __enter__(self) -> Installation:
@@ -51,16 +55,32 @@ class Installation:
             setattr(self._loop_class, name, original)
         self._accelerator.uninstall()
         self._blocking.uninstall()
+        self._readiness.uninstall()
 
-    def _replace(self, name: str, method: Callable[..., Any]) -> None:
-        async def replacement(
-            loop: asyncio.AbstractEventLoop, *arguments: Any, **options: Any
-        ) -> Any:
-            return await method(loop, *arguments, **options)
-
+    def _replace(self, name: str, replacement: Callable[..., Any]) -> None:
         replacement.__name__ = name
         self._replaced[name] = getattr(self._loop_class, name)
         setattr(self._loop_class, name, replacement)
+
+    def _replace_watches(self, kind: str) -> None:
+        """``add_reader()`` and its like, for the sockets of :class:`BlockingSockets`."""
+        readiness = self._readiness
+
+        def add(
+            loop: asyncio.AbstractEventLoop, fd: Any, callback: Callable[..., Any], *args: Any
+        ) -> None:
+            if not readiness.watch(kind, fd, callback, args):
+                self._replaced[f"add_{kind}"](loop, fd, callback, *args)
+
+        def remove(loop: asyncio.AbstractEventLoop, fd: Any) -> bool:
+            if readiness.unwatch(kind, fd):
+                return True
+            if readiness.get(fd) is not None:
+                return False
+            return bool(self._replaced[f"remove_{kind}"](loop, fd))
+
+        self._replace(f"add_{kind}", add)
+        self._replace(f"remove_{kind}", remove)
 
     async def _create_connection(
         self,
@@ -154,6 +174,13 @@ class Installation:
                 "the SSL context is not used: the browser checks the server's certificate with its "
                 "own rules and certificates",
             )
+
+
+def _asynchronous(method: Callable[..., Any]) -> Callable[..., Any]:
+    async def replacement(loop: asyncio.AbstractEventLoop, *arguments: Any, **options: Any) -> Any:
+        return await method(loop, *arguments, **options)
+
+    return replacement
 
 
 def _differs(context: ssl.SSLContext, other: ssl.SSLContext) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
-from .._host import Inbox, NativeError, Timer, python_error, send
+from .._host import Inbox, NativeError, Timer, local_permission, python_error, send
 from ..connection.connection import size_at_most
 from ..connection.receiver import OVERFLOW_CODE, OVERFLOW_REASON
 from ..core.addresses import shown
@@ -320,7 +320,7 @@ class Transport(asyncio.Transport):
     def _fail(self) -> None:
         """Ends as if the server had not answered, as browsers do not tell why."""
         url = "" if self._ws is None else shown(self._ws.url)
-        error = ConnectionFailed(url)
+        error = ConnectionFailed(url, permission=local_permission(url))
         self._lose(error)
         # ``websockets`` since 13 creates its own exception.
         raised = getattr(getattr(self._protocol, "protocol", None), "handshake_exc", None)

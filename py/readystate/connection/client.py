@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mappin
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
-from .._host import NativeObject, has_websocket_stream
+from .._host import NativeObject, has_websocket_stream, local_permission
 from ..core import checks
 from ..core.addresses import shown
 from ..core.backoff import Backoff
@@ -196,9 +196,14 @@ class connect:  # noqa: N801 - as in websockets
             raise
         if not connection._opened.done():
             connection._start_close(1000, "")
-            raise OpenTimeout(connection._address, self._open_timeout or 0)
+            permission = local_permission(connection.url)
+            raise OpenTimeout(connection._address, self._open_timeout or 0, permission=permission)
         if not connection._opened.result():
-            raise ConnectionFailed(connection._address, subprotocols=offered(self._subprotocols))
+            raise ConnectionFailed(
+                connection._address,
+                subprotocols=offered(self._subprotocols),
+                permission=local_permission(connection.url),
+            )
         return connection
 
     def _begin(self) -> Connection:

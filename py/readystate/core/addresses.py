@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["redacted", "shown"]
+__all__ = ["network_of", "redacted", "shown"]
 
 _SCHEME = r"(?:(?:wss?|https?):|[a-z][a-z0-9+.-]*:(?=//))?[/\\]*"
 _PARTS = re.compile(rf"({_SCHEME})([^/\\?#]*)(.*)", re.DOTALL | re.IGNORECASE)
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?")
 _C0_AND_SPACE = "".join(map(chr, range(0x21)))
+
+
+_LOOPBACK = re.compile(
+    r"(?:.*\.)?localhost\.?|127\.\d+\.\d+\.\d+|\[::1\]|\[::ffff:(?:127\.|7f)[0-9a-f.:]+\]",
+    re.IGNORECASE,
+)
+_LOCAL = re.compile(
+    r"(?:10|172\.(?:1[6-9]|2\d|3[01])|192\.168|169\.254)(?:\.\d+)+|\[f(?:[cd]|e[89ab])[0-9a-f:]+\]"
+    r"|.*\.local\.?",
+    re.IGNORECASE,
+)
+
+
+def network_of(url: object) -> str:
+    """``"loopback"``, this machine, or ``"local"``, its network, if ``url`` says so; else empty."""
+    match = _PARTS.match(_split(url)[0])
+    assert match is not None  # noqa: S101 - it matches everything
+    host = _HOST.match(match[2])
+    name = host[0].rpartition(":")[0] if host and re.search(r":[0-9]*$", host[0]) else match[2]
+    if not match[1].endswith("//"):
+        return ""
+    if _LOOPBACK.fullmatch(name):
+        return "loopback"
+    return "local" if _LOCAL.fullmatch(name) else ""
 
 
 def shown(url: object) -> str:

@@ -8,6 +8,7 @@ import enum
 import time
 from collections.abc import AsyncIterator, Callable
 
+from .delivery import DropReason  # noqa: F401 - in the annotations that Stats inherits
 from .stats import QueueStats
 
 __all__ = ["State", "StateChange", "Stats"]

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
-from .._host import new_close_event
+from .._host import local_permission, new_close_event
 from ..connection.receiver import Receiver
 from ..core.addresses import shown
 from ..dom.websocket import CloseEvent, WebSocket
@@ -69,7 +69,11 @@ class Link:
         if self.is_open:
             event = self.ended.result()
             return connection_closed(event.code, event.reason, event.wasClean)
-        return ConnectionFailed(self.address, subprotocols=self.ws._offered)
+        return ConnectionFailed(
+            self.address,
+            subprotocols=self.ws._offered,
+            permission=local_permission(self.address),
+        )
 
 
 class Opening(Receiver):

@@ -331,10 +331,11 @@ class QueuedWebSocket:
                 as a binary one. By default a ``str`` is sent as text, and all else as binary.
 
         Raises:
-            ConnectionClosed: It is closing or closed.
-            QueueFull: There is no room, and ``on_full`` is "raise" or "wait".
-            TypeError: ``data`` is neither text nor binary.
-            ValueError: ``ttl`` is negative.
+            ConnectionClosed: It is closing, or has ended.
+            QueueFull: As many messages wait as may, and ``on_full`` is "raise" or "wait".
+            TypeError: ``data`` is neither text nor binary, or a ``Blob`` with ``persist=``.
+            ValueError: ``ttl`` is negative; ``data`` is more than ``persist=`` can keep; or it is
+                not UTF-8, with ``text=True``.
         """
         if text is not None:
             data = as_frame(data, text)
@@ -354,10 +355,10 @@ class QueuedWebSocket:
         If cancelled while waiting, the message is not accepted.
 
         Raises:
-            ConnectionClosed: It is closing or closed.
-            QueueFull: There is no room, and ``on_full`` is "raise".
-            TypeError: ``data`` is neither text nor binary.
-            ValueError: ``ttl`` is negative.
+            ConnectionClosed: It is closing, or has ended.
+            QueueFull: As many messages wait as may, and ``on_full`` is "raise".
+            TypeError: ``data`` is neither text nor binary, or a ``Blob`` with ``persist=``.
+            ValueError: As for :meth:`send`.
         """
         if text is not None:
             data = as_frame(data, text)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .._host import PageEvents
+from .._host import PageEvents, local_permission
 from ..connection.receiver import (
     OVERFLOW_CODE,
     OVERFLOW_REASON,
@@ -133,6 +133,8 @@ class Supervisor:
         if self.end is not None:
             return
         self._page_events = PageEvents(self._on_page_event)
+        if self._page_events.is_hidden:
+            self._on_page_event("hidden")  # which it has been from the start, without an event
         self._task = self._loop.create_task(self._run(link))
 
     async def close(self, code: int, reason: str, timeout: float | None) -> None:
@@ -393,7 +395,8 @@ class Supervisor:
         elif link.is_open:
             what = f"on_open has not returned for {link.address}"
         where = link.address if link is not None else "the server"
-        return OpenTimeout(where, self._connect_timeout or 0, what)
+        permission = local_permission(where)
+        return OpenTimeout(where, self._connect_timeout or 0, what, permission=permission)
 
     async def _may_reconnect(self, event: CloseEvent) -> bool:
         try:

@@ -22,6 +22,11 @@ class PageEvents:
         """Whether there may be a network; ``False`` is certain."""
         return True
 
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the page is in a tab that is not shown."""
+        return False
+
     def destroy(self) -> None:
         """Does nothing."""
 

@@ -41,6 +41,11 @@ class PageEvents:
         """Whether there may be a network; ``False`` is certain."""
         return bool(getattr(getattr(js, "navigator", None), "onLine", True))
 
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the page is in a tab that is not shown."""
+        return bool(getattr(getattr(js, "document", None), "hidden", False))
+
     def _on_event(self, event: Any) -> None:
         type = str(event.type)
         if type == "visibilitychange":

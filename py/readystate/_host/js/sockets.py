@@ -10,7 +10,7 @@ from typing import Any
 import js
 from pyodide.ffi import to_js
 
-from ...core.addresses import redacted, shown
+from ...core.addresses import network_of, redacted, shown
 from ...core.binary import view
 from ...exceptions import DOMSyntaxError, InvalidAccessError
 from .endings import endings
@@ -21,6 +21,7 @@ __all__ = [
     "buffered_amount",
     "close",
     "construct",
+    "look_up_permission",
     "new_websocket",
     "require_websocket",
     "send",
@@ -54,7 +55,17 @@ def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
     if native.binaryType not in ("blob", "arraybuffer"):
         native.binaryType = "blob"  # the standard's default, which Bun's is not
     endings.watch(native)
+    look_up_permission(native)
     return native
+
+
+def look_up_permission(native: Any) -> None:
+    """Has it known, when a connection to this machine or the local network fails."""
+    if network := network_of(native.url):
+        # Not before it is needed: few pages do, and each module takes a page time to load.
+        from .permissions import ask_permission
+
+        ask_permission(network)
 
 
 def construct(constructor: Any, url: Any, *arguments: Any) -> Any:

@@ -11,7 +11,7 @@ import js
 from pyodide.ffi import create_proxy
 
 from .errors import NativeError
-from .sockets import construct, subprotocols, take_options, whole_url
+from .sockets import construct, look_up_permission, subprotocols, take_options, whole_url
 from .values import options
 
 __all__ = ["ReadAhead", "has_websocket_stream", "new_stream"]
@@ -30,12 +30,15 @@ def new_stream(url: Any, protocols: str | Iterable[str] | None) -> Any:
         DOMException: The constructor throws it.
     """
     url = whole_url(url)
-    if protocols is None:
-        return construct(js.WebSocketStream, url)
+    given: tuple[Any, ...] = ()
     if isinstance(protocols, Mapping):
-        return construct(js.WebSocketStream, url, take_options(js.WebSocketStream, protocols))
-    names = subprotocols([protocols] if isinstance(protocols, str) else protocols)
-    return construct(js.WebSocketStream, url, options(protocols=names))
+        given = (take_options(js.WebSocketStream, protocols),)
+    elif protocols is not None:
+        names = subprotocols([protocols] if isinstance(protocols, str) else protocols)
+        given = (options(protocols=names),)
+    stream = construct(js.WebSocketStream, url, *given)
+    look_up_permission(stream)
+    return stream
 
 
 class ReadAhead:
