@@ -112,6 +112,8 @@ async def test_what_is_sent_and_received_while_hidden_is_kept(tab: Tab) -> None:
     ws.send("c")
     await until(lambda: "c" in tab.kept[5])
     async with tab.open() as next_page:
+        # It is this page's from now on, also where the tab is copied.
+        assert tab.page.storage == {}
         assert [await next_page.recv() for _ in range(2)] == ["b", "c"]
         await next_page.drain()
         assert await tab.handled() == ["a", "b", "c"]

@@ -31,3 +31,9 @@ def test_a_soak_with_every_fault(browser: str) -> None:
     done = run(command, timeout=850)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All is well" in done.stdout
+
+
+@pytest.mark.timeout(3000)  # It runs the tests of one break after the other.
+def test_the_tests_notice_what_breaks() -> None:
+    done = run([sys.executable, "-m", "tests.mutations"], timeout=2900)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,59 @@
+"""What has not left, over a transport of which the test knows what it holds."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from readystate._host.cpython.outgoing import Outgoing
+
+
+class Transport(asyncio.Transport):
+    """Hands on so many bytes, and holds what comes then."""
+
+    def __init__(self, outgoing: Outgoing, room: int) -> None:
+        super().__init__()
+        self._outgoing = outgoing
+        self._room = room
+        self._held = 0
+
+    def write(self, data: Any) -> None:
+        assert self._held == 0, "it was written to though it was full"
+        self._held = max(0, len(data) - self._room)
+        self._room = max(0, self._room - len(data))
+        if self._held:
+            self._outgoing.pause()
+
+    def hand_on(self, size: int) -> None:
+        """It is rid of some of what it holds."""
+        self._held -= size
+        if not self._held:
+            self._outgoing.resume()
+
+    def get_write_buffer_size(self) -> int:
+        return self._held
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert (high, low) == (0, 0)
+
+    def is_closing(self) -> bool:
+        return False
+
+
+def test_what_the_transport_holds_has_not_left() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        outgoing = Outgoing(loop)
+        transport = Transport(outgoing, 700)
+        outgoing.connect(transport)
+        for _ in range(3):
+            outgoing.put(bytes(500), 500)
+        assert (outgoing.left, outgoing.unsent) == (0, 1500)
+        outgoing.flush()
+        assert (outgoing.left, outgoing.unsent) == (700, 800)
+        transport.hand_on(400)
+        assert (outgoing.left, outgoing.unsent) == (1100, 400)
+        transport.hand_on(400)
+        assert (outgoing.left, outgoing.unsent) == (1500, 0)
+    finally:
+        loop.close()
