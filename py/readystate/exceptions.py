@@ -141,7 +141,7 @@ class ConnectionFailed(ConnectionError):  # noqa: N818
         permission: str = "",
     ) -> None:
         advice = "" if message else _advice(subprotocols, permission)
-        super().__init__(message or f"{url} could not be connected to. {advice}")
+        super().__init__(message or f"could not connect to {url}. {advice}")
         self.url = url
 
 
@@ -164,8 +164,8 @@ def _advice(subprotocols: Iterable[str], permission: str) -> str:
     return (
         f"The browser does not tell pages why; its console may. {questions} Does the page's "
         "Content-Security-Policy (connect-src) allow it? If the server is on this machine or in "
-        "the local network: does the browser's permission for that"
-        f"{_stated(permission)}? From an https: page only wss: is allowed."
+        f"the local network: has the user permitted that{_stated(permission)}? From an https: page "
+        "only wss: is allowed."
     )
 
 

@@ -56,19 +56,19 @@ def test_a_handshake_that_hangs_in_a_page_has_both_its_causes() -> None:
     url = "ws://127.0.0.1:81/feed"
     text = str(OpenTimeout(url, 10))
     assert text.startswith(f"{url} has not accepted the connection within 10 s. ")
-    assert "it makes one handshake at a time to each host, so one that hangs holds up all" in text
-    assert text.endswith("it may wait for the user to answer its prompt for that permission")
+    assert "for another handshake with the same host, as it makes one at a time" in text
+    assert text.endswith("for the user to permit that")
     text = str(OpenTimeout(url, 10, permission="'loopback-network' is 'prompt'"))
-    assert text.endswith("prompt for that permission ('loopback-network' is 'prompt')")
+    assert text.endswith("permit that ('loopback-network' is 'prompt')")
 
 
 @pytest.mark.usefixtures("in_a_page")
 def test_a_connection_that_fails_in_a_page_has_the_permission_among_its_causes() -> None:
     url = "ws://127.0.0.1:81/feed"
     text = str(ConnectionFailed(url))
-    assert "does the browser's permission for that? From an https: page" in text
+    assert "has the user permitted that? From an https: page" in text
     text = str(ConnectionFailed(url, permission="'loopback-network' is 'denied'"))
-    assert "permission for that ('loopback-network' is 'denied')? From an https: page" in text
+    assert "permitted that ('loopback-network' is 'denied')? From an https: page" in text
 
 
 def test_outside_browsers_there_is_no_permission_to_be_named() -> None:

@@ -56,7 +56,7 @@ def _is_needed(network: str) -> bool:
 
 async def _ask(network: str) -> None:
     permissions = getattr(getattr(js, "navigator", None), "permissions", None)
-    if not hasattr(permissions, "query"):
+    if permissions is None or not hasattr(permissions, "query"):
         return
     for name in _NAMES[network]:
         try:
