@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from readystate_server.lab import wheel
+
 from ..processes import ROOT, run, started
 from .breaks import BREAKS, Break
 
@@ -166,9 +168,10 @@ def check_wheel(copy: Path, one: Break) -> None:
         MutationsError: They had another one.
     """
     if any(test.startswith(IN_PYODIDE) for test in one.tests):
-        with zipfile.ZipFile(copy / WHEEL) as wheel:
-            in_page = wheel.read(one.file.removeprefix("py/"))
-        if in_page != (copy / one.file).read_bytes():
+        name = one.file.removeprefix("py/")
+        with zipfile.ZipFile(copy / WHEEL) as archive:
+            in_page = archive.read(name)
+        if in_page != wheel.read(copy / "py" / "readystate")[name]:
             raise MutationsError(f"{one.name!r}: the pages had a package that was not broken")
 
 
