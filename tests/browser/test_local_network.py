@@ -66,16 +66,16 @@ async def test_a_failure_names_the_permission_for_this_machine(nowhere: list[str
         with raises(ConnectionFailed) as failed:
             await connect(nowhere[1])
         if expected:
-            assert f"permission for that ({expected})?" in str(failed.value)
+            assert f"has the user permitted that ({expected})?" in str(failed.value)
         else:
-            assert "permission for that? " in str(failed.value)
+            assert "has the user permitted that? " in str(failed.value)
         with raises(ConnectionFailed) as failed:
             async with QueuedWebSocket(nowhere[2], max_attempts=1) as ws:
                 await ws.recv()
-        assert (expected or "permission for that?") in str(failed.value)
+        assert (expected or "has the user permitted that?") in str(failed.value)
 
 
 @in_browser
 async def test_none_is_named_that_is_not_needed(nowhere: list[str]) -> None:
-    with raises(ConnectionFailed, match="permission for that\\?"):
+    with raises(ConnectionFailed, match="permitted that\\?"):
         await connect(nowhere[1])

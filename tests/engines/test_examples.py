@@ -45,3 +45,13 @@ def test_an_example(project: Path, runtime: Callable[[], list[str]]) -> None:
     assert len(source.splitlines()) == 3
     done = processes.run([*runtime(), f"hello.{name}.mjs"], cwd=project)
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+
+
+def test_no_timer_keeps_the_process_alive(project: Path) -> None:
+    """What was to wait for the server, at most so long, is gone when the script ends."""
+    script = project / "hello.node.mjs"
+    timers = 'process.getActiveResourcesInfo().filter((name) => name === "Timeout").length'
+    with script.open("a", encoding="utf-8") as file:
+        file.write(f"console.log({timers});\n")
+    done = processes.run([*node(), script.name], cwd=project)
+    assert (done.returncode, done.stdout) == (0, "hello\n0\n"), done.stderr

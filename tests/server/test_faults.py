@@ -283,9 +283,10 @@ def test_a_test_asks_for_them_with_methods(kind: type[Server | ServerProcess]) -
             connect(server, "/ws/echo", id) as one,
             connect(server, "/ws/echo", id) as two,
         ):
-            assert await ask(server.forget, id) == 1
+            forgotten = asyncio.ensure_future(ask(server.forget, id))
             assert await end(session) == 1001
             await session.close()
+            assert await forgotten == 1
             assert await ask(server.deafen, id) == 2
             await one.send_str("1")
             assert await is_silent(one)

@@ -520,7 +520,7 @@ def test_questions_that_are_never_read_do_not_pile_up() -> None:
 
 def test_the_controls_that_wait_are_bounded() -> None:
     async def test() -> None:
-        async with serving() as server:
+        async with serving(close_timeout=0.1) as server:
             wire, _ = await server.open()
             (session,) = server.all
             wire.peer.sending.clear()

@@ -51,7 +51,7 @@ _MODULES = {
     "runtime": ("can_run_sync", "has_sockets", "run_sync"),
     "sockets": ("buffered_amount", "close", "new_websocket", "require_websocket", "send"),
     "streams": ("ReadAhead", "has_websocket_stream", "new_stream"),
-    "timers": ("Timer", "UnthrottledTimer", "sleep_unthrottled"),
+    "timers": ("Timer", "UnthrottledTimer", "sleep_unthrottled", "timeout_after", "wait"),
     "values": (
         "NativeObject",
         "byte_length",

@@ -5,7 +5,9 @@ Not imported at run time. Sizes are in bytes, times in seconds.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 
@@ -223,6 +225,12 @@ class Functions(Protocol):
 
     async def sleep_unthrottled(self, seconds: float) -> None:
         """Sleeps for a short time, on time in hidden tabs too."""
+
+    def timeout_after(self, seconds: float | None) -> AbstractAsyncContextManager[asyncio.Timeout]:
+        """As ``asyncio.timeout()``, but leaves no timer behind."""
+
+    async def wait(self, future: asyncio.Future[Any], seconds: float | None) -> None:
+        """Returns when ``future`` is done, or after ``seconds``; leaves no timer behind."""
 
     def has_websocket_stream(self) -> bool:
         """Whether there is a ``WebSocketStream``."""

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 
-from .._host import PageEvents
+from .._host import PageEvents, wait
 from ..core import log
 from ..core.backoff import Backoff
 from ..core.reconnector import Reconnector
@@ -97,7 +97,7 @@ class Attempts:
             raise self._reconnector.failure(self._address, self._error)
         log.waits(self._address, delay)
         self._alarm = self._loop.create_future()
-        await asyncio.wait([self._alarm], timeout=delay)
+        await wait(self._alarm, delay)
 
     def close(self) -> None:
         """Stops attempting."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mappin
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
-from .._host import NativeObject, has_websocket_stream, local_permission
+from .._host import NativeObject, has_websocket_stream, local_permission, wait
 from ..core import checks
 from ..core.addresses import shown
 from ..core.backoff import Backoff
@@ -190,7 +190,7 @@ class connect:  # noqa: N801 - as in websockets
     async def _connect(self) -> Connection:
         connection = self._begin()
         try:
-            await asyncio.wait([connection._opened], timeout=self._open_timeout)
+            await wait(connection._opened, self._open_timeout)
         except asyncio.CancelledError:
             connection._start_close(1000, "")
             raise

@@ -10,7 +10,15 @@ from collections.abc import AsyncIterable, Awaitable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from .._host import NativeError, NativeObject, byte_length, describe, python_error, to_sendable
+from .._host import (
+    NativeError,
+    NativeObject,
+    byte_length,
+    describe,
+    python_error,
+    to_sendable,
+    wait,
+)
 from ..core import log
 from ..core.addresses import shown
 from ..core.binary import Buffer, view
@@ -243,7 +251,7 @@ class Connection(Receiver):
             self._opened.set_result(False)
 
     async def _wait_for_end(self) -> None:
-        await asyncio.wait([self._closed], timeout=self._close_timeout)
+        await wait(self._closed, self._close_timeout)
         # A page cannot force a connection to end, and browsers may take long.
         if not self._closed.done():
             waited = f"{self._close_timeout or 0:g} s"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .._host import PageEvents, local_permission
+from .._host import PageEvents, local_permission, timeout_after, wait
 from ..connection.receiver import (
     OVERFLOW_CODE,
     OVERFLOW_REASON,
@@ -176,7 +176,7 @@ class Supervisor:
         if self.end is None:
             self.require_start("wait_open()")
         try:
-            async with asyncio.timeout(timeout):
+            async with timeout_after(timeout):
                 async for _ in self.states.follow():
                     # The link may have ended before the state has changed.
                     is_open = self.states.state is State.OPEN and self.link is not None
@@ -347,7 +347,7 @@ class Supervisor:
         self._alarm = self._loop.create_future()
         self._change_state(State.WAITING, delay=delay, error=error)
         log.waits(self._owner, delay)
-        await asyncio.wait([self._alarm], timeout=delay)
+        await wait(self._alarm, delay)
         self._start_attempt()
         return True
 
@@ -358,7 +358,7 @@ class Supervisor:
         """Waits until the attempt has succeeded or failed; returns its link and its error."""
         error: Exception | None = None
         try:
-            async with asyncio.timeout(self._connect_timeout) as timeout:
+            async with timeout_after(self._connect_timeout) as timeout:
                 self._attempt_timeout = timeout
                 if link is None:
                     connect = await self._target.resolve()
@@ -523,7 +523,7 @@ class Supervisor:
         if self._task is not None:
             self.hurry()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout):
+                async with timeout_after(timeout):
                     await self._sender.drain()
         link = self.link
         if link is not None and link.ready.done():
@@ -533,7 +533,7 @@ class Supervisor:
             rest = None if timeout is None else since + timeout - time.monotonic()
             if rest is not None:
                 rest = max(rest, _CLOSING_HANDSHAKE)
-            await asyncio.wait([link.ended], timeout=rest)
+            await wait(link.ended, rest)
         self._finish(connection_closed(code, reason, was_clean=True), "closed")
 
     def end_by_itself(self, end: Exception) -> None:

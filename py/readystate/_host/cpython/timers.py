@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from ...core.handlers import report
 
-__all__ = ["Timer", "UnthrottledTimer", "sleep_unthrottled"]
+__all__ = ["Timer", "UnthrottledTimer", "sleep_unthrottled", "timeout_after", "wait"]
 
 
 class Timer:
@@ -47,3 +48,13 @@ class UnthrottledTimer(Timer):
 async def sleep_unthrottled(seconds: float) -> None:
     """Sleeps for ``seconds``."""
     await asyncio.sleep(seconds)
+
+
+def timeout_after(seconds: float | None) -> asyncio.Timeout:
+    """``asyncio.timeout()``."""
+    return asyncio.timeout(seconds)
+
+
+async def wait(future: asyncio.Future[Any], seconds: float | None) -> None:
+    """Returns when ``future`` is done, or after ``seconds``."""
+    await asyncio.wait([future], timeout=seconds)

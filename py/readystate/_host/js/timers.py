@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import js
@@ -12,7 +13,7 @@ from pyodide.ffi import create_once_callable
 from ...core.handlers import report
 from .values import options
 
-__all__ = ["Timer", "UnthrottledTimer", "sleep_unthrottled"]
+__all__ = ["Timer", "UnthrottledTimer", "sleep_unthrottled", "timeout_after", "wait"]
 
 
 class Timer:
@@ -81,6 +82,34 @@ async def sleep_unthrottled(seconds: float) -> None:
     timer = UnthrottledTimer(seconds, woken.set)
     try:
         await woken.wait()
+    finally:
+        timer.cancel()
+
+
+@asynccontextmanager
+async def timeout_after(seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
+    """As ``asyncio.timeout()``, which leaves its timer behind: in Node.js, that delays the exit."""
+    async with asyncio.timeout(None) as scope:
+        if seconds is None:
+            yield scope
+            return
+        loop = asyncio.get_running_loop()
+        timer = Timer(seconds, lambda: scope.reschedule(loop.time()))
+        try:
+            yield scope
+        finally:
+            timer.cancel()
+
+
+async def wait(future: asyncio.Future[Any], seconds: float | None) -> None:
+    """Returns when ``future`` is done, or after ``seconds``; leaves no timer behind."""
+    if seconds is None:
+        await asyncio.wait([future])
+        return
+    expired = asyncio.get_running_loop().create_future()
+    timer = Timer(seconds, expired.cancel)
+    try:
+        await asyncio.wait([future, expired], return_when=asyncio.FIRST_COMPLETED)
     finally:
         timer.cancel()
 
