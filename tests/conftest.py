@@ -33,11 +33,12 @@ settings.register_profile("long", max_examples=1000, deadline=None)
 settings.load_profile("default")
 
 GROUPS = ("python", "server", "engines", *NAMES)
-"""What runs side by side, each group in a process of its own.
+"""What runs side by side: each file of the first two, and each other group in one process.
 
-Where there are fewer processes, they come in this order: asyncio.run() does not work any more in a
-process in which Playwright has been started.
+They come in this order: asyncio.run() does not work any more in a process in which Playwright has
+been started.
 """
+BY_FILE = ("python", "server")
 IN_BROWSER = 150
 """Seconds that a test in a browser may take, with its fixtures."""
 FOLDERS = {
@@ -64,21 +65,22 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A process for each core, up to one a group; none for a file, a test, or what ``-k`` chooses.
+    """A process for each core and one more; none for a file, a test, or what ``-k`` chooses.
 
-    More of them would only have tests and browsers wait for a core, and run out of time.
+    One of them waits, most of the time. More would have tests wait for a core, and run out of time.
     """
     is_part = config.option.keyword or any(
         "::" in name or name.endswith(".py") for name in map(str, config.args)
     )
-    return 0 if is_part else min(len(GROUPS), os.cpu_count() or 1)
+    return 0 if is_part else min(len(GROUPS), (os.cpu_count() or 1) + 1)
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives a group to a process, and goes on when processes are lost."""
+    """Gives a file or a group to a process, and goes on when processes are lost."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return group(nodeid)
+        name = group(nodeid)
+        return nodeid.partition("::")[0] if name in BY_FILE else name
 
     def remove_node(self, node: WorkerController) -> str | None:
         """Returns the test in which the process was lost, which is not run again."""

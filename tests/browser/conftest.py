@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from readystate_server.lab import Server
-from readystate_server.testing import Runtime
+from readystate_server.testing import Runtime, open_pyodide
 
 # What browsers write to the console of what some tests do on purpose.
 EXPECTED = (
@@ -44,6 +44,13 @@ def pyodide_session(pyodide_session: Runtime) -> Runtime:
 def runtime(pyodide_page: Runtime) -> Runtime:
     """Python in a page or in a worker."""
     return pyodide_page
+
+
+@pytest.fixture(scope="session")
+def alone(browser: Browser) -> Iterator[Runtime]:
+    """A page, from a server of its own, in which what is left over is counted."""
+    with Server() as server, open_pyodide(browser, server) as runtime:
+        yield runtime
 
 
 class PageAs(Protocol):

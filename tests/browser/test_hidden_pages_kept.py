@@ -49,11 +49,10 @@ DENIED = """
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser: Browser, server: Server) -> Iterator[Runtime]:
     with open_pyodide(browser, server, "page") as runtime:
         yield runtime
-        runtime.console.check()
 
 
 def new(where: Any) -> QueuedWebSocket:
@@ -114,17 +113,7 @@ def test_a_page_that_is_killed_while_it_is_hidden(page: Runtime) -> None:
     reload(page)
     page.call(go_on, id=id, expected=["b", "c"])
     assert page.page.evaluate("sessionStorage.length") == 0
-
-
-async def refused() -> None:
-    with raises(RuntimeError, match="allow-same-origin"):
-        new("ws://example.org/")
-
-
-@pytest.mark.only_browser("chromium")
-def test_a_page_that_may_not_use_the_storage(page: Runtime) -> None:
-    page.page.evaluate(DENIED)
-    page.call(refused)
+    page.console.check()
 
 
 @pytest.mark.only_browser("chromium")
@@ -143,3 +132,16 @@ def test_a_tab_that_has_little_room(page: Runtime) -> None:
     page.page.evaluate(KILLED)
     reload(page)
     page.call(go_on, id=id, expected=["0" * 4000])
+    page.console.check()
+
+
+async def refused() -> None:
+    with raises(RuntimeError, match="allow-same-origin"):
+        new("ws://example.org/")
+
+
+@pytest.mark.only_browser("chromium")
+def test_a_page_that_may_not_use_the_storage(page: Runtime) -> None:
+    page.page.evaluate(DENIED)
+    page.call(refused)
+    page.console.check()

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 
 from readystate import WebSocket
 from readystate_server.lab import Server
-from readystate_server.testing import in_browser, open_pyodide
+from readystate_server.testing import Runtime, in_browser, open_pyodide
 from readystate_server.testing.inpage import all_delivered, closed, event, opened, until, url
 
 # Chromium delays connections, the more the more of them are pending: 16 by seconds.
@@ -69,13 +69,33 @@ async def many_connections(count: int) -> None:
     assert proxies() == before
 
 
-@pytest.mark.parametrize("place", ["page", "worker"])
-def test_no_proxy_outlives_its_connection(browser: Browser, server: Server, place: str) -> None:
+def test_no_proxy_outlives_its_connection(alone: Runtime) -> None:
     """100 connections, 1,000 messages; tests/long has more."""
-    # In a page of its own: Chromium slows down one in which connections have failed.
-    with open_pyodide(browser, server, place) as runtime:
-        runtime.call(many_connections, count=100)
+    alone.call(many_connections, count=100)
+    alone.console.check()
+
+
+def test_no_proxy_outlives_its_connection_in_a_worker(browser: Browser, server: Server) -> None:
+    with open_pyodide(browser, server, "worker") as runtime:
+        runtime.call(many_connections, count=50)
     runtime.console.check()
+
+
+@pytest.mark.only_browser("chromium")
+def test_the_heap_of_the_page_stays_flat(alone: Runtime) -> None:
+    """JavaScript's heap after a forced collection, through the DevTools protocol."""
+    cdp = alone.page.context.new_cdp_session(alone.page)
+
+    def used() -> int:
+        alone.call(rounds, count=50)
+        for _ in range(3):
+            cdp.send("HeapProfiler.collectGarbage")
+        return int(cdp.send("Runtime.getHeapUsage")["usedSize"])
+
+    sizes = [used() for _ in range(5)]
+    # 50 connections and 500 messages: a leak of as little as 200 bytes a connection would show
+    # each time, and what the engine itself keeps of the first ones does not.
+    assert min(after - before for before, after in itertools.pairwise(sizes)) < 10_000
 
 
 async def failures() -> None:
@@ -94,11 +114,9 @@ async def failures() -> None:
     assert max(now - then for now, then in zip(proxies(), before, strict=True)) < 3
 
 
-def test_no_proxy_outlives_a_failed_connection(browser: Browser) -> None:
-    # On a port of its own: Firefox waits, up to a minute, before it connects where it has failed.
-    with Server() as server, open_pyodide(browser, server) as runtime:
-        runtime.call(failures)
-    runtime.console.check()
+def test_no_proxy_outlives_a_failed_connection(alone: Runtime) -> None:
+    alone.call(failures)
+    alone.console.check()
 
 
 @in_browser
@@ -187,21 +205,3 @@ async def test_listeners_that_are_added_after_the_end_hold_nothing() -> None:
         reference = await closed_socket()
         gc.collect()
         assert reference() is None, closed_socket
-
-
-@pytest.mark.only_browser("chromium")
-def test_the_heap_of_the_page_stays_flat(browser: Browser, server: Server) -> None:
-    """JavaScript's heap after a forced collection, through the DevTools protocol."""
-    with open_pyodide(browser, server, "page") as runtime:
-        cdp = runtime.page.context.new_cdp_session(runtime.page)
-
-        def used() -> int:
-            runtime.call(rounds, count=50)
-            for _ in range(3):
-                cdp.send("HeapProfiler.collectGarbage")
-            return int(cdp.send("Runtime.getHeapUsage")["usedSize"])
-
-        sizes = [used() for _ in range(5)]
-        # 50 connections and 500 messages: a leak of as little as 200 bytes a connection would show
-        # each time, and what the engine itself keeps of the first ones does not.
-        assert min(after - before for before, after in itertools.pairwise(sizes)) < 10_000

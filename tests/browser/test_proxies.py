@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
 
 from readystate import (
     Acks,
@@ -23,19 +21,10 @@ from readystate import (
     WebSocket,
     connect,
 )
-from readystate_server.lab import Server
-from readystate_server.testing import Runtime, open_pyodide
+from readystate_server.testing import Runtime
 from readystate_server.testing.inpage import Logged, all_delivered, closed, opened, url
 
 HOUR = 3600.0
-
-
-@pytest.fixture(scope="module")
-def alone(browser: Browser, server: Server) -> Iterator[Runtime]:
-    """A page in which no other test runs."""
-    with open_pyodide(browser, server) as runtime:
-        yield runtime
-        runtime.console.check()
 
 
 def proxies() -> tuple[int, int]:
@@ -186,6 +175,7 @@ async def live(*, name: str, count: int) -> None:
 @pytest.mark.parametrize("name", LIVES)
 def test_no_proxy_outlives_it(alone: Runtime, name: str) -> None:
     alone.call(live, name=name, count=15, timeout=60)
+    alone.console.check()
 
 
 async def expiries() -> None:
@@ -208,3 +198,4 @@ async def expiries() -> None:
 def test_timers_that_are_not_needed_any_more_leave_nothing(alone: Runtime) -> None:
     """Those of Pyodide's event loop stay until their time has come, cancelled or not."""
     alone.call(expiries)
+    alone.console.check()
