@@ -33,12 +33,11 @@ settings.register_profile("long", max_examples=1000, deadline=None)
 settings.load_profile("default")
 
 GROUPS = ("python", "server", "engines", *NAMES)
-"""What runs side by side: each file of the first two, and each other group in one process.
-
-They come in this order: asyncio.run() does not work any more in a process in which Playwright has
-been started.
+"""In which order tests run: asyncio.run() does not work any more in a process in which Playwright
+has been started, and a browser is started once in each process.
 """
-BY_FILE = ("python", "server")
+TOGETHER = ("tests/engines/", "tests/compat/", "tests/long/compat/")
+"""What is not taken apart by files: its engines start slowly, and serve all of the folder."""
 IN_BROWSER = 150
 """Seconds that a test in a browser may take, with its fixtures."""
 FOLDERS = {
@@ -76,11 +75,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives a file or a group to a process, and goes on when processes are lost."""
+    """Gives the tests of a file in a group to a process, and goes on when processes are lost."""
 
     def _split_scope(self, nodeid: str) -> str:
-        name = group(nodeid)
-        return nodeid.partition("::")[0] if name in BY_FILE else name
+        folder = next((folder for folder in TOGETHER if nodeid.startswith(folder)), None)
+        return f"{folder or nodeid.partition('::')[0]} {group(nodeid)}"
 
     def remove_node(self, node: WorkerController) -> str | None:
         """Returns the test in which the process was lost, which is not run again."""
