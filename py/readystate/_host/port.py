@@ -108,7 +108,7 @@ class Outlet(Protocol):
 class Timer(Protocol):
     """Calls a function once, after ``delay`` seconds; its exceptions are reported."""
 
-    def __init__(self, delay: float, function: Callable[[], None]) -> None: ...
+    def __init__(self, delay: float, function: Callable[[], object]) -> None: ...
     def cancel(self) -> None:
         """Releases the function, if it was not called yet."""
 

@@ -19,13 +19,13 @@ class Timer:
 
     __slots__ = ("_handle",)
 
-    def __init__(self, delay: float, function: Callable[[], None]) -> None:
+    def __init__(self, delay: float, function: Callable[[], object]) -> None:
         loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = loop.call_later(
             max(delay, 0.0), self._run, function
         )
 
-    def _run(self, function: Callable[[], None]) -> None:
+    def _run(self, function: Callable[[], object]) -> None:
         self._handle = None
         try:
             function()

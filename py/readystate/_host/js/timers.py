@@ -24,7 +24,7 @@ class Timer:
 
     __slots__ = ("_function", "_id", "_proxy")
 
-    def __init__(self, delay: float, function: Callable[[], None]) -> None:
+    def __init__(self, delay: float, function: Callable[[], object]) -> None:
         self._function = function
         self._proxy = create_once_callable(self._run)
         # A delay of more than these 24.8 days would count as 0.
@@ -55,7 +55,7 @@ class UnthrottledTimer(Timer):
 
     __slots__ = ()
 
-    def __init__(self, delay: float, function: Callable[[], None]) -> None:
+    def __init__(self, delay: float, function: Callable[[], object]) -> None:
         memory = _memory() if _is_hidden() else None
         if memory is None:
             super().__init__(delay, function)
