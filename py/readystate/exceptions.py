@@ -149,7 +149,7 @@ _IN_A_PAGE = sys.platform == "emscripten"
 
 
 def _advice(subprotocols: Iterable[str], permission: str) -> str:
-    """Where to look, when there was no connection, with these subprotocols and this permission."""
+    """What to check when a connection with these subprotocols fails."""
     offered = [*filter(None, subprotocols)]
     own = [name for name in offered if name.startswith("readystate.")]
     origin = ", from this page's Origin" if _IN_A_PAGE else ""

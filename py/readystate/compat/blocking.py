@@ -22,15 +22,15 @@ _socket = socket.socket
 _wrap_socket = ssl.SSLContext.wrap_socket
 
 _FLAGS: Final = socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_WAITALL
-"""What ``recv()`` can be asked for."""
+"""The flags that ``recv()`` supports."""
 
 
 class BlockingSockets:
     """Connects new sockets, and TLS over them, to the browser's ``WebSocket``.
 
     Args:
-        options: Returns those that are in force.
-        readiness: Is told of the sockets.
+        options: Returns the current options.
+        readiness: Learns of each connected socket.
     """
 
     def __init__(self, options: Callable[[], Options], readiness: Readiness) -> None:
@@ -84,7 +84,7 @@ class _Socket(_socket):
 
     @property
     def _is_unconnected(self) -> bool:
-        """Whether it is one for TCP before its ``connect()``, where Python has no sockets."""
+        """Whether it is a TCP socket before ``connect()``, where Python has no sockets."""
         is_tcp = self.type == socket.SOCK_STREAM and self.family != getattr(socket, "AF_UNIX", None)
         return is_tcp and self._peername is None and self.fileno() != -1 and not has_sockets()
 
@@ -124,7 +124,7 @@ class _Socket(_socket):
         return super().getpeername()
 
     def getsockname(self) -> Any:
-        """Where it is connected, what is not known: no browser tells."""
+        """While connected, a placeholder: browsers do not tell the local address."""
         if self._peername is not None and not self._is_ordinary:
             return SOCKNAME
         return super().getsockname()
@@ -206,7 +206,7 @@ class _Socket(_socket):
     # Of a socket with TLS
 
     def secure(self, context: ssl.SSLContext) -> bool:
-        """Has it connect with TLS, if it is not connected yet; returns whether it will."""
+        """Makes it connect with TLS, if it is not connected yet; returns whether it will."""
         self._context = context
         return self._is_undecided
 
@@ -231,7 +231,7 @@ class _Socket(_socket):
         return stream.read(size, timeout, peek=bool(flags & socket.MSG_PEEK), whole=whole)
 
     def _await_peer(self, flags: int) -> None:
-        """Nothing was sent, or it is too little to tell: has the ordinary socket connect."""
+        """Connects the ordinary socket, as no handshake was sent and the peer is to speak first."""
         if self._shut & 1:
             return
         if self._is_unconnected:

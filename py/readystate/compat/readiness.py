@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
-from .._host import can_run_sync, run_sync
+from .._host import can_run_sync, run_sync, timeout_after
 
 __all__ = ["Readiness", "Watchers", "needs_suspension", "wait_until"]
 
@@ -23,7 +23,7 @@ _WRITE_EVENTS: Final = 0x4
 
 
 class Watchers:
-    """Functions that want to know of each change of one socket."""
+    """Functions to call at each change of one socket."""
 
     def __init__(self) -> None:
         self._functions: set[Callable[[], None]] = set()
@@ -52,7 +52,7 @@ class Watched(Protocol):
 
 
 def needs_suspension() -> NotImplementedError:
-    """The exception for where Python cannot wait."""
+    """Returns the exception for when Python cannot be suspended."""
     return NotImplementedError(
         "a blocking WebSocket connection needs an engine that can suspend Python (JSPI), and "
         "Python that was called so that it may be, as by runPythonAsync(). Here it cannot: use a "
@@ -84,24 +84,25 @@ def wait_until(
         for watchers in changes:
             watchers.add(changed.set)
         try:
-            while not is_ready():
-                await changed.wait()
-                changed.clear()
+            async with timeout_after(timeout):
+                while not is_ready():
+                    await changed.wait()
+                    changed.clear()
         finally:
             for watchers in changes:
                 watchers.discard(changed.set)
 
     try:
-        run_sync(asyncio.wait_for(become_ready(), timeout))
+        run_sync(become_ready())
     except TimeoutError:
         return False
     return True
 
 
 class Readiness:
-    """Has ``select``, ``selectors`` and the event loop's watches tell the truth of some sockets.
+    """Makes ``select``, ``selectors`` and the event loop's watches work for our sockets.
 
-    Of all other sockets and files the originals tell.
+    For all other sockets and files they call the originals.
     """
 
     def __init__(self) -> None:
@@ -116,7 +117,7 @@ class Readiness:
             self._replace(selectors.PollSelector, "_selector_cls", staticmethod(poll))
 
     def uninstall(self) -> None:
-        """All is as it was before; what is watched stays so."""
+        """Restores the originals. Watches stay."""
         for owner, name, original in self._replaced:
             setattr(owner, name, original)
 
@@ -125,11 +126,11 @@ class Readiness:
         setattr(owner, name, value)
 
     def add(self, sock: Watched) -> None:
-        """Begins to tell of a socket."""
+        """Adds a socket."""
         self._sockets[sock.fileno()] = sock
 
     def discard(self, sock: Watched) -> None:
-        """Ceases to tell of it, as it is about to be closed."""
+        """Removes a socket, before it is closed."""
         fd = sock.fileno()
         if self._sockets.get(fd) is sock:
             del self._sockets[fd]
@@ -137,9 +138,8 @@ class Readiness:
                 self.unwatch(kind, fd)
 
     def get(self, file: Any) -> Watched | None:
-        """The socket, if it is one of these, by its number or as what has one."""
-        fd = file if isinstance(file, int) else file.fileno()
-        return self._sockets.get(fd)
+        """Returns our socket for a file or a file descriptor; ``None`` if it is not ours."""
+        return self._sockets.get(_number(file))
 
     def select(
         self,
@@ -181,10 +181,10 @@ class Readiness:
     def watch(
         self, kind: str, file: Any, function: Callable[..., Any], arguments: Sequence[Any]
     ) -> bool:
-        """Has ``function`` called whenever the socket is ready; not for a socket of others.
+        """Calls ``function`` whenever the socket is ready.
 
         Returns:
-            Whether it is one of these.
+            Whether the socket is ours; for others this does nothing.
         """
         sock = self.get(file)
         if sock is None:
@@ -196,17 +196,16 @@ class Readiness:
 
     def unwatch(self, kind: str, file: Any) -> bool:
         """Undoes :meth:`watch`; returns whether there was anything to undo."""
-        fd = file if isinstance(file, int) else file.fileno()
-        watch = self._watches.pop((kind, fd), None)
+        watch = self._watches.pop((kind, _number(file)), None)
         if watch is not None:
             watch.cancel()
         return watch is not None
 
 
 class _Watch:
-    """Calls a function again and again, once in a turn of the event loop, while a socket is ready.
+    """Calls a function once per turn of the event loop while a socket is ready.
 
-    In the context of who asked for it.
+    In the context in which it was created.
     """
 
     def __init__(
@@ -245,7 +244,7 @@ class _Watch:
 
 
 class _Poll:
-    """As what ``select.poll()`` returns."""
+    """The polling object of ``select.poll()``."""
 
     def __init__(self, select: Callable[..., tuple[list[Any], list[Any], list[Any]]]) -> None:
         self._select = select

@@ -1,4 +1,4 @@
-"""What a blocking socket reads from and writes to: a transport, and what has arrived from it."""
+"""The byte stream of a blocking socket, over a transport."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from .transport import Options, Transport
 __all__ = ["Stream", "os_error"]
 
 _MAX_READ: Final = 2**16
-"""How much is read before it is asked for, in bytes."""
+"""How many bytes to read ahead."""
 
 
 def os_error(number: int) -> OSError:
-    """The exception that a system call raises for an ``errno``."""
+    """Returns the exception of a system call that fails with ``errno``."""
     return OSError(number, os.strerror(number))
 
 
 class Stream(asyncio.Protocol):
-    """The bytes of one connection, for who waits for them and does nothing else.
+    """Reads and writes the bytes of one connection; waiting suspends Python.
 
     Args:
-        options: What the transport is given.
+        options: The options of :func:`install`.
         address: Where to connect to.
-        context: For TLS; ``None``: without.
-        watchers: Are told of each change.
+        context: The TLS context; ``None`` means no TLS.
+        watchers: Called at each change.
     """
 
     def __init__(self, options: Options, address: Any, context: Any, watchers: Watchers) -> None:
@@ -43,7 +43,7 @@ class Stream(asyncio.Protocol):
 
     @property
     def pending(self) -> int:
-        """How many bytes have arrived that nobody has read."""
+        """How many bytes have arrived but were not read."""
         return len(self._received)
 
     @property
@@ -57,20 +57,20 @@ class Stream(asyncio.Protocol):
         return not self._is_full or self._is_over
 
     def take_error(self) -> Exception | None:
-        """Why the connection was lost; only once, as a system tells it."""
+        """Returns why the connection was lost, once, like ``SO_ERROR``."""
         error, self._error = self._error, None
         return error
 
     def read(
         self, size: int, timeout: float | None, *, peek: bool = False, whole: bool = False
     ) -> bytes:
-        """At most ``size`` bytes, as soon as there are any; none at the end.
+        """Waits for data and returns at most ``size`` bytes; none at the end.
 
         Args:
             size: In bytes.
             timeout: In seconds; 0: does not wait.
-            peek: Leaves them to be read again.
-            whole: Waits for all of them.
+            peek: Does not consume them.
+            whole: Waits for ``size`` bytes.
 
         Raises:
             BlockingIOError: There are none, and ``timeout`` is 0.
@@ -89,7 +89,7 @@ class Stream(asyncio.Protocol):
         return data
 
     def write(self, data: Any, timeout: float | None) -> None:
-        """Sends ``data`` as soon as there is room: not too much is left of what was sent before.
+        """Waits until the send buffer has room, and sends ``data``.
 
         Raises:
             BlockingIOError: There is no room, and ``timeout`` is 0. Nothing was sent.
@@ -102,7 +102,7 @@ class Stream(asyncio.Protocol):
         self._transport.write(data)
 
     def close(self) -> None:
-        """Lets go of the connection."""
+        """Closes the connection."""
         self._transport.close()
 
     def _wait(self, is_ready: Any, timeout: float | None) -> None:

@@ -9,6 +9,7 @@ import js
 
 from .errors import converted
 from .listeners import NativeListener
+from .timers import is_hidden
 
 __all__ = ["PageEvents", "restore", "save"]
 
@@ -44,7 +45,7 @@ class PageEvents:
     @property
     def is_hidden(self) -> bool:
         """Whether the page is in a tab that is not shown."""
-        return bool(getattr(getattr(js, "document", None), "hidden", False))
+        return is_hidden()
 
     def _on_event(self, event: Any) -> None:
         type = str(event.type)

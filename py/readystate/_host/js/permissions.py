@@ -17,7 +17,7 @@ _NAMES: Final = {
     "loopback": ("loopback-network", "local-network-access"),
     "local": ("local-network", "local-network-access"),
 }
-"""Under which names browsers have it: Chromium's from 145 on, and what it had before."""
+"""The names of the permission: since Chromium 145, and before."""
 
 # For each network the browser's answer, which it keeps up to date; ``None`` until it has come.
 _answers: dict[str, Any] = {}
@@ -25,7 +25,7 @@ _tasks: set[asyncio.Task[None]] = set()
 
 
 def ask_permission(network: str) -> None:
-    """Asks the browser, once, for what :func:`local_permission` tells; the visitor is not asked."""
+    """Asks the browser once, without a prompt, for what :func:`local_permission` returns."""
     if network in _answers or not _is_needed(network):
         return
     _answers[network] = None
@@ -35,9 +35,9 @@ def ask_permission(network: str) -> None:
 
 
 def local_permission(url: str) -> str:
-    """The name and state of the permission that a connection to ``url`` needs.
+    """Returns the name and state of the permission that a connection to ``url`` needs.
 
-    As ``'loopback-network' is 'denied'``; empty if it needs none, or the browser has not told.
+    As ``'loopback-network' is 'denied'``; empty if it needs none, or the state is unknown.
     """
     network = network_of(url)
     answer = _answers.get(network) if _is_needed(network) else None
@@ -48,7 +48,7 @@ def local_permission(url: str) -> str:
 
 
 def _is_needed(network: str) -> bool:
-    """Whether it is nearer than where the page came from."""
+    """Whether ``network`` is more private than the page's own."""
     nearness = ("", "local", "loopback")
     page = network_of(str(getattr(js, "origin", "")))
     return nearness.index(network) > nearness.index(page)

@@ -60,9 +60,9 @@ def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
 
 
 def look_up_permission(native: Any) -> None:
-    """Has it known, when a connection to this machine or the local network fails."""
+    """Looks up the permission to name if a connection to the local network fails."""
     if network := network_of(native.url):
-        # Not before it is needed: few pages do, and each module takes a page time to load.
+        # Loaded only when needed, as each module takes time to load.
         from .permissions import ask_permission
 
         ask_permission(network)

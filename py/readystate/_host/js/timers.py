@@ -56,7 +56,7 @@ class UnthrottledTimer(Timer):
     __slots__ = ()
 
     def __init__(self, delay: float, function: Callable[[], object]) -> None:
-        memory = _memory() if _is_hidden() else None
+        memory = _memory() if is_hidden() else None
         if memory is None:
             super().__init__(delay, function)
             return
@@ -75,7 +75,7 @@ class UnthrottledTimer(Timer):
 
 async def sleep_unthrottled(seconds: float) -> None:
     """Sleeps for a short time, on time in hidden tabs too."""
-    if not (seconds and _is_hidden()):
+    if not (seconds and is_hidden()):
         await asyncio.sleep(seconds)
         return
     woken = asyncio.Event()
@@ -114,7 +114,8 @@ async def wait(future: asyncio.Future[Any], seconds: float | None) -> None:
         timer.cancel()
 
 
-def _is_hidden() -> bool:
+def is_hidden() -> bool:
+    """Whether the page is in a tab that is not shown."""
     return bool(getattr(getattr(js, "document", None), "hidden", False))
 
 
