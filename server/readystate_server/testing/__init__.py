@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 
 if sys.platform != "emscripten":
+    from .app_server import AppServer
     from .fixtures import (
         app_folder,
         app_folders,
@@ -37,6 +38,7 @@ else:
 
 
 __all__ = [
+    "AppServer",
     "Console",
     "OpenPage",
     "Runtime",

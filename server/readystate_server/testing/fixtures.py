@@ -8,11 +8,13 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Route
 
 from ..lab import Server, vendor, wheel
+from ..lab.address import encode
 from ..lab.places import PINS, WEB
 from ..lab.static import TYPES
 from .browsers import found
@@ -106,7 +108,8 @@ def open_page(context: BrowserContext, ws_server: Server) -> Iterator[OpenPage]:
         timeout: float = BOOT,
         **query: object,
     ) -> Runtime:
-        url = ws_server.url_for(path, **query)
+        is_whole = urlsplit(path).scheme != ""
+        url = f"{path}{encode(query)}" if is_whole else ws_server.url_for(path, **query)
         opened.append(open_app(context.new_page(), url, ready=ready, timeout=timeout))
         return opened[-1]
 

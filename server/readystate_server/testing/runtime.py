@@ -160,7 +160,10 @@ class OpenPage(Protocol):
         timeout: float = BOOT,
         **query: object,
     ) -> Runtime:
-        """Open `path`, with a query, and wait for the event `ready`; None: until loaded."""
+        """Open `path`, with a query, and wait for the event `ready`; None: until loaded.
+
+        `path` is one on `ws_server`, or a whole URL: a page of a server of yours.
+        """
 
 
 def open_app(
