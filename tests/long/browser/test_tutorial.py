@@ -1,0 +1,36 @@
+"""The tutorial's pages, step after step, in each browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from readystate_server.testing import AppServer, OpenPage
+from tests.docs.test_tutorial import COMMAND
+from tests.docs.tutorial import lay_out
+
+PATIENCE = 30_000
+PRICE = re.compile(r"^\d\.\d\d$")
+
+
+@pytest.mark.parametrize("step", ["prices", "reconnecting", "nothing-lost", "deploying"])
+def test_a_page_shows_prices(tmp_path: Path, open_page: OpenPage, step: str) -> None:
+    lay_out(tmp_path, step)
+    with AppServer(COMMAND, cwd=tmp_path) as server:
+        runtime = open_page(server.url)
+        for name in ("apples", "pears"):
+            expect(runtime.page.locator(f"#{name}")).to_have_text(PRICE, timeout=PATIENCE)
+        server.stop()
+        if step == "prices":  # one connection, whose end is an exception
+            with runtime.page.expect_console_message(lambda said: "1012" in said.text):
+                pass
+            runtime.console.complaints.clear()
+            return
+        state, button = (runtime.page.locator(name) for name in ("#state", "#reconnect"))
+        expect(state).to_have_text("WAITING", timeout=PATIENCE)
+        server.start()
+        button.dispatch_event("click")  # it may be hidden by now: the page may be at it by itself
+        expect(state).to_have_text("OPEN", timeout=90_000)
