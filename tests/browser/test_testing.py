@@ -172,6 +172,19 @@ def test_uncaught_errors_are_complaints(page: Page) -> None:
         console.check()
 
 
+def test_failed_attempts_to_connect_are_no_complaints(page: Page) -> None:
+    """The package's warnings of them are on the console too: a test that kills a server has some."""
+    console = Console(page)
+    ours = "<QueuedWebSocket ws://127.0.0.1:1/orders CONNECTING>: "
+    with page.expect_console_message(lambda message: "dropped" in message.text):
+        page.evaluate(
+            "ours => { console.error(ours + 'attempt 3 failed: could not connect');"
+            "          console.error(ours + 'closed at once: 1 message dropped'); }",
+            ours,
+        )
+    assert console.complaints == [f"{ours}closed at once: 1 message dropped"]
+
+
 @pytest.mark.only_browser("chromium")
 def test_chromium_has_the_features_of_playwright_and_no_heap_profiler(page: Page) -> None:
     page.goto("chrome://version")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,8 @@ CONNECTION_FAILS = (
     "The connection to",
 )
 """How browsers' messages about failed connections start, which tests provoke."""
+_ATTEMPT_FAILS = re.compile(r"\S+ .*: attempt \d+ failed: ")
+"""The package's own warning of that, from the third attempt in a row."""
 CDN = "https://cdn.jsdelivr.net"
 BOOT = 60.0
 """Seconds that Python may take to start."""
@@ -53,7 +56,8 @@ class Console:
 
     Attributes:
         complaints: Their texts.
-        expected: How texts to ignore start; by default those of failed connections.
+        expected: How texts to ignore start; by default those of failed connections. The package's
+            warnings of failed attempts to connect are ignored too.
     """
 
     def __init__(self, page: Page, *, warnings: bool = False) -> None:
@@ -66,7 +70,7 @@ class Console:
 
     def check(self) -> None:
         """Fail the test if there are unexpected complaints; then forget them."""
-        complaints = [text for text in self.complaints if not text.startswith(self.expected)]
+        complaints = [text for text in self.complaints if not self._is_expected(text)]
         self.complaints.clear()
         if complaints:
             pytest.fail(f"The console of the page says: {complaints}", pytrace=False)
@@ -76,8 +80,11 @@ class Console:
             self._complain(message.text)
 
     def _complain(self, text: str) -> None:
-        if not text.startswith(self.expected):
+        if not self._is_expected(text):
             self.complaints.append(text)
+
+    def _is_expected(self, text: str) -> bool:
+        return text.startswith(self.expected) or _ATTEMPT_FAILS.match(text) is not None
 
 
 class Runtime:
