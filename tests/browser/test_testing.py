@@ -173,7 +173,7 @@ def test_uncaught_errors_are_complaints(page: Page) -> None:
 
 
 def test_failed_attempts_to_connect_are_no_complaints(page: Page) -> None:
-    """The package's warnings of them are on the console too: a test that kills a server has some."""
+    """The package warns of them on the console: a test that kills a server has some."""
     console = Console(page)
     ours = "<QueuedWebSocket ws://127.0.0.1:1/orders CONNECTING>: "
     with page.expect_console_message(lambda message: "dropped" in message.text):
