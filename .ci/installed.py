@@ -1,7 +1,9 @@
 """Tries both distributions where nothing else is installed: a session over the lab's server."""
 
 import asyncio
+import re
 import sys
+from importlib.metadata import metadata
 from pathlib import Path
 
 import readystate
@@ -24,6 +26,10 @@ async def main() -> None:
 assert readystate.__version__ == readystate_server.__version__
 assert not IS_CHECKOUT
 assert (PINS / "package.json").is_file()
+# What PyPI shows has no link that leads nowhere.
+described = str(metadata("readystate").get_payload())
+assert re.findall(r"\]\((?!https?:|#)[^)]*\)", described) == []
+assert "## Which one do I want?" in described
 for package in (readystate, readystate_server):
     folder = Path(str(package.__file__)).parent
     assert folder.is_relative_to(sys.prefix), folder
