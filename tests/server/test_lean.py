@@ -34,12 +34,18 @@ LIMIT = 3
 class Backoff:
     """Of what is public: # and no comment."""
 
-    def delays(self):
+    initial: float = 1.0
+
+    def __init__(self, factor: float) -> None:
+        pass
+
+    def delays(self) -> Iterator[float]:
         """So is this."""
         return "# grün"  # ist das
 
-    def _draw(self):
+    def _draw(self, grün: int = 3, *more: str, last: dict[str, int]) -> dict[str, int]:
         """And this is not."""
+        self._all: list[str] = []
 
 
 def helper():
@@ -77,12 +83,18 @@ LIMIT = 3
 class Backoff:
     """Of what is public: # and no comment."""
 
-    def delays(self):
+    initial: float = 1.0
+
+    def __init__(self, factor: float) -> None:
+        pass
+
+    def delays(self) -> Iterator[float]:
         """So is this."""
         return "# grün"
 
-    def _draw(self):
+    def _draw(self, grün = 3, *more, last):
         ""
+        self._all = []
 
 
 def helper():

@@ -1,19 +1,21 @@
 """Leaves out of sources what pages cannot use: a quarter of the package.
 
-That is comments, docstrings of what is not public, and what only type checkers read. Each line
-stays where it is, so that tracebacks name the lines of the sources.
+That is comments, docstrings and annotations of what is not public, and what only type checkers
+read. Each line stays where it is, so that tracebacks name the lines of the sources.
 """
 
 import ast
 import io
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import readystate
 
 PUBLIC = {*dir(readystate), "install", "uninstall"}
 """What has docstrings in pages, at the top of its module; the last two are compat's."""
 NAMED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+Span = tuple[int, int, int]
+"""A line's index, and from which of its bytes to which."""
 
 
 def lean(source: bytes) -> bytes:
@@ -22,10 +24,14 @@ def lean(source: bytes) -> bytes:
         module = ast.parse(source)
     except SyntaxError:
         return source
-    public = set(docstrings(module))
+    public = set(public_in(module))
+    documented = {node.body[0] for node in public}
     lines = source.splitlines()
+    # From the end of each line, so that what is before is where it was parsed.
+    for row, start, end in sorted(annotations(module, public, lines), reverse=True):
+        lines[row] = lines[row][:start] + lines[row][end:]
     for node in ast.walk(module):
-        if isinstance(node, ast.Expr) and is_text(node) and node not in public:
+        if isinstance(node, ast.Expr) and is_text(node) and node not in documented:
             replace(lines, node, b'""')
         elif isinstance(node, ast.If) and is_for_type_checkers(node):
             for statement in node.body:
@@ -33,14 +39,55 @@ def lean(source: bytes) -> bytes:
     return without_comments(b"\n".join(lines).decode())
 
 
-def docstrings(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the statements in `node` that are docstrings of what is public."""
+def public_in(node: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Yield the public classes, functions and methods in `node`."""
     for child in getattr(node, "body", []):
         if isinstance(child, NAMED):
             at_top = isinstance(node, ast.Module)
             if child.name in PUBLIC if at_top else not child.name.startswith("_"):
-                yield child.body[0]
-                yield from docstrings(child)
+                yield child
+                yield from public_in(child)
+
+
+def annotations(node: ast.AST, public: Collection[ast.AST], lines: list[bytes]) -> Iterator[Span]:
+    """Yield where annotations in `node` are that nothing reads in a page.
+
+    Those in the body of a class stay, as dataclasses are made of them; those of more than one line
+    do too.
+    """
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and is_internal(
+            child, public
+        ):
+            for argument in ast.walk(child.args):
+                if isinstance(argument, ast.arg) and argument.annotation is not None:
+                    start = argument.col_offset + len(argument.arg.encode())
+                    yield from span(argument.lineno, start, argument.annotation)
+            if child.returns is not None:
+                row, column = child.returns.lineno, child.returns.col_offset
+                start = lines[row - 1].rfind(b" ->", 0, column)
+                yield from span(row if start >= 0 else 0, start, child.returns)
+        elif (
+            isinstance(child, ast.AnnAssign)
+            and child.value is not None
+            and not isinstance(node, ast.ClassDef)
+        ):
+            target = child.target
+            yield from span(target.end_lineno, target.end_col_offset or 0, child.annotation)
+        yield from annotations(child, public, lines)
+
+
+def is_internal(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, public: Collection[ast.AST]
+) -> bool:
+    """Whether help() does not show a function; it shows a class's ``__init__()`` and the like."""
+    return function not in public and not function.name.startswith("__")
+
+
+def span(row: int | None, start: int, annotation: ast.expr) -> Iterator[Span]:
+    """Yield from `start` to the end of `annotation`, if that is on the same line `row`."""
+    if row == annotation.lineno == annotation.end_lineno:
+        yield row - 1, start, annotation.end_col_offset or start
 
 
 def is_text(node: ast.Expr) -> bool:
