@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from readystate import (
+    Backoff,
     ConcurrencyError,
     ConnectionClosedError,
     ConnectionClosedOK,
@@ -1071,7 +1072,7 @@ def test_an_answer_is_saved_together_with_what_it_answers() -> None:
 def test_a_store_that_is_out_of_order_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("readystate_server.sessions.saver._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("readystate_server.sessions.saver._PAUSES", Backoff(0.001, 0.001))
 
     async def test() -> None:
         store = SlowStore()

@@ -210,6 +210,7 @@ class Sessions:
             taken_over=self._taken_over,
             expired=self._expired,
             refused=dict(self._refusals.counts),
+            store_failures=self._settings.store_health.failures,
         )
 
     def health(self) -> Health:
@@ -360,7 +361,8 @@ class Sessions:
             raise
         except Exception as error:
             self._settings.store_health.failed(error)
-            what = "the session store fails"
+            self._refusals.counts["store"] += 1
+            what = "the session store fails: try again later"
             raise ProtocolError(what, control.TRY_AGAIN) from error
         self._settings.store_health.worked()
 
