@@ -821,7 +821,7 @@ def test_another_process_goes_on() -> None:
                 (end,) = one.ends
                 assert isinstance(end, ConnectionClosedError)
                 assert end.code == control.TAKEN_OVER
-                assert undelivered.reason == "session ended"
+                assert undelivered.reason == "taken over"
                 assert len(one.sessions) == 0
                 assert len(two.sessions) == 1
 
@@ -931,7 +931,7 @@ def test_shutting_down_closes_with_1001_and_leaves_the_session_to_others() -> No
                 await one.sessions.close()
                 assert await connection == 1001
             assert await greeting.receive() is None
-            assert delivery.reason == "session ended"
+            assert delivery.reason == "taken over"
             assert isinstance(one.ends[0], asyncio.CancelledError)
             assert len(one.sessions) == 0
             async with client.connected(two.connect()):

@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
+from readystate.core.delivery import DropReason
 from readystate.exceptions import (
     ConnectionClosed,
     MessageDropped,
@@ -183,7 +184,8 @@ class Sessions:
         for transport in self._greeting:
             transport.abort()
         await _cancel(self._handlers, timeout)
-        await asyncio.gather(*(session._leave() for session in list(self._by_key.values())))
+        dropped: DropReason = "session ended" if self._has_own_store else "taken over"
+        await asyncio.gather(*(session._leave(dropped) for session in list(self._by_key.values())))
         others = self._connections - {asyncio.current_task()}
         for tasks in (others, self._deletions):
             if tasks:
