@@ -622,7 +622,7 @@ def test_nothing_is_received_after_the_session_has_expired() -> None:
                 client.send("done")
                 client.send("not done")
                 await client.until_received(1)
-                while len(server.session._inbox) + len(received) < 2:
+                while server.session._core.received < 2:
                     await asyncio.sleep(0)
             await server.until_handled()
             assert isinstance(server.ends[0], SessionExpired)

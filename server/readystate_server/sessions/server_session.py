@@ -27,6 +27,7 @@ from readystate.session.control import ProtocolError
 from readystate.session.core import ACK_DELAY, Hello, ServerCore
 
 from .bucket import Bucket
+from .flag import Flag
 from .link import Link
 from .saver import Progress, Saver
 from .settings import Settings
@@ -93,7 +94,7 @@ class ServerSession:
         self._inbox: deque[Message] = deque()
         self._in_hand: Message | None = None
         self._is_receiving = False
-        self._arrived = asyncio.Event()
+        self._arrived = Flag()
         self._received_size = 0
         self._done = record.done
         self._done_size = 0
@@ -102,7 +103,7 @@ class ServerSession:
             self._ages.accepted(record.confirmed + 1, record.confirmed)
         self._wanted = 0
         self._sending = asyncio.Lock()
-        self._progress = asyncio.Event()
+        self._progress = Flag()
         self._saver = Saver(
             settings,
             key,
@@ -435,9 +436,8 @@ class ServerSession:
 
     def _lose_to_another(self) -> None:
         reason = "another process has the session, or its record could not be kept in time"
-        self._end(
-            connection_closed(control.TAKEN_OVER, reason, was_clean=True), forget_record=False
-        )
+        closed = connection_closed(control.TAKEN_OVER, reason, was_clean=True)
+        self._end(closed, forget_record=False, dropped="taken over")
 
     def _end(
         self,

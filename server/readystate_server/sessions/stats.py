@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from readystate.session import control
@@ -155,7 +155,7 @@ class Ages:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         # For the first message of each second, its number and its time.
-        self._marks: deque[tuple[int, float]] = deque()
+        self._marks: list[tuple[int, float]] = []
 
     def accepted(self, number: int, acknowledged: int) -> None:
         """Adds the message ``number``; the first ``acknowledged`` ones are done."""
@@ -172,4 +172,4 @@ class Ages:
     def _forget(self, acknowledged: int) -> None:
         marks = self._marks
         while len(marks) > 1 and marks[1][0] <= acknowledged + 1:
-            marks.popleft()
+            del marks[0]
