@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib import metadata
@@ -22,7 +21,7 @@ AFTER = 2.0
 SETTLED = 300.0
 """After how many seconds memory should grow no more."""
 MOST_GROWTH = 1.10
-_MINUTE = 60.0
+_WINDOW = 300.0
 _MOST_CLIENTS = 0.9
 _SOON = 15.0
 """Within how many seconds most clients should be back; an even rate would be just enough."""
@@ -93,27 +92,27 @@ def latency(outcome: Outcome) -> dict[str, Any]:
 
 
 def memory(outcome: Outcome) -> dict[str, Any]:
-    """MiB a minute after SETTLED and at the end, while all servers ran; and how much it grew."""
+    """MiB at most, in the five minutes after SETTLED and in the last five; and how much it grew.
 
-    def mean(samples: Sequence[Sample]) -> dict[str, float] | None:
-        complete = [one for one in samples if all(one.servers)]
-        if not complete:
+    Servers that are killed begin anew with little: the most does not depend on when that was.
+    """
+
+    def most(samples: Sequence[Sample]) -> dict[str, float] | None:
+        if not samples:
             return None
         return {
-            "servers": _mib(statistics.fmean(sum(one.servers) for one in complete)),
-            "redis": _mib(statistics.fmean(one.redis for one in complete)),
-            "clients": _mib(statistics.fmean(one.clients for one in complete)),
+            "all": _mib(max(sum(one.servers) + one.redis + one.clients for one in samples)),
+            "servers": _mib(max(sum(one.servers) for one in samples)),
+            "redis": _mib(max(one.redis for one in samples)),
+            "clients": _mib(max(one.clients for one in samples)),
         }
 
-    samples = outcome.samples
-    last = [one for one in samples if one.at > outcome.seconds - _MINUTE]
-    settled = [one for one in samples if SETTLED <= one.at < SETTLED + _MINUTE]
-    end = mean([one for one in last if one.at <= outcome.seconds])
-    begin = mean(settled) if outcome.seconds > SETTLED + 2 * _MINUTE else None
-    growth = None
-    if begin is not None and end is not None:
-        growth = round(sum(end.values()) / sum(begin.values()), 3)
-    return {"settled": begin, "end": end, "growth": growth}
+    first, last = SETTLED + _WINDOW, outcome.seconds - _WINDOW
+    end = most([one for one in outcome.samples if last < one.at <= outcome.seconds])
+    begin = most([one for one in outcome.samples if SETTLED <= one.at < first])
+    if begin is None or end is None or last < first:
+        return {"settled": None, "end": end, "growth": None}
+    return {"settled": begin, "end": end, "growth": round(end["all"] / begin["all"], 3)}
 
 
 def start(outcome: Outcome) -> dict[str, Any]:
