@@ -96,18 +96,30 @@ async def test_a_session_too_many_is_refused_clearly_at_both_ends(
     assert len(lines) == 1
 
 
-async def test_a_session_that_is_resumed_too_often_is_refused() -> None:
+async def test_a_session_that_is_resumed_too_often_is_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reasons: list[str] = []
+
+    def on_state(change: StateChange) -> None:
+        if isinstance(change.error, ConnectionClosedError) and change.error.code == 1013:
+            reasons.append(change.error.reason)
+
+    backoff = Backoff(0.01, 0.01)
     async with (
         serving(listen, resume_burst=1, resume_rate=0) as (url, sessions),
-        queue(url) as ws,
+        QueuedWebSocket(url, session=True, backoff=backoff, on_state=on_state) as ws,
     ):
         await ws.send("x")
         ws._supervisor.dead("nothing is heard")
         await ws.send("y")
         assert sessions.stats.resumed == 1
         ws._supervisor.dead("nothing is heard")
-        await until(lambda: sessions.stats.refused.get("resume_rate", 0) > 0)
+        await until(lambda: len(reasons) > 1)
         ws.abort()
+        assert sessions.stats.refused["resume_rate"] >= 2
+    assert set(reasons) == {"a session was resumed too often: try again later (resume_rate)"}
+    assert len([line for line in caplog.messages if "resume_rate" in line]) == 1
 
 
 async def test_a_store_that_is_out_of_order_is_a_problem(caplog: pytest.LogCaptureFixture) -> None:
