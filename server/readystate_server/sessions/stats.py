@@ -120,7 +120,7 @@ class StoreHealth:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.error: Exception | None = None
-        self.failures = 0
+        self.failures: int = 0
         self._clock = clock
         self._logged_at = -math.inf
 
