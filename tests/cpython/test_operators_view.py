@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from readystate import Backoff, ConnectionClosedError, QueuedWebSocket, State
+from readystate import Backoff, ConnectionClosedError, QueuedWebSocket, State, StateChange
 from readystate_server.sessions import MemoryStore, ServerSession
-from readystate_server.sessions.stats import Ages, Refusals
+from readystate_server.sessions.stats import Ages, Refusals, StoreHealth
 from readystate_server.testing.inpage import until
 
 from .test_slow_clients import raw, serving
@@ -96,21 +96,33 @@ async def test_a_session_too_many_is_refused_clearly_at_both_ends(
     assert len(lines) == 1
 
 
-async def test_a_session_that_is_resumed_too_often_is_refused() -> None:
+async def test_a_session_that_is_resumed_too_often_is_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reasons: list[str] = []
+
+    def on_state(change: StateChange) -> None:
+        if isinstance(change.error, ConnectionClosedError) and change.error.code == 1013:
+            reasons.append(change.error.reason)
+
+    backoff = Backoff(0.01, 0.01)
     async with (
         serving(listen, resume_burst=1, resume_rate=0) as (url, sessions),
-        queue(url) as ws,
+        QueuedWebSocket(url, session=True, backoff=backoff, on_state=on_state) as ws,
     ):
         await ws.send("x")
         ws._supervisor.dead("nothing is heard")
         await ws.send("y")
         assert sessions.stats.resumed == 1
         ws._supervisor.dead("nothing is heard")
-        await until(lambda: sessions.stats.refused.get("resume_rate", 0) > 0)
+        await until(lambda: len(reasons) > 1)
         ws.abort()
+        assert sessions.stats.refused["resume_rate"] >= 2
+    assert set(reasons) == {"a session was resumed too often: try again later (resume_rate)"}
+    assert len([line for line in caplog.messages if "resume_rate" in line]) == 1
 
 
-async def test_a_store_that_is_out_of_order_is_a_problem() -> None:
+async def test_a_store_that_is_out_of_order_is_a_problem(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(MemoryStore):
         is_broken = True
 
@@ -119,14 +131,30 @@ async def test_a_store_that_is_out_of_order_is_a_problem() -> None:
                 raise ConnectionRefusedError("no store here")
             return await super().create(*arguments)
 
+    def on_state(change: StateChange) -> None:
+        if change.error is not None:
+            errors.append(change.error)
+
+    errors: list[Exception] = []
     store = Broken()
-    async with serving(listen, store=store) as (url, sessions), queue(url) as ws:
+    backoff = Backoff(0.01, 0.01)
+    async with (
+        serving(listen, store=store) as (url, sessions),
+        QueuedWebSocket(url, session=True, backoff=backoff, on_state=on_state) as ws,
+    ):
         await until(lambda: not sessions.health())
         (problem,) = sessions.health().problems
         assert "ConnectionRefusedError: no store here" in problem
+        await until(lambda: sessions.stats.refused.get("store", 0) > 1)
+        assert sessions.stats.store_failures == sessions.stats.refused["store"]
+        assert [line for line in caplog.messages if "no store here" in line] == caplog.messages[:1]
         store.is_broken = False
         await ws.send("x")
         assert sessions.health()
+    refusal = errors[0]
+    assert isinstance(refusal, ConnectionClosedError)
+    assert refusal.code == 1013
+    assert refusal.reason == "the session store fails: try again later"
 
 
 async def test_a_server_that_goes_away_is_not_healthy() -> None:
@@ -142,6 +170,18 @@ def test_the_age_is_that_of_the_oldest_message() -> None:
         ages.accepted(number, 0)
     now = 10.0
     assert [ages.oldest(count) for count in range(5)] == [10, 10, 5, 5, 1]
+
+
+def test_failures_of_the_store_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    health = StoreHealth(lambda: now)
+    for now in (0.0, 1.0, 59.0, 60.0, 61.0):  # noqa: B007
+        health.worked()
+        health.failed(OSError("out of memory"))
+    assert health.failures == 5
+    first, second = caplog.messages
+    assert "OSError: out of memory (1 failures" in first
+    assert "(4 failures" in second
 
 
 def test_refusals_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

@@ -349,6 +349,67 @@ def test_a_request_that_is_no_handshake_under_aiohttp() -> None:
     run(aiohttp_server, test)
 
 
+@pytest.mark.parametrize("compress", [True, False])
+def test_compression_under_aiohttp(compress: bool) -> None:
+    async def test() -> None:
+        sessions = Sessions(lambda session: session.drain())
+        app = web.Application()
+        serve = functools.partial(serve_aiohttp, sessions, compress=compress)
+        app.router.add_get("/session", serve)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            url = f"ws://127.0.0.1:{runner.addresses[0][1]}/session"
+            protocols = [websockets.Subprotocol(SUBPROTOCOL)]
+            async with websockets.connect(url, subprotocols=protocols, proxy=None) as connection:
+                assert bool(connection.protocol.extensions) is compress
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(asyncio.wait_for(test(), TIMEOUT))
+
+
+def test_a_client_that_has_gone_before_the_answer_under_aiohttp(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As many have whose server did nothing for some time: that is no error in the log."""
+
+    async def test() -> None:
+        served = asyncio.get_running_loop().create_future()
+        sessions = Sessions(lambda session: session.drain())
+
+        async def serve_late(request: web.Request) -> web.StreamResponse:
+            while request.transport is not None and not request.transport.is_closing():
+                await asyncio.sleep(0)
+            response = await serve_aiohttp(sessions, request)
+            served.set_result(response)
+            return response
+
+        app = web.Application()
+        app.router.add_get("/session", serve_late)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            port = runner.addresses[0][1]
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(
+                b"GET /session HTTP/1.1\r\nHost: x\r\n"
+                b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+                b"Sec-WebSocket-Protocol: readystate.v1\r\n\r\n"
+            )
+            await writer.drain()
+            writer.transport.abort()
+            assert (await served).status == 400
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(asyncio.wait_for(test(), TIMEOUT))
+    assert caplog.messages == []
+
+
 def test_the_application_says_who_the_user_is() -> None:
     async def test() -> None:
         users: list[Any] = []

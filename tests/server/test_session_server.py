@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from readystate import (
+    Backoff,
     ConcurrencyError,
     ConnectionClosedError,
     ConnectionClosedOK,
@@ -621,7 +622,7 @@ def test_nothing_is_received_after_the_session_has_expired() -> None:
                 client.send("done")
                 client.send("not done")
                 await client.until_received(1)
-                while len(server.session._inbox) + len(received) < 2:
+                while server.session._core.received < 2:
                     await asyncio.sleep(0)
             await server.until_handled()
             assert isinstance(server.ends[0], SessionExpired)
@@ -820,7 +821,7 @@ def test_another_process_goes_on() -> None:
                 (end,) = one.ends
                 assert isinstance(end, ConnectionClosedError)
                 assert end.code == control.TAKEN_OVER
-                assert undelivered.reason == "session ended"
+                assert undelivered.reason == "taken over"
                 assert len(one.sessions) == 0
                 assert len(two.sessions) == 1
 
@@ -930,7 +931,7 @@ def test_shutting_down_closes_with_1001_and_leaves_the_session_to_others() -> No
                 await one.sessions.close()
                 assert await connection == 1001
             assert await greeting.receive() is None
-            assert delivery.reason == "session ended"
+            assert delivery.reason == "taken over"
             assert isinstance(one.ends[0], asyncio.CancelledError)
             assert len(one.sessions) == 0
             async with client.connected(two.connect()):
@@ -1071,7 +1072,7 @@ def test_an_answer_is_saved_together_with_what_it_answers() -> None:
 def test_a_store_that_is_out_of_order_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("readystate_server.sessions.saver._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("readystate_server.sessions.saver._PAUSES", Backoff(0.001, 0.001))
 
     async def test() -> None:
         store = SlowStore()

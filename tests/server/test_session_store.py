@@ -348,6 +348,18 @@ def test_redis_out_of_reach_is_an_error_of_its_own(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_more_commands_at_once_than_redis_py_has_connections(redis_path: str) -> None:
+    """As when all clients come back together."""
+
+    async def main() -> None:
+        async with Redis(unix_socket_path=redis_path) as redis, asyncio.timeout(20):
+            store = RedisStore(redis)
+            creations = (store.create(f"key {number}", "owner", 60) for number in range(500))
+            assert await asyncio.gather(*creations) == [1] * 500
+
+    asyncio.run(main())
+
+
 def test_redis_may_be_a_cluster() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("", 0)) as two:
         port, bus = one.getsockname()[1], two.getsockname()[1]

@@ -1119,7 +1119,7 @@ def test_the_first_message_that_is_dropped_is_told_of(
     assert outbox.stats.dropped == {"expired": 2, "closed": 1}
 
 
-@pytest.mark.parametrize("reason", ["cleared", "aborted"])
+@pytest.mark.parametrize("reason", ["cleared", "aborted", "taken over"])
 def test_what_was_asked_for_is_not_told_of(reason: Any, caplog: pytest.LogCaptureFixture) -> None:
     outbox = make(on_full="drop-newest", max_pending=1)
     outbox.accept("a", 1)

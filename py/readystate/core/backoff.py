@@ -35,7 +35,7 @@ class Backoff:
 
     def __init__(
         self,
-        initial: float = 0.5,
+        initial: float = 2.0,
         maximum: float = 30.0,
         factor: float = 2.0,
         jitter: float = 1.0,

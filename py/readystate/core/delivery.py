@@ -26,6 +26,7 @@ DropReason: TypeAlias = Literal[
     "overflow",
     "resent too often",
     "session ended",
+    "taken over",
 ]
 """Why a message was dropped."""
 
@@ -63,7 +64,8 @@ class Delivery:
             handshake". If DROPPED, the cause: "cleared", "expired" (``ttl``), "overflow",
             "connection lost" (it was sent by ``on_open``, for that connection), "closed",
             "aborted"; or, if it may have arrived, "in doubt", "resent too often" (``max_resends``)
-            or "session ended".
+            or "session ended"; or "taken over", at a server, as another process has the session and
+            may deliver it.
     """
 
     __slots__ = (

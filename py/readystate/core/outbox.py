@@ -35,6 +35,9 @@ InDoubt: TypeAlias = Literal["resend", "drop"]
 EXPIRY_STEP = 0.05
 """The resolution of a time-to-live, in seconds: the least time between two scans of the queue."""
 
+_NOT_LOGGED = ("aborted", "cleared", "taken over")
+"""Why messages are dropped that are not lost, or that the application wants to lose."""
+
 _logger = logging.getLogger("readystate")
 
 
@@ -523,7 +526,7 @@ class Outbox:
             if not deliveries:
                 del self._by_key[delivery._key]
         self.stats.dropped[reason] = self.stats.dropped.get(reason, 0) + 1
-        if not (self._has_logged or delivery._waiters or reason in ("aborted", "cleared")):
+        if not (self._has_logged or delivery._waiters or reason in _NOT_LOGGED):
             self._has_logged = True
             _logger.warning(
                 "a message of %d bytes was dropped (%s), and no task awaits its Delivery; "

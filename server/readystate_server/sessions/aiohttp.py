@@ -19,7 +19,9 @@ _HEARTBEAT = 20.0
 """Seconds between pings, as in the other frameworks, to detect clients that are gone."""
 
 
-async def serve(sessions: Sessions, request: web.Request, user: Any = None) -> web.StreamResponse:
+async def serve(
+    sessions: Sessions, request: web.Request, user: Any = None, *, compress: bool = True
+) -> web.StreamResponse:
     """Serves one connection of a session, and returns its response. ::
 
         sessions = Sessions(handler)
@@ -32,12 +34,15 @@ async def serve(sessions: Sessions, request: web.Request, user: Any = None) -> w
         sessions: The sessions.
         request: The route's request.
         user: The connection's user, if the application knows it, as a JSON value.
+        compress: Whether to compress messages for clients that offer it. It takes most of a
+            connection's memory.
     """
     # Sessions count text in characters, aiohttp in bytes, up to four for each.
     websocket = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,),
         autoclose=False,
         heartbeat=_HEARTBEAT,
+        compress=compress,
         max_msg_size=4 * sessions.max_message + 1,
     )
     ready = websocket.can_prepare(request)
@@ -47,7 +52,10 @@ async def serve(sessions: Sessions, request: web.Request, user: Any = None) -> w
         )
     if ready.protocol != SUBPROTOCOL:
         return web.Response(status=400, text=f"Offer the subprotocol {SUBPROTOCOL}.")
-    await websocket.prepare(request)
+    try:
+        await websocket.prepare(request)
+    except ConnectionError:
+        return web.Response(status=400, text="The client has gone.")
     await sessions.serve(_Transport(request, websocket), user)
     return websocket
 

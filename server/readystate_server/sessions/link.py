@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from readystate.core.delivery import Delivery
 from readystate.session import control
 from readystate.session.core import ServerCore
 
+from .flag import Flag
 from .settings import Settings
 from .store import Message
 from .transport import LOST, Transport, close_transport
@@ -22,7 +22,6 @@ __all__ = ["Link"]
 _BATCH = 64
 _CLOSE_FRAME_TIMEOUT = 1.0
 """Seconds to wait for a close frame when nothing more can be written."""
-_FIRST_COMPLETED = asyncio.FIRST_COMPLETED
 _NO_CLOSE_FRAME = 1006
 
 _logger = logging.getLogger("readystate")
@@ -34,7 +33,7 @@ class _Session(Protocol):
     _settings: Settings
     _core: ServerCore
     _wanted: int
-    _progress: asyncio.Event
+    _progress: Flag
 
     @property
     def _stored(self) -> int: ...
@@ -50,14 +49,16 @@ class Link:
         self.transport = transport
         self._session = session
         self._settings = session._settings
-        self._again = deque(again)
-        self._awake = asyncio.Event()
+        self._again = list(again)
+        self._awake = Flag()
         self._is_sending = False
         # Since when the client's window has been full, and how many messages it had confirmed then.
         self._full_since: float | None = None
         self._confirmed = 0
         self._loop = asyncio.get_running_loop()
-        self._stopped: asyncio.Future[tuple[int, str, Sequence[str]]] = self._loop.create_future()
+        # The code, the reason and the last controls of an end that this side has chosen.
+        self._stopped: tuple[int, str, Sequence[str]] | None = None
+        self._ending = Flag()
 
     def wake(self) -> None:
         """Wakes the writer."""
@@ -65,17 +66,20 @@ class Link:
 
     def stop(self, code: int, reason: str, farewell: Sequence[str] = ()) -> None:
         """Sends only ``farewell`` and a close frame from now on."""
-        if not self._stopped.done():
-            self._stopped.set_result((code, reason, farewell))
+        if self._stopped is None:
+            self._stopped = code, reason, farewell
+            self._ending.set()
 
     async def run(self) -> None:
         """Serves the connection to its end."""
         reader = asyncio.create_task(self._read())
         writer = asyncio.create_task(self._write())
+        for task in (reader, writer):
+            task.add_done_callback(self._on_task_done)
         was_sending = False
         try:
-            await asyncio.wait((reader, writer, self._stopped), return_when=_FIRST_COMPLETED)
-            if writer.done() and not self._stopped.done():
+            await self._ending.wait()
+            if writer.done() and self._stopped is None:
                 await asyncio.wait((reader,), timeout=_CLOSE_FRAME_TIMEOUT)
             was_sending = self._is_sending
         except asyncio.CancelledError:
@@ -86,14 +90,17 @@ class Link:
             writer.cancel()
             self._session._disconnect(self)
             results = await asyncio.gather(reader, writer, return_exceptions=True)
-        if self._stopped.done():
-            code, reason, farewell = self._stopped.result()
+        if self._stopped is not None:
+            code, reason, farewell = self._stopped
             await self._close(code, reason, () if was_sending else farewell)
         elif self.transport.close_code in (None, _NO_CLOSE_FRAME):
             self.transport.abort()
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, LOST):
                 raise result
+
+    def _on_task_done(self, _: asyncio.Task[None]) -> None:
+        self._ending.set()
 
     async def _close(self, code: int, reason: str, farewell: Sequence[str]) -> None:
         with contextlib.suppress(*LOST):
@@ -102,20 +109,24 @@ class Link:
 
     async def _read(self) -> None:
         while (message := await self.transport.receive()) is not None:
-            if self._stopped.done():
+            if self._stopped is not None:
                 return
             if self._session._receive(message):
                 self._awake.set()
 
     async def _write(self) -> None:
-        while not self._stopped.done():
+        while self._stopped is None:
             batch = self._next_batch()
             if batch:
                 await self._send(batch)
                 continue
             self._awake.clear()
+            deadline = self._deadline()
+            if deadline is None:
+                await self._awake.wait()
+                continue
             try:
-                async with asyncio.timeout_at(self._deadline()):
+                async with asyncio.timeout_at(deadline):
                     await self._awake.wait()
             except TimeoutError:
                 # The session is kept, as for a client that is gone.
@@ -141,7 +152,7 @@ class Link:
         outbox = core.outbox
         controls = core.controls()
         if self._again:
-            batch = [self._again.popleft() for _ in range(min(_BATCH, len(self._again)))]
+            batch, self._again = self._again[:_BATCH], self._again[_BATCH:]
         else:
             batch = outbox.take(min(_BATCH, session._stored - outbox.sent))
             session._progress.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -85,6 +86,9 @@ redis.call('DEL', KEYS[1])
 return 1
 """
 
+_AT_ONCE = 50
+"""How many commands run at once. redis-py raises when more than its 100 connections are in use."""
+
 _TEXT = b"t"
 _BINARY = b"b"
 
@@ -117,6 +121,7 @@ class RedisStore(Store):
             )
         self._redis = redis
         self._prefix = prefix
+        self._room = asyncio.Semaphore(_AT_ONCE)
         self._create, self._claim, self._save, self._keep, self._delete = map(
             redis.register_script,
             (_CREATE, _CLAIM, _SAVE, _KEEP, _DELETE),
@@ -155,7 +160,8 @@ class RedisStore(Store):
         _check(await self._run(self._delete, key, epoch))
 
     async def _run(self, script: Any, key: str, *arguments: Any) -> Any:
-        return await script(keys=[f"{self._prefix}{{{key}}}"], args=arguments)
+        async with self._room:
+            return await script(keys=[f"{self._prefix}{{{key}}}"], args=arguments)
 
 
 def _check(answer: Any) -> None:

@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
+from readystate.core.backoff import Backoff
+
 from .settings import Settings
 from .store import Fenced, Message
 
 __all__ = ["Progress", "Saver"]
 
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
-"""The longest pause between attempts to save, in seconds."""
+_PAUSES = Backoff(0.1, 2.0, jitter=0.5)
+"""The pauses between attempts to save: the longest delays what waits when the store is back."""
 
 
 class Progress(NamedTuple):
@@ -120,21 +121,20 @@ class Saver:
 
     async def _save_all(self) -> None:
         """Saves until there are no more changes."""
-        pause = _FIRST_PAUSE
+        pauses = _PAUSES.delays()
         try:
             while self._is_dirty and not self._is_stopped:
                 self._is_dirty = False
                 try:
                     await self._save()
                     self._settings.store_health.worked()
-                    pause = _FIRST_PAUSE
+                    pauses = _PAUSES.delays()
                 except Fenced:
                     self._on_fenced()
                 except Exception as error:
                     self._settings.store_health.failed(error)
                     self._is_dirty = True
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    await asyncio.sleep(next(pauses))
         finally:
             self._task = None
 

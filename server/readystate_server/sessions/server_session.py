@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from readystate.core.binary import Buffer, refusal, view
-from readystate.core.delivery import Delivery
+from readystate.core.delivery import Delivery, DropReason
 from readystate.core.outbox import Outbox
 from readystate.exceptions import (
     ConcurrencyError,
@@ -27,6 +27,7 @@ from readystate.session.control import ProtocolError
 from readystate.session.core import ACK_DELAY, Hello, ServerCore
 
 from .bucket import Bucket
+from .flag import Flag
 from .link import Link
 from .saver import Progress, Saver
 from .settings import Settings
@@ -93,7 +94,7 @@ class ServerSession:
         self._inbox: deque[Message] = deque()
         self._in_hand: Message | None = None
         self._is_receiving = False
-        self._arrived = asyncio.Event()
+        self._arrived = Flag()
         self._received_size = 0
         self._done = record.done
         self._done_size = 0
@@ -102,7 +103,7 @@ class ServerSession:
             self._ages.accepted(record.confirmed + 1, record.confirmed)
         self._wanted = 0
         self._sending = asyncio.Lock()
-        self._progress = asyncio.Event()
+        self._progress = Flag()
         self._saver = Saver(
             settings,
             key,
@@ -435,12 +436,16 @@ class ServerSession:
 
     def _lose_to_another(self) -> None:
         reason = "another process has the session, or its record could not be kept in time"
-        self._end(
-            connection_closed(control.TAKEN_OVER, reason, was_clean=True), forget_record=False
-        )
+        closed = connection_closed(control.TAKEN_OVER, reason, was_clean=True)
+        self._end(closed, forget_record=False, dropped="taken over")
 
     def _end(
-        self, closed: ConnectionClosed, *, keep_inbox: bool = False, forget_record: bool = True
+        self,
+        closed: ConnectionClosed,
+        *,
+        keep_inbox: bool = False,
+        forget_record: bool = True,
+        dropped: DropReason = "session ended",
     ) -> None:
         """Ends the session, with ``closed`` for the handler and its code for the client."""
         if self._closed is not None:
@@ -455,18 +460,19 @@ class ServerSession:
         if link is not None:
             link.stop(closed.code, closed.reason, self._core.controls())
         self._core.disconnect()
-        self._core.outbox.connection_lost("session ended")
-        self._core.outbox.clear("session ended")
+        self._core.outbox.connection_lost(dropped)
+        self._core.outbox.clear(dropped)
         self._saver.stop()
         self._arrived.set()
         self._progress.set()
         self._on_end(self, forget_record)
 
-    async def _leave(self) -> None:
+    async def _leave(self, dropped: DropReason) -> None:
         """Ends the session here, after saving it for another process."""
         await self._saver.wait(self._settings.close_timeout)
         reason = "the server is going away"
-        self._end(connection_closed(GOING_AWAY, reason, was_clean=True), forget_record=False)
+        closed = connection_closed(GOING_AWAY, reason, was_clean=True)
+        self._end(closed, forget_record=False, dropped=dropped)
 
 
 def sized(data: Any) -> tuple[Message, int]:

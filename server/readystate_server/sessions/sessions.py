@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
+from readystate.core.delivery import DropReason
 from readystate.exceptions import (
     ConnectionClosed,
     MessageDropped,
@@ -183,7 +184,8 @@ class Sessions:
         for transport in self._greeting:
             transport.abort()
         await _cancel(self._handlers, timeout)
-        await asyncio.gather(*(session._leave() for session in list(self._by_key.values())))
+        dropped: DropReason = "session ended" if self._has_own_store else "taken over"
+        await asyncio.gather(*(session._leave(dropped) for session in list(self._by_key.values())))
         others = self._connections - {asyncio.current_task()}
         for tasks in (others, self._deletions):
             if tasks:
@@ -210,6 +212,7 @@ class Sessions:
             taken_over=self._taken_over,
             expired=self._expired,
             refused=dict(self._refusals.counts),
+            store_failures=self._settings.store_health.failures,
         )
 
     def health(self) -> Health:
@@ -360,7 +363,8 @@ class Sessions:
             raise
         except Exception as error:
             self._settings.store_health.failed(error)
-            what = "the session store fails"
+            self._refusals.counts["store"] += 1
+            what = "the session store fails: try again later"
             raise ProtocolError(what, control.TRY_AGAIN) from error
         self._settings.store_health.worked()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from readystate.session import control
@@ -37,7 +38,8 @@ class SessionsStats:
         taken_over: How often it was taken over from another process.
         expired: How many sessions have expired without their client.
         refused: How often a client was refused, by limit: ``"max_sessions"``, ``"resume_rate"`` or
-            ``"unknown_rate"``.
+            ``"unknown_rate"``; or ``"store"``, as the store has failed.
+        store_failures: How often the store has failed, also when saving, which is tried again.
     """
 
     connected: int
@@ -51,6 +53,7 @@ class SessionsStats:
     taken_over: int
     expired: int
     refused: Mapping[str, int]
+    store_failures: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,19 +108,37 @@ class Refusals:
 
 
 class StoreHealth:
-    """Whether the store works.
+    """Whether the store works. Failures are logged at most once per minute.
+
+    Args:
+        clock: Returns the time in seconds.
 
     Attributes:
         error: Its last exception, unless it has worked since.
+        failures: How often it has failed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.error: Exception | None = None
+        self.failures: int = 0
+        self._clock = clock
+        self._logged_at = -math.inf
 
     def failed(self, error: Exception) -> None:
         """Called when it has raised ``error``."""
         self.error = error
-        _logger.warning("the session store fails: %s: %s", type(error).__name__, error)
+        self.failures += 1
+        now = self._clock()
+        if now - self._logged_at >= _QUIET:
+            self._logged_at = now
+            _logger.warning(
+                "the session store fails: %s: %s (%d failures since the start; nothing more is "
+                "logged about them for %d s)",
+                type(error).__name__,
+                error,
+                self.failures,
+                _QUIET,
+            )
 
     def worked(self) -> None:
         """Called when it has worked."""
@@ -134,7 +155,7 @@ class Ages:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         # For the first message of each second, its number and its time.
-        self._marks: deque[tuple[int, float]] = deque()
+        self._marks: list[tuple[int, float]] = []
 
     def accepted(self, number: int, acknowledged: int) -> None:
         """Adds the message ``number``; the first ``acknowledged`` ones are done."""
@@ -151,4 +172,4 @@ class Ages:
     def _forget(self, acknowledged: int) -> None:
         marks = self._marks
         while len(marks) > 1 and marks[1][0] <= acknowledged + 1:
-            marks.popleft()
+            del marks[0]

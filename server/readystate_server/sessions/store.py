@@ -122,7 +122,7 @@ class Store(abc.ABC):
         """Closes what the store itself has opened."""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class _Entry:
     owner: str
     expires_at: float
