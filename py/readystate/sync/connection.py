@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
-from .._host import Runner, timeout_after, wait
+from .._host import Runner, needs_suspension, timeout_after, wait
 from ..connection.connection import Connection as AsyncConnection
 from ..core.binary import Buffer
 from ..dom.sendable import Sendable
@@ -98,9 +98,10 @@ class Connection:
             TypeError: ``message``, or a fragment, is neither text nor binary.
         """
         data: Any = list(message) if isinstance(message, Iterator) else message  # in this thread
-        if self._sending is not None:
-            self._call(self._runner.wait, self._sending)
-            self._sending = None
+        before, self._sending = self._sending, None
+        if before is not None and not self._call(self._runner.try_wait, before):
+            self._sending = before
+            raise needs_suspension()
         sending = self._runner.start(self._connection.send(data, text=text))
         if not self._call(self._runner.try_wait, sending):
             self._sending = sending
