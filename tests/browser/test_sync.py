@@ -106,10 +106,18 @@ async def test_python_that_is_run_without_waiting() -> None:
 async def test_a_handler_closes_what_waits() -> None:
     id = new_id()
     with connect(url("/ws/echo", id=id)) as ws:
-        called = call_later(ws.close)
+
+        def close() -> None:
+            ws.close()
+            with raises(ConnectionClosedError, match="closing"):
+                ws.send("too late")
+
+        called = call_later(close)
         assert [*ws] == []
         await called
         assert ws.close_code == 1000
+        with raises(ConnectionClosedOK):
+            await call_later(lambda: ws.send("too late"))
     (connection,) = await journal(id, closed=1)
     assert connection["close"]["code"] == 1000
 

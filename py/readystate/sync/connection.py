@@ -13,7 +13,8 @@ from .._host import Runner, needs_suspension, timeout_after, wait
 from ..connection.connection import Connection as AsyncConnection
 from ..core.binary import Buffer
 from ..dom.sendable import Sendable
-from ..exceptions import ConnectionClosed, ConnectionClosedOK
+from ..dom.websocket import WebSocket
+from ..exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
 
 T = TypeVar("T")
 Fragments: TypeAlias = Sequence[str] | Sequence[Buffer] | Iterator[str] | Iterator[Buffer]
@@ -103,8 +104,16 @@ class Connection:
             self._sending = before
             raise needs_suspension()
         sending = self._runner.start(self._connection.send(data, text=text))
-        if not self._call(self._runner.try_wait, sending):
-            self._sending = sending
+        if self._call(self._runner.try_wait, sending):
+            return
+        if self.ready_state != WebSocket.OPEN:  # It waits for how the connection ends.
+            sending.cancel()
+            if self.close_code is None:
+                raise ConnectionClosedError(1006, "", False, "it is closing, and sends no more")
+            raise self._connection._closed.result().anew()
+        # Whoever sends next is told if the connection ends meanwhile.
+        sending.add_done_callback(lambda sent: sent.cancelled() or sent.exception())
+        self._sending = sending
 
     @overload
     def recv(self, timeout: float | None = None, *, decode: Literal[True]) -> str: ...
