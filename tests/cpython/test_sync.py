@@ -455,10 +455,14 @@ def test_a_callback_in_its_thread_does_not_wait_for_itself() -> None:
 # The process
 
 
+WARNINGS = ("-W", "default::ResourceWarning", "-W", "ignore::DeprecationWarning")
+"""What is not closed, but not that threads and os.fork() go together badly."""
+
+
 def program(code: str, *arguments: str) -> str:
     """What a program prints that ends by itself."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-X", "dev", "-c", code, *arguments],
+        [sys.executable, *WARNINGS, "-c", code, *arguments],
         capture_output=True,
         text=True,
         timeout=LIMIT,
