@@ -18,8 +18,9 @@ from playwright.sync_api import sync_playwright
 from readystate_server.lab import Server, vendor, wheel
 from tests.browsers import launch_options
 
-from . import bench, plot, report
+from . import bench, plot, report, wheels
 from .cases import CASES as OTHERS
+from .cases import NIQUESTS
 from .pages import Pages
 from .session_cases import CASES as SESSIONS
 
@@ -55,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     vendor.fetch(development=True)
     wheel.build()
+    chosen = [case for case in CASES if not options.cases or case.name in options.cases]
+    if any(NIQUESTS in case.peers for case in chosen):
+        wheels.fetch()
     repeat = 1 if options.quick else options.repeat
     results = []
     with (
@@ -64,9 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         browser = playwright.chromium.launch(**launch_options("chromium"))
         environment = describe(browser.version, repeat=repeat, quick=options.quick)
         with Pages(browser, server) as shared:
-            for case in CASES:
-                if options.cases and case.name not in options.cases:
-                    continue
+            for case in chosen:
                 begin = time.monotonic()
                 # To open pages is what takes long in a quick run.
                 with nullcontext(shared) if options.quick else Pages(browser, server) as pages:

@@ -18,9 +18,12 @@ PYSCRIPT = Peer("pyscript", "PyScript WebSocket", "pyscript")
 DOM = Peer("dom", "readystate.WebSocket", "pyodide")
 CONNECT = Peer("connection", "readystate.connect()", "pyodide")
 COMPAT = Peer("compat", "websockets over readystate.compat", "pyodide")
+BLOCKING = Peer("blocking", "readystate.sync", "pyodide")
+NIQUESTS = Peer("blocking_niquests", "niquests", "pyodide")
 SOURCES = Peer("package", "sources", "pyodide")
 COMPILED = Peer("package", "compiled", "pyodide", wheel="readystate-cp314.whl")
 PEERS = (JAVASCRIPT, PYSCRIPT, DOM, CONNECT)
+BLOCKING_PEERS = (JAVASCRIPT, CONNECT, BLOCKING, NIQUESTS)
 
 PARTYSOCKET = Peer("partysocket", "partysocket", "javascript")
 SEND_QUEUE = Peer("send_queue", "SendQueue", "pyodide")
@@ -167,6 +170,23 @@ def echo(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     sample = per_message(page, count, lambda: trips.extend(page.call("echoes", arguments)))
     _check(len(trips), count)
     return {"median": measure.percentile(trips, 50), **sample}
+
+
+def close(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
+    """What is told of an end, and what is left of it, for each connection; half of each kind."""
+    half = count // 2
+    arguments = {
+        "url": server.ws_url("/ws/echo"),
+        "ending": server.ws_url("/ws/close", code=4000),
+        "count": half,
+    }
+    before = page.errors
+    told, left = page.call("closes", arguments)
+    return {
+        "untold": 1 - told / count,
+        "errors": (page.errors - before) / count,
+        "proxies": left / count,
+    }
 
 
 def start(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
@@ -385,6 +405,53 @@ CASES = (
             ("large", "64 KiB", 2**16, 300, 0.7),
             ("huge", "1 MiB", 2**20, 50, 0.7),
         )
+    ),
+    Case(
+        "blocking-receive",
+        "receive {count} text messages of 64 B, in code that blocks",
+        receive,
+        count=50_000,
+        quick=2_000,
+        message={"kind": "text", "size": 64},
+        metrics=TIME,
+        targets=(times(measure.SCRIPT, 1 / 2, NIQUESTS), times(measure.TASK, 1, NIQUESTS)),
+        peers=BLOCKING_PEERS,
+        subjects=(BLOCKING,),
+    ),
+    Case(
+        "blocking-send",
+        "send {count} binary messages of 1 MiB, in code that blocks",
+        send,
+        count=20,
+        quick=3,
+        message={"kind": "binary", "size": 2**20},
+        metrics=TIME,
+        targets=(times(measure.SCRIPT, 1 / 10, NIQUESTS),),
+        peers=BLOCKING_PEERS,
+        subjects=(BLOCKING,),
+    ),
+    Case(
+        "blocking-round-trip",
+        "{count} round trips, one at a time, in code that blocks",
+        round_trip,
+        count=400,
+        quick=50,
+        metrics=(measure.MEDIAN, measure.P99),
+        targets=(times(measure.MEDIAN, 1, NIQUESTS),),
+        peers=BLOCKING_PEERS,
+        subjects=(BLOCKING,),
+    ),
+    Case(
+        "blocking-close",
+        "{count} connections, half of them closed by the server: what each end leaves",
+        close,
+        count=40,
+        quick=4,
+        metrics=(measure.UNTOLD, measure.ERRORS, measure.PROXIES),
+        targets=(Target(measure.UNTOLD, 0), Target(measure.ERRORS, 0), Target(measure.PROXIES, 0)),
+        peers=(BLOCKING, NIQUESTS),
+        subjects=(BLOCKING,),
+        repeat=1,
     ),
     *(
         Case(

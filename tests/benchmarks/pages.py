@@ -71,6 +71,9 @@ class PeerPage:
         self._page = page
         self.options: Mapping[str, Any] = {}
         self.devtools = DevTools(page)
+        self.errors = 0
+        """How many exceptions nobody has caught."""
+        page.on("pageerror", self._on_error)
 
     def call(self, work: str, arguments: Mapping[str, Any]) -> Any:
         """Has the peer do ``work``, and returns its result.
@@ -80,6 +83,9 @@ class PeerPage:
         """
         call = [TIMEOUT, work, {**arguments, **self.options}]
         return self._page.evaluate("values => call(...values)", call)
+
+    def _on_error(self, _: object) -> None:
+        self.errors += 1
 
     @contextmanager
     def watch_sends(self, count: int) -> Iterator[None]:

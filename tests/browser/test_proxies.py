@@ -6,6 +6,7 @@ What Python itself could keep is looked at in tests/cpython.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 
 import pytest
@@ -20,6 +21,7 @@ from readystate import (
     StateChange,
     WebSocket,
     connect,
+    sync,
 )
 from readystate_server.testing import Runtime
 from readystate_server.testing.inpage import Logged, all_delivered, closed, opened, url
@@ -47,6 +49,21 @@ async def one_connection() -> None:
     async with connect(url("/ws/echo")) as ws:
         await ws.send("x")
         await ws.recv()
+
+
+async def one_blocking_connection() -> None:
+    with sync.connect(url("/ws/echo")) as ws:
+        ws.send("x")
+        ws.recv()
+        with contextlib.suppress(TimeoutError):
+            ws.recv(timeout=0.001)
+
+
+async def one_blocking_loop() -> None:
+    for ws in sync.connect(url("/ws/close", after=1), backoff=Backoff(0, 0)):
+        ws.send("x")
+        if [*ws] == ["x"]:
+            break
 
 
 async def one_queue() -> None:
@@ -151,6 +168,8 @@ async def one_expiry() -> None:
 
 LIVES = {
     "connect()": one_connection,
+    "sync.connect()": one_blocking_connection,
+    "sync.connect(), iterated over": one_blocking_loop,
     "SendQueue": one_queue,
     "SendQueue.attach()": attachments,
     "QueuedWebSocket": one_life,

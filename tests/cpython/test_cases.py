@@ -8,13 +8,13 @@ from __future__ import annotations
 import pytest
 
 from readystate_server.lab import Server
-from tests.engines.cases import MODULES, connections, queues
+from tests.engines.cases import MODULES, blocking, connections, queues
 from tests.engines.cases.case import Case, Report
 
 CASES = {
     case.name: case
     for module in MODULES
-    if module not in (connections, queues)
+    if module not in (blocking, connections, queues)
     for case in module.CASES
     if "cpython" not in case.left_out
 }

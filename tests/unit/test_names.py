@@ -43,9 +43,11 @@ def test_only_what_is_used_is_loaded() -> None:
         "import sys; from readystate import WebSocket;"
         "print([m for m in sys.modules if m in ("
         "'readystate.dom.websocket', 'readystate.connection.client', "
-        "'readystate.queue.queued_websocket')])"
+        "'readystate.queue.queued_websocket')]);"
+        "from readystate import connect, QueuedWebSocket;"
+        "print([m for m in sys.modules if m.startswith(('readystate.sync', 'readystate.compat'))])"
     )
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert loaded.stdout.strip() == "['readystate.dom.websocket']"
+    assert loaded.stdout.split("\n") == ["['readystate.dom.websocket']", "[]", ""]

@@ -9,11 +9,12 @@ import typing
 import pytest
 
 import readystate
+from readystate import sync
 from readystate_server import sessions
 
 CLASSES = [
     cls
-    for module in (readystate, sessions)
+    for module in (readystate, sessions, sync)
     for name in vars(module)["__all__"]
     if isinstance(cls := getattr(module, name), type)
     and not issubclass(cls, (BaseException, enum.Enum))
@@ -39,3 +40,19 @@ def test_annotations_can_be_evaluated(method: typing.Any) -> None:
     hints = typing.get_type_hints(method)
     names = {*inspect.signature(method).parameters} - {"self", "args", "kwargs"}
     assert names <= {*hints}
+
+
+def test_blocking_connections_have_the_options_of_the_others() -> None:
+    blocking, others = map(inspect.signature, (sync.connect, readystate.connect))
+    assert blocking == others
+
+
+def test_blocking_connections_have_the_members_of_the_others() -> None:
+    blocking, others = (
+        {name: member for name, member in inspect.getmembers(cls) if not name.startswith("_")}
+        for cls in (sync.Connection, readystate.Connection)
+    )
+    assert blocking.keys() == others.keys()
+    for name, member in blocking.items():
+        if isinstance(member, property):
+            assert member.__doc__ == others[name].__doc__

@@ -16,6 +16,7 @@ over the browser's ``WebSocket``, or :mod:`.cpython`, over the ``websockets`` li
 ``permissions``  the visitor's, for connections to this machine and the local network
 ``streams``      ``WebSocketStream``, where the browser has it
 ``runtime``      whether Python can be suspended, and whether it has sockets
+``runner``       ``Runner``: runs coroutines for code that blocks
 ===============  ==================================================================================
 """
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .cpython.outlet import *
     from .cpython.page import *
     from .cpython.permissions import *
+    from .cpython.runner import *
     from .cpython.runtime import *
     from .cpython.sockets import *
     from .cpython.streams import *
@@ -48,7 +50,8 @@ _MODULES = {
     "outlet": ("Outlet",),
     "page": ("PageEvents", "restore", "save"),
     "permissions": ("local_permission",),
-    "runtime": ("can_run_sync", "has_sockets", "run_sync"),
+    "runner": ("Runner",),
+    "runtime": ("can_run_sync", "has_sockets", "needs_suspension", "run_sync"),
     "sockets": ("buffered_amount", "close", "new_websocket", "require_websocket", "send"),
     "streams": ("ReadAhead", "has_websocket_stream", "new_stream"),
     "timers": ("Timer", "UnthrottledTimer", "sleep_unthrottled", "timeout_after", "wait"),

@@ -6,7 +6,7 @@ Not imported at run time. Sizes are in bytes, times in seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -151,6 +151,33 @@ class ReadAhead(Protocol):
         """Releases what it holds."""
 
 
+class Runner(Protocol):
+    """Runs coroutines for code that blocks.
+
+    In Pyodide, waiting suspends Python; elsewhere, there is an event loop in a thread of its own,
+    and any thread may wait.
+    """
+
+    def __init__(self) -> None:
+        """Raises NotImplementedError if Python cannot be suspended here."""
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Starts a coroutine, and returns its future; a cancelled one after :meth:`close`."""
+
+    def wait(self, future: Any) -> Any:
+        """Waits until ``future`` is done, and returns its result; cancels it if interrupted.
+
+        Raises ``concurrent.futures.CancelledError`` after :meth:`close`, and NotImplementedError if
+        it cannot wait.
+        """
+
+    def try_wait(self, future: Any) -> bool:
+        """Waits as :meth:`wait` does, where that is possible; returns whether it is done."""
+
+    def close(self) -> None:
+        """Ends the sockets that are left, and the thread."""
+
+
 class Functions(Protocol):
     """The functions, of all modules."""
 
@@ -243,6 +270,9 @@ class Functions(Protocol):
 
     def run_sync(self, awaitable: Any) -> Any:
         """Suspends Python until ``awaitable`` is done; returns its result."""
+
+    def needs_suspension(self) -> NotImplementedError:
+        """Returns the exception for when Python cannot be suspended: why, and what to do."""
 
     def has_sockets(self) -> bool:
         """Whether Python has sockets of its own."""

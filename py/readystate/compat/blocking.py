@@ -9,9 +9,9 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
-from .._host import can_run_sync, has_sockets
+from .._host import can_run_sync, has_sockets, needs_suspension
 from .address import SOCKNAME
-from .readiness import Readiness, Watchers, needs_suspension
+from .readiness import Readiness, Watchers
 from .server_end import NotAnUpgrade, ServerEnd
 from .stream import Stream, os_error
 from .transport import Options

@@ -11,9 +11,9 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
-from .._host import can_run_sync, run_sync, timeout_after
+from .._host import can_run_sync, needs_suspension, run_sync, timeout_after
 
-__all__ = ["Readiness", "Watchers", "needs_suspension", "wait_until"]
+__all__ = ["Readiness", "Watchers", "wait_until"]
 
 _select: Callable[..., tuple[list[Any], list[Any], list[Any]]] = select.select
 _READ_EVENTS: Final = 0x3
@@ -49,15 +49,6 @@ class Watched(Protocol):
     def is_readable(self) -> bool: ...
     @property
     def is_writable(self) -> bool: ...
-
-
-def needs_suspension() -> NotImplementedError:
-    """Returns the exception for when Python cannot be suspended."""
-    return NotImplementedError(
-        "a blocking WebSocket connection needs an engine that can suspend Python (JSPI), and "
-        "Python that was called so that it may be, as by runPythonAsync(). Here it cannot: use a "
-        "library for asyncio"
-    )
 
 
 def wait_until(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
@@ -146,7 +146,7 @@ class connect:  # noqa: N801 - as in websockets
     ) -> None:
         await self._entered.pop().__aexit__(kind, error, traceback)
 
-    async def __aiter__(self) -> AsyncIterator[Connection]:
+    async def __aiter__(self) -> AsyncGenerator[Connection, None]:
         """Yields a new connection each time the previous one is lost or the loop's body ends.
 
         Retries failed attempts with ``backoff`` until ``max_attempts``, ``give_up_after`` or

@@ -238,7 +238,7 @@ class Connection(Receiver):
         if unsent := self.buffered_amount:
             log.left_unsent(self._address, error, unsent)
         self._start_close(1000, "")
-        self._end(1006, "", False, f"{type(error).__name__} in its 'async with' block")
+        self._end(1006, "", False, f"{type(error).__name__} in its 'with' block")
 
     def _end(self, code: int, reason: str, was_clean: bool, cause: str = "") -> None:
         """Ends the connection; only the first call counts."""

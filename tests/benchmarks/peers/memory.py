@@ -27,3 +27,13 @@ def allocated() -> int:
     mallinfo = ctypes.CDLL(None).mallinfo
     mallinfo.restype = Mallinfo
     return int(mallinfo().uordblks)
+
+
+def proxies() -> int:
+    """How many Python objects JavaScript holds, once garbage has been collected."""
+    import pyodide_js
+
+    gc.collect()
+    module = pyodide_js._module
+    module.enable_pyproxy_allocation_tracing()
+    return int(module.pyproxy_alloc_map.size)

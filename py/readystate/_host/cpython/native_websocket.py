@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
+from weakref import WeakSet
 
 from ...core.binary import refusal, utf8, view
 from ...exceptions import DOMSyntaxError, InvalidAccessError, InvalidStateError
@@ -21,7 +23,7 @@ from .values import NativeBlob, NativeBuffer, describe
 if TYPE_CHECKING:
     from .wire import Wire
 
-__all__ = ["NativeWebSocket"]
+__all__ = ["NativeWebSocket", "open_sockets"]
 
 Collector = Callable[[str | bytes], None]
 
@@ -79,6 +81,7 @@ class NativeWebSocket(NativeEventTarget):
         self._address = address
         self._protocols = protocols
         self._loop = asyncio.get_running_loop()
+        _thread.sockets.add(self)
         self._collectors: tuple[Collector, ...] = ()
         self._binary_type = "blob"
         # The bytes "sent" while CLOSING or CLOSED.
@@ -229,6 +232,19 @@ class NativeWebSocket(NativeEventTarget):
     def __repr__(self) -> str:
         state = ("CONNECTING", "OPEN", "CLOSING", "CLOSED")[self.readyState]
         return f"<native WebSocket {self._address} {state}>"
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.sockets: WeakSet[NativeWebSocket] = WeakSet()
+
+
+_thread = _Thread()
+
+
+def open_sockets() -> list[NativeWebSocket]:
+    """Returns the sockets of this thread that are not CLOSED."""
+    return [each for each in _thread.sockets if each.readyState != NativeWebSocket.CLOSED]
 
 
 def _payload(data: Any) -> bytes | memoryview:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["can_run_sync", "has_sockets", "run_sync"]
+__all__ = ["can_run_sync", "has_sockets", "needs_suspension", "run_sync"]
 
 
 def can_run_sync() -> bool:
@@ -12,13 +12,18 @@ def can_run_sync() -> bool:
     return False
 
 
-def run_sync(awaitable: Any) -> Any:
+def run_sync(awaitable: Any) -> Any:  # noqa: ARG001 - as the other adapter's
     """Not available.
 
     Raises:
         NotImplementedError: Always, see :func:`can_run_sync`.
     """
-    raise NotImplementedError("only Pyodide can suspend Python while it waits")
+    raise needs_suspension()
+
+
+def needs_suspension() -> NotImplementedError:
+    """Returns the exception for when Python cannot be suspended."""
+    return NotImplementedError("only Pyodide can suspend Python while it waits")
 
 
 def has_sockets() -> bool:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import js
 from pyodide.ffi import can_run_sync, run_sync
 
-__all__ = ["can_run_sync", "has_sockets", "run_sync"]
+__all__ = ["can_run_sync", "has_sockets", "needs_suspension", "run_sync"]
+
+
+def needs_suspension() -> NotImplementedError:
+    """Returns the exception for when Python cannot be suspended: why, and what to do."""
+    if not hasattr(js.WebAssembly, "Suspending"):
+        return NotImplementedError(
+            "this engine cannot suspend Python while it waits, as it has no JSPI (Chromium 137, "
+            "Firefox 153 and Node.js 25 have): use asyncio, as in 'await connect(...)'"
+        )
+    return NotImplementedError(
+        "Python cannot be suspended here while it waits (JSPI), as it was called by JavaScript "
+        "that does not wait for it, such as an event handler or runPython(): make the handler a "
+        "coroutine function ('async def'), run the program with runPythonAsync(), or use asyncio"
+    )
 
 
 def has_sockets() -> bool:
