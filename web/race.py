@@ -110,11 +110,12 @@ def result(records: Sequence[Record]) -> tuple[str, dict[str, str]]:
     """The row of one way, or of several: how the worst of them went, and its fields."""
     worst = max((verdict(record)[0] for record in records), key=list(OUTCOMES).index)
     times = [record.after_open for record in records if record.after_open is not None]
-    after_open = milliseconds(max(times) if len(times) == len(records) else None)
+    have_all = len(times) == len(records)
+    after_open = milliseconds(max(times) if have_all else None)
     lost, count = sum(record.lost for record in records), sum(len(r.messages) for r in records)
     return worst, {
         "outcome": OUTCOMES[worst],
-        "after_open": f"{after_open} at most" if len(records) > 1 and times else after_open,
+        "after_open": f"{after_open} at most" if have_all and len(times) > 1 else after_open,
         "lost": f"{lost} of {count}",
     }
 

@@ -200,7 +200,7 @@ class Lane:
     def conclude(self) -> None:
         """It is over."""
         self.show()
-        self.fill(state="closed, done")
+        self.fill(state="done")
         self.fields["state"].dataset.state = "CLOSED"
         label = f"{len(self.arrived)} of {self.sent} messages arrived, {len(self.lost)} are lost"
         self.svg.setAttribute("aria-label", f"{self.title}: {label}")
