@@ -299,7 +299,7 @@ class SideBySide:
             self.tell(outcome(*self.lanes))
             state = "done"
         self.is_running = False
-        self.toggle.textContent = "Run again"
+        self.toggle.textContent = "Run both again"
         self.element.dataset.state = state
 
     async def run(self) -> None:

@@ -126,7 +126,7 @@ def test_a_visitor_breaks_it_stops_it_and_runs_it_again(both: Both, server: Serv
             both.toggle.click()
             await both.over()
             first = both.id("bare")
-            assert both.toggle.textContent == "Run again"
+            assert both.toggle.textContent == "Run both again"
             assert both.number("bare", "sent") == both.number("session", "arrived") < 400
             # Either button starts it.
             for button in (both.toggle, both.breaker):
@@ -169,7 +169,7 @@ def test_without_a_server_the_page_says_so(open_fake: Any) -> None:
         async with working():
             await both.over("failed")
         assert "did not accept a connection" in both.said()
-        assert both.toggle.textContent == "Run again"
+        assert both.toggle.textContent == "Run both again"
 
     run(test())
 
