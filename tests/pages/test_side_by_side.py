@@ -130,13 +130,12 @@ def test_a_visitor_breaks_it_stops_it_and_runs_it_again(both: Both, server: Serv
             assert both.number("bare", "sent") == both.number("session", "arrived") < 400
             # Either button starts it.
             for button in (both.toggle, both.breaker):
-                before = both.id("bare")
                 button.click()
-                await until(lambda before=before: both.id("bare") != before)
-                assert both.number("bare", "lost") == 0 or both.section.dataset.state == "running"
-                await both.sent(5)
+                await both.over("running")
+                await until(lambda: 5 <= both.number("session", "sent") < 20)
                 both.toggle.click()
                 await both.over()
+        assert both.id("bare") != first
         assert len(server.journal(first, closed=2)) == 2
 
     run(test())
