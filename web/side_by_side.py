@@ -118,7 +118,7 @@ class Lane:
     """The element of the page that shows one of them, and what has become of its messages."""
 
     def __init__(
-        self, element: Any, path: str, journal: str, connect: Callable[[str], Any]
+        self, element: Any, path: str, journal: str, connect: Callable[[str], Client]
     ) -> None:
         self.element = element
         self.fields = {
@@ -262,9 +262,8 @@ class SideBySide:
         self.broken = asyncio.Event()
         self.is_running = self.is_stopping = False
         for name, code in (("bare_code", Bare), ("session_code", session)):
-            element.querySelector(f"[data-field={name}]").textContent = inspect.getsource(
-                code
-            ).rstrip()
+            place = element.querySelector(f"[data-field={name}]")
+            place.textContent = inspect.getsource(code).rstrip()
 
     async def main(self) -> None:
         """Runs once by itself, and again as often as the visitor wants it."""
@@ -315,7 +314,7 @@ class SideBySide:
                 await self.opened()
                 others = [group.create_task(each()) for each in (self.watch, self.look, self.fail)]
                 await self.stream()
-                await asyncio.gather(*(lane.client.close() for lane in self.lanes))
+                await self.closed()
                 for other in others:
                     other.cancel()
             await asyncio.gather(*(lane.look(is_over=True) for lane in self.lanes))
@@ -341,6 +340,18 @@ class SideBySide:
                     await asyncio.sleep(0.01)
         except TimeoutError:
             raise ServerError(f"{endpoint('.')} has not answered for {PATIENCE:g} s.") from None
+
+    async def closed(self) -> None:
+        """Waits until both have sent what waits, and are closed.
+
+        Raises:
+            ServerError: One is not.
+        """
+        try:
+            async with asyncio.timeout(2 * PATIENCE):
+                await asyncio.gather(*(lane.client.close() for lane in self.lanes))
+        except TimeoutError:
+            raise ServerError(f"{endpoint('.')} has let nobody in again.") from None
 
     async def stream(self) -> None:
         """Sends, for as long as the page is seen."""
