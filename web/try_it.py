@@ -103,6 +103,9 @@ class Editor:
             (".py-editor-input", ".py-editor-run-button", ".py-editor-output"),
         )
         label(area, role="group", aria_label="Code")
+        # CodeMirror gives its text field no name, and scrolls it by the keyboard only from within.
+        content = area.querySelector("div").shadowRoot.querySelector(".cm-content")
+        label(content, aria_label="Code", tabindex="0")
         # PyScript's names for them, and it takes the focus from the button.
         button.removeAttribute("aria-label")
         button.blur = NOTHING
