@@ -63,7 +63,7 @@ WAYS: dict[str, Callable[[str], QueuedWebSocket]] = {
     "session": session,
 }
 
-LOST = "Lost is what the client calls CONFIRMED and the server has not got."
+LOST = "Lost: the client calls it CONFIRMED, and the server has not got it."
 
 # What the server is told to do, by the buttons' names; see server/readystate_server/lab/README.md.
 FAULTS: dict[str, dict[str, float]] = {
@@ -253,32 +253,32 @@ def verdict(run: Run) -> tuple[str, str]:
     """How it goes, in a word for the style sheet and in a sentence."""
     found, expired = run.findings, run.expired
     if run.off:
-        return "failed", f"The account was off by {run.off}: please report that."
+        return "failed", f"The account was off by {run.off}. Please report that."
     if expired is not None:
         what = plural(len(expired.unconfirmed))
         return "late", (
-            "SessionExpired: the server has forgotten the session. The client says so, with "
-            f"{what} unconfirmed, and does not begin anew as if nothing were. Of these, "
-            f"{found.arrived_of_dropped:,} had arrived."
+            "SessionExpired: the server has forgotten the session. The client raises it, with "
+            f"{what} unconfirmed. Of these, {found.arrived_of_dropped:,} had arrived. It does not "
+            "start a new session as if nothing had happened."
         )
     if found.out_of_order or (found.lost and run.name != "nothing"):
-        return "failed", "That must not be: please report it."
+        return "failed", "That must not be. Please report it."
     if found.twice and run.name == "session":
-        return "failed", "A session with messages that arrive twice: please report that."
+        return "failed", "Messages of a session arrived twice. Please report that."
     if found.lost:
         return "failed", (
-            f"{plural(found.lost)} lost: CONFIRMED by the client, because they had left the page, "
-            "and never received by the server. Nobody has noticed."
+            f"{plural(found.lost)} lost. The client calls them CONFIRMED: they had left the page. "
+            "The server never received them. Nobody has noticed."
         )
     if found.twice:
         return "late", (
-            f"Nothing lost, but {plural(found.twice)} arrived twice: received, in doubt when the "
-            "connection was lost, and so sent again."
+            f"Nothing lost, but {plural(found.twice)} arrived twice. The server had received them, "
+            "the client could not know, and sent them again."
         )
     if run.is_over and found.missing:
         return "late", (
-            f"{plural(found.missing)} did not arrive, and the client says so: they are DROPPED, "
-            "not CONFIRMED."
+            f"{plural(found.missing)} did not arrive. The client says so: they are DROPPED, not "
+            "CONFIRMED."
         )
     if not found.received:
         return "", "Nothing has arrived yet."
@@ -286,7 +286,7 @@ def verdict(run: Run) -> tuple[str, str]:
         return "good", "Each message that is CONFIRMED has arrived exactly once, in order."
     if not run.ws.stats.reconnects and not run.history.marks:
         return "good", "All is well, as long as nothing breaks."
-    return "good", "Nothing lost, nothing twice: luck, this time. Try again."
+    return "good", "Nothing lost, nothing twice. That was luck. Try again."
 
 
 class Bench:

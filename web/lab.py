@@ -1,4 +1,4 @@
-"""The race: five ways to send the first messages, run and measured in the page."""
+"""The race: six ways to send the first messages, run and measured in the page."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pyodide
 from drawing import now, timeline
 from lab_server import ServerError, ask, endpoint
 from pyodide.ffi import create_proxy
-from race import Record, describe, kept_open, moral, outcome, span, verdict
+from race import Record, describe, kept_open, moral, result, span, together, verdict
 from ways import WAYS
 from words import milliseconds, plural
 
 import readystate
-from readystate import DOMException, Event, WebSocket
+from readystate import Delivery, DeliveryState, DOMException, Event, WebSocket
 
 PATIENCE = 10.0
 """Seconds until a server that says nothing counts as missing."""
@@ -39,8 +39,12 @@ class RecordedSocket(WebSocket):
         self.on_change = on_change
         self.began = now()
         super().__init__(url)
+        self.deliveries: Sequence[Delivery] = ()
         record.states.append(("CONNECTING", 0.0))
         on_change()
+
+    def watch(self) -> None:
+        """Listens from now on: whoever has listened before hears of an event first."""
         for type in ("open", "close"):
             self.addEventListener(type, self.note)
 
@@ -48,11 +52,17 @@ class RecordedSocket(WebSocket):
     def elapsed(self) -> float:
         return now() - self.began
 
-    def note(self, _: Event | None = None) -> None:
+    def note(self, event: Event | None = None) -> None:
         state = STATES[self.readyState]
-        if state not in dict(self.record.states):
-            self.record.states.append((state, self.elapsed))
-            self.on_change()
+        if state in dict(self.record.states):
+            return
+        time = self.elapsed if event is None else event.timeStamp - self.began
+        self.record.states.append((state, time))
+        # A queue sends over the browser's own socket.
+        done = [each for each in self.deliveries if each.state is not DeliveryState.QUEUED]
+        if state == "OPEN":
+            self.record.sent += [(delivery.message, self.elapsed) for delivery in done]
+        self.on_change()
 
     def send(self, data: Any) -> None:
         time = self.elapsed
@@ -76,21 +86,19 @@ def source(function: Callable[..., Any]) -> str:
 
 
 class Card:
-    """The element of the page that shows one way, and its row of the result."""
+    """The element of the page that shows one way."""
 
     def __init__(self, way: Callable[..., Any]) -> None:
-        self.element = js.document.getElementById(way.__name__)
-        self.row = js.document.querySelector(f"#result [data-way={way.__name__}]")
-        self.title = str(self.element.querySelector("h3").textContent)
-        self.svg = self.element.querySelector("svg.timeline")
+        self.name = way.__name__
+        self.element = js.document.getElementById(self.name)
+        self.title = str(self.element.querySelector("h3, h4").textContent)
         self.element.querySelector("pre code").textContent = source(way)
 
     def fill(self, **texts: str) -> None:
         """Sets the text of the fields that the card has."""
         for name, text in texts.items():
-            for part in (self.element, self.row):
-                for place in part.querySelectorAll(f"[data-field={name}]"):
-                    place.textContent = text
+            for place in self.element.querySelectorAll(f"[data-field={name}]"):
+                place.textContent = text
 
     def data(self, **values: object) -> None:
         """Sets the element's data attributes, or removes those that are None."""
@@ -100,28 +108,17 @@ class Card:
             else:
                 self.element.setAttribute(f"data-{name}", str(value))
 
-    def clear(self, delay: float) -> None:
+    def clear(self) -> None:
         """As it was before the first run."""
-        results = (
-            *("open", "sent", "wasted", "arrived", "lost", "exception", "code", "message"),
-            *("after_open", "outcome"),
-        )
-        self.fill(**dict.fromkeys(results, "\N{EN DASH}"), state="no socket yet", verdict="")
+        results = ("open", "sent", "wasted", "arrived", "lost", "exception", "code", "message")
+        self.fill(**dict.fromkeys(results, "\N{EN DASH}"), verdict="")
         measured = ("id", "state", "opened", "sent", "wasted", "arrived", "lost", "outcome")
         self.data(**dict.fromkeys(measured))
-        self.row.removeAttribute("data-outcome")
-        nothing = Record("", ())
-        self.draw(nothing, 0, span([nothing], delay))
-
-    def draw(self, record: Record, until: float, span: float) -> None:
-        self.svg.replaceChildren(*timeline(record, until, span))
 
     def show(self, record: Record) -> None:
         """What is known so far."""
-        state = record.states[-1][0] if record.states else "no socket yet"
         opened, wasted = record.opened, record.wasted
-        self.fill(state=state)
-        self.data(id=record.id, state=state)
+        self.data(id=record.id, state=record.states[-1][0])
         if opened is not None:
             self.fill(open=milliseconds(opened))
             self.data(opened=f"{opened:.2f}")
@@ -142,9 +139,7 @@ class Card:
         never = "never"
         self.fill(
             arrived=milliseconds(record.arrived[0][1]) if times else never,
-            after_open=milliseconds(record.after_open),
             lost=f"{record.lost} of {len(record.messages)}",
-            outcome=outcome(record),
             verdict=sentence,
         )
         if record.exception is None:
@@ -152,10 +147,56 @@ class Card:
         if not record.sent:
             self.fill(sent=never)
         self.data(arrived=" ".join(times), lost=record.lost, outcome=word)
-        self.row.setAttribute("data-outcome", word)
 
-    def describe(self, record: Record, until: float) -> None:
-        self.svg.setAttribute("aria-label", describe(record, until))
+
+class Row:
+    """A row of the result: of one way, or of several that do the same."""
+
+    def __init__(self, element: Any, names: Sequence[str]) -> None:
+        self.element = element
+        self.names = names
+        self.svg = element.querySelector("svg.timeline")
+        self.group = js.document.querySelector(f"#{element.dataset.way}.group")
+
+    def fill(self, outcome: str, fields: dict[str, str], sentence: str) -> None:
+        self.element.dataset.outcome = outcome
+        for name, text in fields.items():
+            self.element.querySelector(f"[data-field={name}]").textContent = text
+        if self.group:
+            self.group.dataset.outcome = outcome
+            self.group.querySelector(".verdict").textContent = sentence
+
+    def clear(self, delay: float) -> None:
+        """As it was before the first run."""
+        self.fill("", dict.fromkeys(("outcome", "after_open", "lost"), "\N{EN DASH}"), "")
+        nothing = Record("", ())
+        self.svg.replaceChildren(*timeline(nothing, 0, span([nothing], delay)))
+
+    def draw(self, known: dict[str, tuple[Record, float]], width: float) -> None:
+        """The timeline of the slowest."""
+        mine = [known[name] for name in self.names if name in known]
+        if mine:
+            record, until = max(mine, key=lambda each: each[0].after_open or 0)
+            self.svg.replaceChildren(*timeline(record, min(until, width), width))
+
+    def judge(self, known: dict[str, tuple[Record, float]]) -> None:
+        """What they have come to."""
+        records = [known[name][0] for name in self.names if name in known]
+        self.fill(*result(records), together(records))
+        slowest = max(records, key=lambda record: record.after_open or 0)
+        self.svg.setAttribute("aria-label", describe(slowest, slowest.states[-1][1]))
+
+
+def find_rows() -> list[Row]:
+    """Those of the page; a way without one is in the group's."""
+    elements = list(js.document.querySelectorAll("#result [data-way]"))
+    own = {str(element.dataset.way) for element in elements}
+    names = [way.__name__ for way in WAYS]
+    rest = [name for name in names if name not in own]
+    return [
+        Row(element, [name] if (name := str(element.dataset.way)) in names else rest)
+        for element in elements
+    ]
 
 
 class Trial:
@@ -201,13 +242,17 @@ class Trial:
             socket.close()
         while socket.readyState != socket.CLOSED:
             await asyncio.sleep(0.01)
-        self.card.describe(record, socket.elapsed)
 
     async def send(self, socket: RecordedSocket, record: Record) -> None:
         try:
-            working = self.way(socket, self.messages)
+            try:
+                working = self.way(socket, self.messages)
+            finally:
+                socket.watch()
             if inspect.isawaitable(working):
                 await working
+            elif working is not None:
+                socket.deliveries = working
         except Exception as error:
             record.exception = error
             self.show()
@@ -237,24 +282,35 @@ async def journal(id: str, count: int) -> list[tuple[str, float]]:
     ]
 
 
-async def watch(trials: Sequence[Trial], delay: float) -> None:
+async def watch(trials: Sequence[Trial], rows: Sequence[Row], delay: float) -> None:
     """Draws the timelines as they grow, or now and then for those who prefer less motion."""
     less = js.matchMedia("(prefers-reduced-motion: reduce)").matches
     while True:
-        draw(trials, delay)
+        draw(trials, rows, delay)
         await asyncio.sleep(1 if less else 0.04)
 
 
-def draw(trials: Sequence[Trial], delay: float) -> None:
-    known = [(trial, trial.record) for trial in trials if trial.record and trial.record.states]
-    width = span([record for _, record in known], delay)
-    for trial, record in known:
-        until = width if record.is_closed else min(trial.elapsed, width)
-        trial.card.draw(record, until, width)
+def draw(
+    trials: Sequence[Trial], rows: Sequence[Row], delay: float
+) -> dict[str, tuple[Record, float]]:
+    """Returns the records so far, and until when each is drawn, by the names of the ways."""
+    known = {
+        trial.card.name: (record, float("inf") if record.is_closed else trial.elapsed)
+        for trial in trials
+        if (record := trial.record) and record.states
+    }
+    width = span([record for record, _ in known.values()], delay)
+    for row in rows:
+        row.draw(known, width)
+    return known
 
 
 async def run(
-    cards: Sequence[Card], count: int, delay: float, tell: Callable[[str], None]
+    cards: Sequence[Card],
+    rows: Sequence[Row],
+    count: int,
+    delay: float,
+    tell: Callable[[str], None],
 ) -> list[Record]:
     """Runs all ways, and tells how far it is.
 
@@ -264,8 +320,10 @@ async def run(
     messages = [f"message {number}" for number in range(1, count + 1)]
     trials = [Trial(way, card, messages, delay) for way, card in zip(WAYS, cards, strict=True)]
     for card in cards:
-        card.clear(delay)
-    watching = asyncio.create_task(watch(trials, delay))
+        card.clear()
+    for row in rows:
+        row.clear(delay)
+    watching = asyncio.create_task(watch(trials, rows, delay))
     try:
         async with asyncio.TaskGroup() as group:
             for number, trial in enumerate(trials):
@@ -280,7 +338,9 @@ async def run(
         raise errors.exceptions[0] from None
     finally:
         watching.cancel()
-        draw(trials, delay)
+        known = draw(trials, rows, delay)
+    for row in rows:
+        row.judge(known)
     return [trial.record for trial in trials if trial.record]
 
 
@@ -318,20 +378,21 @@ async def main() -> None:
         js.document.getElementById,
         ("lab", "said", "summary", "again", "no-server", "versions"),
     )
-    cards = [Card(way) for way in WAYS]
+    cards, rows = [Card(way) for way in WAYS], find_rows()
     delay = Setting("delay", lambda value: f"{value:,} ms")
     count = Setting("count", plural)
     clicked = asyncio.Event()
     button.addEventListener("click", create_proxy(lambda _: clicked.set()))
     button.disabled = False
     versions.textContent = (
-        f"All that runs here runs in this page: readystate {readystate.__version__}, "
+        f"Everything here runs in this page: readystate {readystate.__version__}, "
         f"Python {platform.python_version()}, Pyodide {pyodide.__version__}."
     )
 
     def tell(text: str) -> None:
         said.textContent = text
 
+    is_first = True
     while True:
         summary.textContent = ""
         no_server.hidden = True
@@ -340,19 +401,18 @@ async def main() -> None:
         button.setAttribute("aria-disabled", "true")
         try:
             async with one_at_a_time:
-                records = await run(cards, count.value, delay.value, tell)
+                records = await run(cards, rows, count.value, delay.value, tell)
         except ServerError as error:
             no_server.querySelector("p").textContent = str(error)
             no_server.hidden = False
-            tell("The five ways could not be run.")
+            tell("The race could not be run.")
             lab.setAttribute("data-state", "failed")
         else:
             tell(moral(records))
-            summary.textContent = " ".join(
-                f"{card.title}: {verdict(record)[1]}"
-                for card, record in zip(cards, records, strict=True)
-            )
+            # Nobody has asked for the first.
+            summary.textContent = "" if is_first else moral(records)
             lab.setAttribute("data-state", "done")
+        is_first = False
         button.removeAttribute("aria-disabled")
         clicked.clear()
         await clicked.wait()

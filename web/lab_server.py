@@ -141,15 +141,15 @@ async def main() -> bool:
 
     Returns whether it is there for what needs the project's.
     """
-    field, talks_to, bad, other, status = map(
+    field, talks_to, bad, other, said = map(
         js.document.querySelector,
-        ("#server input", "#talks-to", "#bad-address", "#other-server", "#status"),
+        ("#server input", "#talks-to", "#bad-address", "#other-server", "#side_by_side .said"),
     )
     text = js.URLSearchParams.new(js.location.search).get("server") or ""
     field.value = text
     is_there = True
     if text:
-        status.textContent = f"Looking for the server at {text} \N{HORIZONTAL ELLIPSIS}"
+        said.textContent = f"Looking for the server at {text} \N{HORIZONTAL ELLIPSIS}"
         try:
             await find(text)
         except AddressError as error:
@@ -159,7 +159,7 @@ async def main() -> bool:
             other.querySelector("p").textContent = str(error)
             other.querySelector("pre").textContent += f" --allow-origin {js.location.origin}"
             other.hidden = False
-            status.textContent = f"The journal of {text} cannot be used by this page."
+            said.textContent = f"This does not run here: the page cannot use a journal of {text}."
             js.document.getElementById("lab").setAttribute("data-state", "failed")
             is_there = False
     talks_to.textContent = endpoint(".")

@@ -1,4 +1,4 @@
-"""What happened to a socket in the race, and what that means. Times are in milliseconds."""
+"""What happened to the sockets in the race, and what that means. Times are in milliseconds."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ def verdict(record: Record) -> tuple[str, str]:
         raised, opened = record.excepted or 0, record.opened
         then = "did not open" if opened is None else f"opened {milliseconds(opened - raised)} later"
         return "failed", (
-            f"{lost}: {milliseconds(raised)} after it was made, the socket was still CONNECTING; "
-            f"it {then}."
+            f"{lost}. The socket was still CONNECTING {milliseconds(raised)} after it was made; it "
+            f"{then}."
         )
     if record.exception is not None:
-        return "failed", f"{lost}: {type(record.exception).__name__}, {record.exception}."
+        return "failed", f"{lost}. {type(record.exception).__name__}: {record.exception}."
     if [data for data, _ in record.arrived] != list(record.messages):
         return "failed", f"{lost} or in disorder, and no exception said so."
     arrived = (
@@ -98,14 +98,39 @@ def verdict(record: Record) -> tuple[str, str]:
     )
     wasted = record.wasted or 0
     if wasted > LATE:
-        return "late", f"{arrived}, {milliseconds(wasted)} late: the socket was open all that time."
-    return "good", f"{arrived}, sent {milliseconds(wasted)} after open: right on time."
+        return "late", f"{arrived}, {milliseconds(wasted)} late. The socket was open all that time."
+    return "good", f"{arrived}, sent {milliseconds(wasted)} after open."
 
 
-def outcome(record: Record) -> str:
-    """How it went, in a word or two."""
-    verdicts = {"good": "on time", "late": "late", "failed": "fails"}
-    return verdicts[verdict(record)[0]]
+OUTCOMES = {"good": "on time", "late": "late", "failed": "fails"}
+"""How it went, from the best to the worst, in a word or two."""
+
+
+def result(records: Sequence[Record]) -> tuple[str, dict[str, str]]:
+    """The row of one way, or of several: how the worst of them went, and its fields."""
+    worst = max((verdict(record)[0] for record in records), key=list(OUTCOMES).index)
+    times = [record.after_open for record in records if record.after_open is not None]
+    have_all = len(times) == len(records)
+    after_open = milliseconds(max(times) if have_all else None)
+    lost, count = sum(record.lost for record in records), sum(len(r.messages) for r in records)
+    return worst, {
+        "outcome": OUTCOMES[worst],
+        "after_open": f"{after_open} at most" if have_all and len(times) > 1 else after_open,
+        "lost": f"{lost} of {count}",
+    }
+
+
+def together(records: Sequence[Record]) -> str:
+    """What several ways have come to that do the same."""
+    late = [record for record in records if verdict(record)[0] != "good"]
+    if late:
+        return verdict(late[0])[1]
+    count = sum(len(record.messages) for record in records)
+    wasted = [record.wasted or 0 for record in records]
+    return (
+        f"All {count} messages arrived in order, sent {milliseconds(max(wasted))} after open at "
+        f"most. The {len(records)} ways differ by {milliseconds(max(wasted) - min(wasted))}."
+    )
 
 
 def moral(records: Sequence[Record]) -> str:
@@ -113,15 +138,15 @@ def moral(records: Sequence[Record]) -> str:
     sleeping, *others = records[1:]
     prompt = sum(verdict(record)[0] == "good" for record in others)
     asking = (
-        "The three ways that ask the socket lost nothing and wasted nothing."
+        f"The {prompt} ways that ask the socket lost nothing and wasted nothing."
         if prompt == len(others)
         else f"Of the ways that ask the socket, {prompt} of {len(others)} were on time."
     )
     opened, wasted = sleeping.opened or 0, sleeping.wasted
     if sleeping.exception is not None:
         sleep = (
-            f"A second was too short: sleep(1) lost {plural(sleeping.lost)}, the socket opened "
-            f"after {milliseconds(opened)}."
+            f"A second was too short: the socket opened after {milliseconds(opened)}, and sleep(1) "
+            f"lost {plural(sleeping.lost)}."
         )
     else:
         sleep = f"A second was too long: sleep(1) wasted {milliseconds(wasted)} of it."

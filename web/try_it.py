@@ -1,4 +1,4 @@
-"""The code of the five ways in PyScript's editor, to be changed and run."""
+"""The code of the six ways in PyScript's editor, to be changed and run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from lab_server import endpoint
 from pyodide.ffi import create_proxy
 from ways import WAYS
 
+NAMES = ("Delivery", "Event", "SendQueue", "WebSocket")
+"""What the ways use of the package."""
 FRAME = """\
 from readystate import {names}
 
@@ -30,10 +32,10 @@ BEFORE = "isinstance(globals().get('ws'), __import__('readystate').WebSocket) an
 
 def program(way: Callable[..., Any]) -> str:
     """A program that sends as ``way`` does."""
-    code = source(way)
+    code = source(way).replace("return ", "deliveries = ")
     parameters = inspect.signature(way).parameters
     program = FRAME.format(
-        names="Event, WebSocket" if "Event" in code else "WebSocket",
+        names=", ".join(name for name in NAMES if name in code or name == "WebSocket"),
         url=endpoint("ws/echo", delay=0.3),
         given="".join(text for name, text in GIVEN.items() if name in parameters),
         code=code,
@@ -81,6 +83,8 @@ class Editor:
             self.script.code = program(way)
             self.output.textContent = ""
             return
+        # Room for the editor, at once.
+        self.section.dataset.state = "loading"
         self.script = js.document.createElement("script")
         self.script.type = "py-editor"
         self.script.setAttribute("env", "try_it")
@@ -99,6 +103,9 @@ class Editor:
             (".py-editor-input", ".py-editor-run-button", ".py-editor-output"),
         )
         label(area, role="group", aria_label="Code")
+        # CodeMirror gives its text field no name, and scrolls it by the keyboard only from within.
+        content = area.querySelector("div").shadowRoot.querySelector(".cm-content")
+        label(content, aria_label="Code", tabindex="0")
         # PyScript's names for them, and it takes the focus from the button.
         button.removeAttribute("aria-label")
         button.blur = NOTHING

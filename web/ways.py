@@ -1,4 +1,4 @@
-"""Five ways to send the first messages over a socket that has just been made."""
+"""Six ways to send the first messages over a socket that has just been made."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from readystate import Event, WebSocket
+from readystate import Delivery, Event, SendQueue, WebSocket
 
 
 def send_at_once(ws: WebSocket, messages: Sequence[str]) -> None:
@@ -18,6 +18,11 @@ async def sleep_then_send(ws: WebSocket, messages: Sequence[str]) -> None:
     await asyncio.sleep(1)
     for message in messages:
         ws.send(message)
+
+
+def send_queue(ws: WebSocket, messages: Sequence[str]) -> list[Delivery]:
+    queue = SendQueue(ws)
+    return [queue.send(message) for message in messages]
 
 
 def send_on_open(ws: WebSocket, messages: Sequence[str]) -> None:
@@ -63,6 +68,7 @@ def queue_until_open(ws: WebSocket, messages: Sequence[str]) -> None:
 WAYS: tuple[Callable[[WebSocket, Sequence[str]], Any], ...] = (
     send_at_once,
     sleep_then_send,
+    send_queue,
     send_on_open,
     check_ready_state,
     queue_until_open,

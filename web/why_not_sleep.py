@@ -215,7 +215,7 @@ class Experiment:
         self.is_stopping = False
         self.button.textContent = "Stop"
         self.element.dataset.state = "running"
-        self.tell("Waiting for the race to be over …")
+        self.tell("Waiting for what runs above …")
         watching = asyncio.create_task(self.watch(handshakes))
         try:
             async with one_at_a_time:

@@ -25,13 +25,7 @@ pytestmark = pytest.mark.timeout(180)
 BLOCKED = "The page\u2019s settings blocked a JavaScript eval"
 NARROW = 390
 PATIENCE = 75_000
-WAYS = {
-    "send_at_once": "fails",
-    "sleep_then_send": "late",
-    "send_on_open": "on time",
-    "check_ready_state": "on time",
-    "queue_until_open": "on time",
-}
+WAYS = {"send_at_once": "fails", "sleep_then_send": "late", "ask": "on time"}
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +61,37 @@ def page(visit: tuple[Page, Console]) -> Iterator[Page]:
 
 @pytest.fixture
 def lab(page: Page, own_server: Server) -> Page:
-    """The first page, after its first race; it is opened once."""
+    """The first page, after what runs by itself; it is opened once."""
     if page.url != f"{own_server.url}/":
         page.goto(f"{own_server.url}/")
     expect(page.locator("#lab")).to_have_attribute("data-state", "done", timeout=PATIENCE)
     return page
 
 
+def test_side_by_side(lab: Page) -> None:
+    """By itself: a bare WebSocket loses messages, and a session none."""
+    bare, session = (lab.locator(f"[data-lane={name}]") for name in ("bare", "session"))
+    for lane in (bare, session):
+        expect(lane.locator("[data-field=sent]")).to_have_text("120")
+    expect(session.locator("[data-field=arrived]")).to_have_text("120")
+    expect(session.locator("[data-field=lost]")).to_have_text("0")
+    lost = int(bare.locator("[data-field=lost]").inner_text())
+    assert lost > 0
+    expect(bare.locator("rect.lost")).to_have_count(lost)
+    said = lab.locator("#side_by_side [data-field=said]")
+    expect(said).to_have_text(re.compile(f"lost {lost} of 120 .* The session lost none"))
+    expect(lab.locator("#status")).to_be_hidden()
+    # In the first screen, on a phone too.
+    lab.set_viewport_size({"width": NARROW, "height": 844})
+    for name in ("Get started", "Break it"):
+        expect(lab.locator(".actions").get_by_text(name)).to_be_in_viewport(ratio=1)
+    expect(session.locator("svg")).to_be_in_viewport(ratio=1)
+
+
 def test_the_race(lab: Page) -> None:
     for way, outcome in WAYS.items():
-        expect(lab.locator(f"#result [data-way={way}] td").first).to_have_text(outcome)
+        cell = lab.locator(f"#result [data-way={way}] [data-field=outcome]")
+        expect(cell).to_have_text(outcome)
     thrown = lab.evaluate(
         """() => {
             const socket = new WebSocket(`ws://${location.host}/ws/sink`);

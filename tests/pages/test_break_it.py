@@ -250,7 +250,7 @@ def test_a_server_that_goes_away_is_missed(open_fake: Any) -> None:
             await until(lambda: bench.text("state") == "OPEN")
             # It has an empty journal: what was there is missing.
             await bench.at_least("missing", 1)
-            await until(lambda: "Lost is what" in bench.text("journal"))
+            await until(lambda: "Lost: the client" in bench.text("journal"))
             await bench.stop()
 
     try:

@@ -31,6 +31,7 @@ BROUGHT = {
     "pyodide/pyodide-lock.json": '{"packages": {"micropip": {}}}',
     "@pyscript/core/dist/core.js": "",
     "@pyscript/core/dist/core.js.map": "",
+    "axe-core/axe.min.js": "",
     "partysocket/dist/ws.js": "",
     "mock-socket/dist/mock-socket.js": "",
     "msw/lib/core/index.js": "",

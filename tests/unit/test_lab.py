@@ -55,7 +55,7 @@ def test_a_message_before_open_is_lost_with_those_after_it(race: ModuleType) -> 
     outcome, sentence = race.verdict(found)
     assert outcome == "failed"
     assert sentence == (
-        "3 of 3 messages are lost: 20 ms after it was made, the socket was still CONNECTING; "
+        "3 of 3 messages are lost. The socket was still CONNECTING 20 ms after it was made; "
         "it opened 280 ms later."
     )
     assert found.lost == 3
@@ -85,8 +85,30 @@ def test_the_moral_is_of_the_sleep(race: ModuleType) -> None:
     late = record(race, 1, sent=at(1000.0, "0"), arrived=at(1000.0, "0"))
     good = record(race, 1, sent=at(300.0, "0"), arrived=at(300.0, "0"))
     assert "wasted 700 ms" in race.moral([early, late, good, good, good])
-    assert "lost 1 message," in race.moral([early, early, good, good, good])
+    assert "lost 1 message." in race.moral([early, early, good, good, good])
     assert "2 of 3 were on time" in race.moral([early, late, good, late, good])
+
+
+def test_ways_that_do_the_same_are_judged_by_the_worst(race: ModuleType) -> None:
+    early = record(race, 1, exception=TOO_EARLY, excepted=1.0)
+    quick = record(race, 1, sent=at(300.25, "0"), arrived=at(300.25, "0"))
+    slow = record(race, 1, sent=at(302.0, "0"), arrived=at(304.0, "0"))
+    assert race.result([early]) == (
+        "failed",
+        {"outcome": "fails", "after_open": "never", "lost": "1 of 1"},
+    )
+    assert race.result([quick, slow]) == (
+        "good",
+        {"outcome": "on time", "after_open": "4.0 ms at most", "lost": "0 of 2"},
+    )
+    assert race.together([quick, slow]) == (
+        "All 2 messages arrived in order, sent 2.0 ms after open at most. "
+        "The 2 ways differ by 1.8 ms."
+    )
+    outcome, fields = race.result([quick, early])
+    assert (outcome, fields["lost"]) == ("failed", "1 of 2")
+    assert fields["after_open"] == "never"
+    assert race.together([quick, early]) == race.verdict(early)[1]
 
 
 @given(st.floats(1200, 60_000))

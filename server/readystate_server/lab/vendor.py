@@ -29,6 +29,7 @@ FOLDERS = {
     # Their binaries are in separate packages, of which npm installs the one for this system.
     "bun": "@oven/bun-*",
     "deno": "@deno/*",
+    "axe-core": "axe-core",
     "msw": "msw/lib",
 }
 """The folders in node_modules/, by the names in web/vendor/; otherwise <name>/dist."""

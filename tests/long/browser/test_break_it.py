@@ -342,7 +342,10 @@ def test_without_a_stream_nothing_is_broken(page: Page, server: Server) -> None:
         lab.fault(fault).click(force=True)
     lab.start("session")
     lab.stop()
-    assert not any("/faults/" in url for url in asked)
+    # What breaks by itself is further up.
+    above = {lane.get_attribute("data-id") for lane in page.locator("[data-lane]").all()}
+    faults = {url.partition("/faults/")[2].partition("?")[0] for url in asked if "/faults/" in url}
+    assert faults <= above
     lab.assert_no_complaint()
 
 
@@ -412,7 +415,7 @@ def test_a_server_that_goes_away_is_missed(page: Page) -> None:
         expect(lab.field("state")).to_have_text("OPEN", timeout=PATIENCE)
         # It has an empty journal: what was there is missing.
         lab.at_least("missing", 1)
-        expect(lab.field("journal")).to_contain_text("Lost is what", timeout=PATIENCE)
+        expect(lab.field("journal")).to_contain_text("Lost: the client", timeout=PATIENCE)
     lab.assert_never_off()
 
 

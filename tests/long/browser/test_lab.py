@@ -1,4 +1,4 @@
-"""The first page: the race of the five ways to send the first messages."""
+"""The first page: what runs by itself, and the race of the ways to send the first messages."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ WEB = ROOT / "web"
 WAYS = (
     "send_at_once",
     "sleep_then_send",
+    "send_queue",
     "send_on_open",
     "check_ready_state",
     "queue_until_open",
@@ -86,13 +87,17 @@ def setting(page: Page, name: str) -> Locator:
 
 
 def row(page: Page, name: str) -> list[str]:
-    """What the table of the result says of a way."""
-    return page.locator(f"#result [data-way={name}] td").all_inner_texts()
+    """What the table of the result says of a way, or of the group that it is in."""
+    return line(page, name).locator("[data-field]").all_inner_texts()
+
+
+def line(page: Page, name: str) -> Locator:
+    return page.locator(f"#result [data-way={name if name in WAYS[:2] else 'ask'}]")
 
 
 def times(page: Page, name: str, what: str) -> list[float]:
     """When something happened, by a timeline in words."""
-    label = way(page, name).locator("svg.timeline").get_attribute("aria-label")
+    label = line(page, name).locator("svg.timeline").get_attribute("aria-label")
     assert label is not None
     return [float(time) for time in re.findall(rf"{what} (?:at|from) (\d+)", label)]
 
@@ -122,7 +127,9 @@ def assert_as_in_the_journal(page: Page, server: Server, name: str, count: int) 
     lost = count - len(arrived)
     assert lost == (count if way(page, name).get_attribute("data-outcome") == "failed" else 0)
     expect(field(page, name, "lost")).to_have_text(f"{lost} of {count}")
-    assert row(page, name)[-1] == f"{lost} of {count}"
+    assert row(page, name)[-1] == (
+        f"{lost} of {count}" if name in WAYS[:2] else f"0 of {4 * count}"
+    )
 
 
 def height(locator: Locator) -> float:
@@ -193,14 +200,12 @@ def test_nothing_complains_on_the_console(ran: tuple[Page, list[str]]) -> None:
 @pytest.mark.parametrize("name", WAYS)
 def test_each_way_comes_to_a_verdict(ran: tuple[Page, list[str]], name: str) -> None:
     page, _ = ran
-    expect(field(page, name, "verdict")).not_to_be_empty()
-    expect(field(page, name, "state")).to_have_text("CLOSED")
+    place = way(page, name) if name in WAYS[:2] else page.locator("#ask")
+    expect(place.locator(".verdict")).not_to_be_empty()
     assert number(page, name, "opened") >= 300
-    label = way(page, name).locator("svg.timeline").get_attribute("aria-label")
+    label = line(page, name).locator("svg.timeline").get_attribute("aria-label")
     assert label is not None
     assert re.match("Timeline: CONNECTING from 0 to .* OPEN from .* CLOSED from", label)
-    title = way(page, name).locator("h3").inner_text()
-    expect(page.locator("#summary")).to_contain_text(f"{title}: ")
 
 
 def test_sending_at_once_raises_what_the_browser_throws(ran: tuple[Page, list[str]]) -> None:
@@ -243,12 +248,12 @@ def test_the_result_is_that_of_the_ways(ran: tuple[Page, list[str]]) -> None:
         assert outcome == words[str(way(page, name).get_attribute("data-outcome"))]
         if name in SENDING:
             # It arrives after it was sent.
-            assert float(after_open.removesuffix(" ms")) >= number(page, name, "wasted") - 1
+            assert float(after_open.partition(" ms")[0]) >= number(page, name, "wasted") - 1
         else:
             assert after_open == "never"
-        link = page.locator(f"#result [data-way={name}] a")
-        assert link.get_attribute("href") == f"#{name}"
-        assert link.inner_text() == way(page, name).locator("h3").inner_text()
+        link = line(page, name).locator("a")
+        target = page.locator(str(link.get_attribute("href")))
+        assert link.inner_text() == target.locator("h3").inner_text()
     wasted = number(page, "sleep_then_send", "wasted")
     assert_says(page.locator("#said"), r"sleep\(1\) wasted ([\d.]+) ms", wasted)
 
@@ -257,7 +262,7 @@ def test_sleep_is_late_and_the_others_are_not(ran: tuple[Page, list[str]]) -> No
     page, _ = ran
     expect(way(page, "sleep_then_send")).to_have_attribute("data-outcome", "late")
     assert number(page, "sleep_then_send", "sent") >= 1000
-    for name in ("send_on_open", "check_ready_state", "queue_until_open"):
+    for name in WAYS[2:]:
         expect(way(page, name)).to_have_attribute("data-outcome", "good")
         assert 0 <= number(page, name, "wasted") < number(page, "sleep_then_send", "wasted")
         assert number(page, name, "sent") < number(page, "sleep_then_send", "sent")
@@ -268,7 +273,7 @@ def test_the_code_shown_is_the_code_that_runs(ran: tuple[Page, list[str]]) -> No
     program = re.sub(r"(?m)^ {4}", "", (WEB / "ways.py").read_text())
     for name in WAYS:
         code = way(page, name).locator("pre").inner_text().strip()
-        assert "ws.send(" in code
+        assert "send(message)" in code
         assert f"{code}\n\n" in program
 
 
@@ -310,7 +315,7 @@ def test_the_visitor_sets_the_handshake_and_the_messages(page: Page, server: Ser
     expect(button).to_have_attribute("aria-disabled", "true")
     expect_run(page)
     assert page.evaluate("told") == [
-        *(f"Running: {number} of 5 are connected …" for number in range(5)),
+        *(f"Running: {number} of 6 are connected …" for number in range(6)),
         "Running: all are connected …",
         page.locator("#said").inner_text(),
     ]
@@ -334,16 +339,14 @@ def test_the_visitor_sets_the_handshake_and_the_messages(page: Page, server: Ser
         assert row(page, name) == ["fails", "never", "2 of 2"]
     for name in WAYS[2:]:
         expect(way(page, name)).to_have_attribute("data-outcome", "good")
-        expect(field(page, name, "exception")).to_have_text("none")
         assert len(times(page, name, "message sent")) == 2
         assert len(times(page, name, "message arrived")) == 2
         # Two marks of each, and the axis is long enough for them.
-        assert way(page, name).locator("use").count() == 4
-        last = way(page, name).locator("svg.timeline text").last.inner_html()
+        assert line(page, name).locator("use").count() == 4
+        last = line(page, name).locator("svg.timeline text").last.inner_html()
         assert float(last.removesuffix(" ms")) >= 1500
-    expect(page.locator("#said")).to_contain_text(
-        "A second was too short: sleep(1) lost 2 messages"
-    )
+    expect(page.locator("#said")).to_contain_text("A second was too short")
+    expect(page.locator("#said")).to_contain_text("sleep(1) lost 2 messages")
 
     delay.fill("0")
     count.fill("1")
@@ -368,9 +371,10 @@ def test_the_page_is_there_before_python(page: Page, server: Server) -> None:
     expect(page.get_by_role("status").first).to_contain_text("Loading Python", timeout=BOOT)
     expect(page.locator("#boot").get_by_role("progressbar")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    expect(page.locator(".way").get_by_role("heading", level=3)).to_have_count(len(WAYS))
+    expect(page.locator(".way, .lap").get_by_role("heading")).to_have_count(len(WAYS))
     expect(page.get_by_role("button", name="Run again")).to_be_disabled()
-    articles = page.locator(".way, #result, #said").all()
+    expect(page.get_by_role("button", name="Break it")).to_be_disabled()
+    articles = page.locator("#side_by_side, .way, .lap, #result, #said").all()
     before = [height(article) for article in articles]
     release()
     expect_run(page)

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from readystate_server.lab import Server
 
+from .conftest import PageAs
 from .test_lab import WEB, complaints
 
 BOOT = 60_000
@@ -79,6 +80,12 @@ NAMELESS = """() => [
     .map((element) => element.outerHTML)"""
 
 
+# What axe-core finds, in short.
+AXE = """async () => (await axe.run()).violations.map(({ id, help, nodes }) =>
+    [id, help, nodes.map(({ html, failureSummary }) => [html, failureSummary])])"""
+[AXE_CORE] = (WEB / "vendor").glob("axe-core@*/axe.min.js")
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page in a context of its own."""
@@ -141,6 +148,25 @@ def test_all_has_a_name_and_contrast(page: Page, server: Server) -> None:
         target = page.locator(str(link.get_attribute("href")))
         expect(target).to_be_in_viewport()
     assert [text for text in said if "CLOSING or CLOSED" not in text] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_reports_nothing(page_as: PageAs, server: Server, scheme: Any) -> None:
+    page = page_as(scheme)
+    page.goto(f"{server.url}/")
+    page.add_script_tag(path=AXE_CORE)
+    assert page.evaluate(AXE) == []  # while Python is loaded
+    expect(page.locator("#lab")).to_have_attribute("data-state", "done", timeout=BOOT)
+    page.get_by_text("The code of both").click()
+    page.get_by_role("button", name="Run the calls").click()
+    expect(page.locator("#exceptions")).to_have_attribute("data-state", "done", timeout=BOOT)
+    page.get_by_role("button", name="The open event").click()
+    expect(page.locator("#try_it")).to_have_attribute("data-state", "ready", timeout=BOOT)
+    for width in (390, 768, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(AXE) == []
 
 
 def test_the_examples_are_shown_with_their_sources(page: Page, server: Server) -> None:

@@ -31,7 +31,8 @@ def address(server: Server, given: str) -> str:
 def expect_nothing_of_the_projects(page: Page) -> None:
     """The page says that what needs the project's server does not run, and it does not."""
     expect(page.locator("#other-server")).to_be_visible(timeout=BOOT)
-    expect(page.get_by_role("status").first).to_contain_text("cannot be used by this page")
+    expect(page.get_by_role("status").first).to_contain_text("This does not run here")
+    expect(page.get_by_role("button", name="Break it")).to_be_disabled()
     expect(page.get_by_role("button", name="Run again")).to_be_disabled()
     expect(
         page.locator("#break_it").get_by_role("button", name="Start", exact=True)
@@ -144,7 +145,7 @@ def test_what_is_no_address_is_said(page: Page, server: Server, given: str, why:
     expect(alert).to_contain_text(why, timeout=BOOT)
     # The page works all the same.
     expect(page.locator("#talks-to")).to_have_text(server.ws_url("/"))
-    alert.get_by_role("link", name="Correct it").click()
+    alert.get_by_role("link", name="Correct the address").click()
     expect(page.get_by_role("textbox", name="Address of the server")).to_have_value(given)
     expect(page.locator("#lab")).to_have_attribute("data-state", "done", timeout=BOOT)
     assert said == []

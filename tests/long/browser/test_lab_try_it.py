@@ -1,4 +1,4 @@
-"""The first page: the five ways in PyScript's editor, to be changed and run."""
+"""The first page: the six ways in PyScript's editor, to be changed and run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from .conftest import EXPECTED, PageAs
 WAYS = {
     "send_at_once": "Send at once",
     "sleep_then_send": "Sleep, then send",
+    "send_queue": "SendQueue",
     "send_on_open": "The open event",
     "check_ready_state": "Check readyState",
-    "queue_until_open": "A queue",
+    "queue_until_open": "A queue by hand",
 }
 BOOT = 60_000
 ECHO = re.compile("^The server has echoed ")
