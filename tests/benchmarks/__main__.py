@@ -9,7 +9,6 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("cases", nargs="*", metavar="CASE", help="what to run (all)")
-    add("--repeat", type=int, default=5, metavar="N", help="samples of each peer (%(default)s)")
+    add("--repeat", type=int, default=7, metavar="N", help="samples of each peer (%(default)s)")
     add("--quick", action="store_true", help="few messages, one sample: whether it works at all")
     add("--output", type=Path, default=ARTIFACTS, metavar="FOLDER", help="for JSON and SVG")
     options = parser.parse_args(arguments)
@@ -63,14 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         browser = playwright.chromium.launch(**launch_options("chromium"))
         environment = describe(browser.version, repeat=repeat, quick=options.quick)
-        with Pages(browser, server) as shared:
+        with Pages(browser, server) as pages:
             for case in CASES:
                 if options.cases and case.name not in options.cases:
                     continue
                 begin = time.monotonic()
-                # To open pages is what takes long in a quick run.
-                with nullcontext(shared) if options.quick else Pages(browser, server) as pages:
-                    result = bench.run(case, pages, server, repeat=repeat, quick=options.quick)
+                # To open pages is what takes long, so the cases share them.
+                result = bench.run(case, pages, server, repeat=repeat, quick=options.quick)
                 results.append(result)
                 seconds = time.monotonic() - begin
                 sys.stdout.write(f"{report.table(result)}  {seconds:.0f} s\n\n")

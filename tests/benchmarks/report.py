@@ -36,12 +36,11 @@ def _lines(result: Result) -> Iterator[str]:
             cells += [number(result.ratio(peer, first, metric)) for metric in case.metrics]
         yield _row(peer.label, cells)
     verdicts = {True: "reached", False: "missed", None: "not measured"}
-    for target in case.targets:
-        for subject in case.subjects:
-            whose = f"{subject.label}: " if len(case.subjects) > 1 else ""
-            reading = number(result.reading(target, subject))
-            verdict = verdicts[result.reached(target, subject)]
-            yield f"  {f'target: {whose}{target}':<56}{reading:>8}  {verdict}"
+    for target, subject in case.aims:
+        whose = f"{subject.label}: " if len(case.subjects) > 1 else ""
+        reading = number(result.reading(target, subject))
+        verdict = verdicts[result.reached(target, subject)]
+        yield f"  {f'target: {whose}{target}':<56}{reading:>8}  {verdict}"
 
 
 def _row(label: str, cells: Sequence[str]) -> str:
@@ -91,7 +90,6 @@ def _case(result: Result) -> dict[str, Any]:
                 "reading": result.reading(target, subject),
                 "reached": result.reached(target, subject),
             }
-            for target in case.targets
-            for subject in case.subjects
+            for target, subject in case.aims
         ],
     }
