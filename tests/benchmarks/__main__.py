@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks``: measures readystate against its peers in Chromium."""
+"""``python -m tests.benchmarks``: measures readystate against its peers in a browser."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
 
 from readystate_server.lab import Server, vendor, wheel
-from tests.browsers import launch_options
+from tests.browsers import NAMES, launch_options
 
 from . import bench, plot, report, wheels
 from .cases import CASES as OTHERS
@@ -33,14 +32,18 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Returns the options."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
-        description="Measures readystate against its peers in Chromium. Targets are reported only.",
+        description="Measures readystate against its peers in a browser, and reports targets.",
         epilog=f"cases: {', '.join(case.name for case in CASES)}",
     )
     add = parser.add_argument
     add("cases", nargs="*", metavar="CASE", help="what to run (all)")
-    add("--repeat", type=int, default=5, metavar="N", help="samples of each peer (%(default)s)")
+    add("--repeat", type=int, default=7, metavar="N", help="samples of each peer (%(default)s)")
+    add("--browser", choices=NAMES, default=NAMES[0], help="only Chromium tells all: else the time")
     add("--quick", action="store_true", help="few messages, one sample: whether it works at all")
-    add("--output", type=Path, default=ARTIFACTS, metavar="FOLDER", help="for JSON and SVG")
+    add("--keep", action="store_true", help="keep the other cases of the JSON file that is there")
+    add(
+        "--output", type=Path, default=ARTIFACTS, metavar="FOLDER", help="for JSON, SVG and a table"
+    )
     options = parser.parse_args(arguments)
     names = [case.name for case in CASES]
     for name in options.cases:
@@ -60,41 +63,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if any(NIQUESTS in case.peers for case in chosen):
         wheels.fetch()
     repeat = 1 if options.quick else options.repeat
+    path = options.output / "benchmarks.json"
+    kept = json.loads(path.read_text())["cases"] if options.keep else []
     results = []
     with (
         Server(allow_origins=["*"], folders={"/tests": TESTS}) as server,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(**launch_options("chromium"))
-        environment = describe(browser.version, repeat=repeat, quick=options.quick)
-        with Pages(browser, server) as shared:
+        browser = getattr(playwright, options.browser).launch(**launch_options(options.browser))
+        versions = {options.browser: browser.version}
+        environment = describe(**versions, repeat=repeat, quick=options.quick)
+        with Pages(browser, server) as pages:
             for case in chosen:
                 begin = time.monotonic()
-                # To open pages is what takes long in a quick run.
-                with nullcontext(shared) if options.quick else Pages(browser, server) as pages:
-                    result = bench.run(case, pages, server, repeat=repeat, quick=options.quick)
+                # To open pages is what takes long, so the cases share them.
+                result = bench.run(case, pages, server, repeat=repeat, quick=options.quick)
                 results.append(result)
                 seconds = time.monotonic() - begin
                 sys.stdout.write(f"{report.table(result)}  {seconds:.0f} s\n\n")
                 sys.stdout.flush()
+                # After each, as a run that is interrupted has measured something too.
+                save(options.output, results, kept, environment)
         browser.close()
-    options.output.mkdir(parents=True, exist_ok=True)
-    numbers = json.dumps(report.as_json(results, environment), indent=2, ensure_ascii=False)
-    for name, text in (
-        ("benchmarks.json", f"{numbers}\n"),
-        ("benchmarks.svg", plot.svg(results, environment)),
-    ):
-        path = options.output / name
-        path.write_text(text, encoding="utf-8")
-        sys.stdout.write(f"{path}\n")
+    sys.stdout.write(f"{path}\n")
     return 0
 
 
-def describe(chromium: str, **options: Any) -> dict[str, Any]:
+def save(
+    folder: Path,
+    results: Sequence[bench.Result],
+    kept: Sequence[dict[str, Any]],
+    environment: dict[str, Any],
+) -> None:
+    """Writes what was measured: as JSON, as a table and as charts."""
+    numbers = report.as_json(results, environment)
+    numbers["cases"] = merged(kept, numbers["cases"])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        ("benchmarks.json", json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"),
+        ("benchmarks.md", report.markdown(numbers)),
+        ("chart.svg", plot.chart(numbers)),
+        ("benchmarks.svg", plot.svg(results, environment)),
+    ):
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def merged(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All cases in their usual order, those of now instead of earlier ones."""
+    by_name = {case["name"]: case for case in (*before, *now)}
+    return [by_name[case.name] for case in CASES if case.name in by_name]
+
+
+def describe(**options: Any) -> dict[str, Any]:
     """What the numbers depend on."""
     package = json.loads((TESTS.parent / "web" / "package.json").read_text())
     return {
-        "chromium": chromium,
         **package["dependencies"],
         **package["devDependencies"],
         "system": platform.platform(terse=True),

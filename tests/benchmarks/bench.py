@@ -9,6 +9,7 @@ from playwright.sync_api import Error
 
 from readystate_server.lab import Server
 
+from . import measure
 from .cases import Case, Target
 from .measure import Metric, Sample
 from .pages import Pages, Peer
@@ -52,11 +53,15 @@ class Result:
         return statistics.median(differences) if differences else None
 
     def reading(self, target: Target, subject: Peer) -> float | None:
-        """What the target's limit is to be held against."""
+        """What the target's limit is to be held against.
+
+        The time instead of the main thread's, where a browser does not tell that.
+        """
+        metric = target.metric if self.values(subject, target.metric) else measure.TIME
         if target.than is None:
             return self.median(subject, target.metric)
         read = self.ratio if target.how == "times" else self.excess
-        return read(subject, target.than, target.metric)
+        return read(subject, target.than, metric)
 
     def reached(self, target: Target, subject: Peer) -> bool | None:
         """Whether ``subject`` has reached the target; ``None`` if it could not be measured."""

@@ -68,6 +68,22 @@ class MainThread:
 
 
 class DevTools:
+    """What a browser without the DevTools protocol tells of one page: nothing."""
+
+    def main_thread(self, run: Callable[[], object]) -> MainThread | None:
+        """What ``run``, which makes the page work and waits for it, costs the main thread."""
+        run()
+        return None
+
+    def heap(self) -> float:
+        """The bytes of JavaScript's heap that are in use after a collection."""
+        raise ValueError("not measured in this browser")
+
+    def collect_garbage(self, rounds: int = 1) -> None:
+        """Has JavaScript's garbage collected."""
+
+
+class ChromiumDevTools(DevTools):
     """The DevTools protocol of one page."""
 
     def __init__(self, page: Page) -> None:
@@ -81,7 +97,6 @@ class DevTools:
         self._session.on("Tracing.tracingComplete", self._on_traced)
 
     def main_thread(self, run: Callable[[], object]) -> MainThread:
-        """What ``run``, which makes the page work and waits for it, costs the main thread."""
         self._start_trace()
         try:
             before = self._metrics()
@@ -95,13 +110,11 @@ class DevTools:
         return MainThread(script + microtasks, microtasks, task)
 
     def heap(self) -> float:
-        """The bytes of JavaScript's heap that are in use after a collection."""
-        self.collect_garbage()
+        self.collect_garbage(3)  # What a finalizer lets go of is garbage of the next round.
         return float(self._session.send("Runtime.getHeapUsage")["usedSize"])
 
-    def collect_garbage(self) -> None:
-        """Has JavaScript's garbage collected."""
-        for _ in range(3):  # what a finalizer lets go of is garbage of the next round
+    def collect_garbage(self, rounds: int = 1) -> None:
+        for _ in range(rounds):
             self._session.send("HeapProfiler.collectGarbage")
 
     def _metrics(self) -> dict[str, float]:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from readystate_server.lab import Server
 
-from .measure import DevTools
+from .measure import ChromiumDevTools, DevTools
 
 BOOT_TIMEOUT = 60.0
 """Seconds that a page may take until its peer is ready."""
@@ -70,7 +70,9 @@ class PeerPage:
     def __init__(self, page: Page) -> None:
         self._page = page
         self.options: Mapping[str, Any] = {}
-        self.devtools = DevTools(page)
+        browser = page.context.browser
+        is_chromium = browser is not None and browser.browser_type.name == "chromium"
+        self.devtools = ChromiumDevTools(page) if is_chromium else DevTools()
         self.errors = 0
         """How many exceptions nobody has caught."""
         page.on("pageerror", self._on_error)

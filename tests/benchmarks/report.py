@@ -36,12 +36,11 @@ def _lines(result: Result) -> Iterator[str]:
             cells += [number(result.ratio(peer, first, metric)) for metric in case.metrics]
         yield _row(peer.label, cells)
     verdicts = {True: "reached", False: "missed", None: "not measured"}
-    for target in case.targets:
-        for subject in case.subjects:
-            whose = f"{subject.label}: " if len(case.subjects) > 1 else ""
-            reading = number(result.reading(target, subject))
-            verdict = verdicts[result.reached(target, subject)]
-            yield f"  {f'target: {whose}{target}':<56}{reading:>8}  {verdict}"
+    for target, subject in case.aims:
+        whose = f"{subject.label}: " if len(case.subjects) > 1 else ""
+        reading = number(result.reading(target, subject))
+        verdict = verdicts[result.reached(target, subject)]
+        yield f"  {f'target: {whose}{target}':<56}{reading:>8}  {verdict}"
 
 
 def _row(label: str, cells: Sequence[str]) -> str:
@@ -79,7 +78,10 @@ def _case(result: Result) -> dict[str, Any]:
                 "failure": result.failures.get(peer),
                 "median": {m.key: result.median(peer, m) for m in case.metrics},
                 "ratio": {m.key: result.ratio(peer, case.peers[0], m) for m in case.metrics},
-                "samples": [dict(sample) for sample in result.samples.get(peer, [])],
+                "samples": [
+                    {key: float(f"{value:.4g}") for key, value in sample.items()}
+                    for sample in result.samples.get(peer, [])
+                ],
             }
             for peer in case.peers
         },
@@ -87,11 +89,44 @@ def _case(result: Result) -> dict[str, Any]:
             {
                 "peer": subject.label,
                 "target": str(target),
+                "metric": target.metric.key,
+                "than": target.than.label if target.than else None,
+                "how": target.how,
                 "limit": target.limit,
                 "reading": result.reading(target, subject),
                 "reached": result.reached(target, subject),
             }
-            for target in case.targets
-            for subject in case.subjects
+            for target, subject in case.aims
         ],
     }
+
+
+def markdown(numbers: Mapping[str, Any]) -> str:
+    """The targets of what :func:`as_json` returns, as a table."""
+    lines = ["| work | who | takes | beside | takes | | aim |", "|---|---|---|---|---|---|---|"]
+    for case in numbers["cases"]:
+        for target in case["targets"]:
+            lines.append(_target_row(case, target))
+    return "\n".join(lines) + "\n"
+
+
+def _target_row(case: Mapping[str, Any], target: Mapping[str, Any]) -> str:
+    peers, metric, than = case["peers"], target["metric"], target["than"]
+    unit = case["units"][metric].removesuffix(" a message")
+    sign = "+" if target["how"] == "plus" else ""
+    cells = [
+        case["title"],
+        target["peer"],
+        _with_unit(peers[target["peer"]]["median"][metric], unit),
+    ]
+    cells += [than, _with_unit(peers[than]["median"][metric], unit)] if than else ["", ""]
+    aim = f"{sign}{number(target['limit'])}"
+    reached = f"**{sign}{number(target['reading'])}**" if target["reached"] else None
+    cells += [reached or f"{sign}{number(target['reading'])}", aim if reached else f"{aim}, missed"]
+    return f"| {' | '.join(cells)} |"
+
+
+def _with_unit(value: float | None, unit: str) -> str:
+    if value is not None and unit == "µs" and value >= 1000:
+        value, unit = value / 1000, "ms"
+    return f"{number(value)} {unit}".rstrip()

@@ -13,7 +13,7 @@ from ..processes import run
 
 @pytest.mark.timeout(180)  # It opens a page with Python for each peer.
 def test_a_quick_run_measures_every_peer(tmp_path: Path) -> None:
-    cases = ["receive-text"]
+    cases = ["receive-text-64"]
     # A process of its own: Playwright cannot be started twice in one.
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--output", str(tmp_path)]
     done = run([*command, *cases], timeout=150)

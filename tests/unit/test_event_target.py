@@ -139,6 +139,12 @@ class AgainstTheDom(RuleBasedStateMachine):
                 if entry.handler and entry.type == type
             ]
             assert self.listeners.handler(type) == (handlers[0] if handlers else None)
+            only = self.listeners.only(type)
+            entries = [entry for entry in self.model.entries if entry.type == type]
+            if only is not None:
+                assert [(entry.callback, entry.once) for entry in entries] == [(only, False)]
+            if len(entries) == 1 and entries[0].handler:
+                assert only == entries[0].callback
 
 
 TestAgainstTheDom = AgainstTheDom.TestCase

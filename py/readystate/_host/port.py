@@ -6,7 +6,7 @@ Not imported at run time. Sizes are in bytes, times in seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -53,8 +53,8 @@ class NativeListener(Protocol):
     types: set[str]
 
     def __init__(self, target: Any, function: Callable[[Any], None]) -> None: ...
-    def listen(self, type: str) -> None:
-        """Starts to listen to events of ``type``."""
+    def listen(self, type: str, function: Callable[[Any], None] | None = None) -> None:
+        """Starts to listen to events of ``type``; by a ``function`` of its own, if given."""
 
     def ignore(self, type: str) -> None:
         """Stops listening to events of ``type``."""
@@ -98,7 +98,7 @@ class Outlet(Protocol):
     def send(self, message: Any) -> None:
         """Sends a message. Raises ``NativeError`` if the platform refuses it."""
 
-    def send_all(self, messages: list[Any], size: int) -> None:
+    def send_all(self, messages: Sequence[Any], size: int) -> None:
         """Sends messages, of ``size`` bytes in total, in order.
 
         Raises ``NativeError`` if the platform refuses one; some may have been sent.

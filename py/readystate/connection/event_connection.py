@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
-from .._host import send, sleep_unthrottled
+from .._host import byte_length, send, sleep_unthrottled
 from ..core import log
+from ..core.log import is_debugging
 from ..core.pauses import Pauses
 from ..dom.websocket import CloseEvent, Event, WebSocket
 from .connection import Connection, size_at_most
@@ -104,13 +105,18 @@ class EventConnection(Connection):
         self._ws.close(code, reason)
 
     def _transmit(self, data: Any) -> Awaitable[None] | None:
-        if self._native.readyState != WebSocket.OPEN:
+        if self._native.readyState != 1:
             return self._raise_closed()
-        send(self._native_send, data)
-        if log.is_debugging():
+        if isinstance(data, str):
+            self._native_send(data)
+            size = 3 * len(data)  # at most
+        else:
+            send(self._native_send, data)
+            size = byte_length(data)
+        if is_debugging():
             log.sends(self._address, 1, size_at_most(data))
         # The browser's number can only have fallen since it was last read.
-        self._unsent_at_most += size_at_most(data)
+        self._unsent_at_most += size
         if self._unsent_at_most > self._high:
             self._unsent_at_most = self._ws.bufferedAmount
             if self._unsent_at_most > self._high:

@@ -75,6 +75,27 @@ class Receiver(ABC):
         except ConnectionClosedOK:
             return
 
+    async def batches(self) -> AsyncIterator[list[str | bytes]]:
+        """Yields lists of all messages that have arrived meanwhile, until the connection ends.
+
+        For many messages a second, where only the last one counts, or all are drawn together: a
+        list costs less than its messages one by one. None is empty.
+
+        Raises:
+            ConnectionClosedError: It ended abnormally.
+            ConcurrencyError: Another task is waiting for a message.
+        """
+        queue = self._queue
+        try:
+            while True:
+                if not queue:
+                    await self._fill_queue()
+                batch = list(queue)
+                queue.clear()
+                yield batch
+        except ConnectionClosedOK:
+            return
+
     async def _fill_queue(self) -> None:
         """Waits until the queue holds a message."""
         if self._is_receiving:

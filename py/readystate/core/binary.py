@@ -1,4 +1,4 @@
-"""Bytes of binary data, UTF-8 of text, and errors for anything else. Pure logic."""
+"""Bytes of binary data, UTF-8 of text and of batches, and errors for the rest. Pure logic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ elif TYPE_CHECKING:
 else:
     Buffer = bytes | bytearray | memoryview
 
-__all__ = ["Buffer", "refusal", "utf8", "utf8_length", "view"]
+__all__ = ["SEPARATOR", "Buffer", "refusal", "text_in", "texts_in", "utf8", "utf8_length", "view"]
+
+SEPARATOR = "\0"
+"""Between the texts of a batch."""
 
 
 def view(data: Any) -> memoryview | None:
@@ -47,6 +50,25 @@ def utf8(text: str) -> bytes:
 def utf8_length(text: str) -> int:
     """Returns the length of ``utf8(text)`` in bytes."""
     return len(text) if text.isascii() else len(utf8(text))
+
+
+def text_in(data: Buffer) -> str | None:
+    """Returns the text of which ``data`` is the UTF-8.
+
+    ``None`` if a character was replaced, as lone surrogates are: it may have been another one.
+    """
+    text = str(data, "utf-8")
+    return None if "\ufffd" in text else text
+
+
+def texts_in(data: Buffer, count: int) -> list[str] | None:
+    """Returns the ``count`` texts of which ``data`` is the UTF-8, with a NUL between each two.
+
+    ``None`` if one of them has a NUL or a character that was replaced.
+    """
+    text = text_in(data)
+    texts = [] if text is None else text.split(SEPARATOR)
+    return texts if len(texts) == count else None
 
 
 def refusal(data: Any, kind: str, takes: str = "a str or a bytes-like object") -> TypeError:

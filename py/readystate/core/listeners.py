@@ -112,6 +112,16 @@ class Listeners:
         """Returns the types that have listeners."""
         return {type for type in tuple(self._by_type) if self._live(type)}
 
+    def only(self, type: str) -> Any:
+        """Returns what to call with every event of ``type``, ``None`` if that is not one function.
+
+        Until a listener is added or removed, it is all that :meth:`reached_by` would yield.
+        """
+        listeners = self._live(type)
+        if len(listeners) != 1 or listeners[0].once or listeners[0].signal is not None:
+            return None
+        return listeners[0].call
+
     def reached_by(self, type: str) -> Iterator[Any]:
         """Yields what to call with an event of ``type``, in order.
 

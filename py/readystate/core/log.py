@@ -6,14 +6,17 @@ users should see by default.
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from ..exceptions import ConnectionClosed, ConnectionFailed
 
 logger: logging.Logger = logging.getLogger("readystate")
 
-_DEBUG = logging.DEBUG
+is_debugging: Callable[[], bool] = functools.partial(logger.isEnabledFor, logging.DEBUG)
+"""Whether DEBUG is enabled."""
 
 
 def connected(who: Any, attempt: int = 1) -> None:
@@ -72,11 +75,6 @@ def state(who: Any, state: Any) -> None:
 def sends(who: Any, count: int, size: float, again: int = 0) -> None:
     """Logs that ``count`` messages are sent, ``again`` of them once more."""
     logger.debug("%s: sends %d messages of %d bytes in total, %d again", who, count, size, again)
-
-
-def is_debugging() -> bool:
-    """Whether DEBUG is enabled."""
-    return logger.isEnabledFor(_DEBUG)
 
 
 def _why(error: Exception) -> str:

@@ -180,9 +180,9 @@ class Outbox:
         self,
         message: Any,
         size: int,
-        *,
         ttl: float | None = None,
         key: Hashable = None,
+        *,
         is_transient: bool = False,
     ) -> Delivery:
         """Adds a message that is sent now.

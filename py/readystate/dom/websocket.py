@@ -124,7 +124,10 @@ class MessageEvent(Event):
     __slots__ = ("_data",)
 
     def __init__(self, js_event: Any, target: WebSocket) -> None:
-        super().__init__(js_event, target)
+        # Without super(), as this is called for each message.
+        self.js_event = js_event
+        self.target = target
+        self._stopped = False
         self._data: str | bytes | Blob | None = None
 
     @property
@@ -135,19 +138,15 @@ class MessageEvent(Event):
         # Read on first access and kept, so that several listeners cost one copy.
         data = self._data
         if data is None:
-            data = self._data = self._read_data()
+            data = self.js_event.data
+            # The most frequent type first: isinstance() is slow for JavaScript's types.
+            if not isinstance(data, str):
+                if is_buffer(data):
+                    data = to_bytes(data)
+                elif is_blob(data):
+                    data = Blob(data)
+            self._data = data
         return data
-
-    def _read_data(self) -> str | bytes | Blob:
-        data: Any = self.js_event.data
-        # The most frequent type first: isinstance() is slow for JavaScript's types.
-        if isinstance(data, str):
-            return data
-        if is_buffer(data):
-            data = to_bytes(data)
-        elif is_blob(data):
-            data = Blob(data)
-        return data  # type: ignore[no-any-return]
 
     @property
     def origin(self) -> str:
@@ -200,7 +199,7 @@ class CloseEvent(Event):
 
 E = TypeVar("E", bound=Event)
 
-_EVENT_CLASSES: Final[dict[str, type[Event]]] = {"message": MessageEvent, "close": CloseEvent}
+_EVENT_CLASSES: Final[dict[str, type[Event]]] = {"close": CloseEvent}
 
 
 class _EventHandler(Generic[E]):
@@ -268,6 +267,8 @@ class WebSocket:
         "_listeners",
         "_native_listener",
         "_offered",
+        "_only",
+        "_send",
         "_was_clean",
         "js_websocket",
     )
@@ -304,6 +305,10 @@ class WebSocket:
         self._offered = offered(protocols)
         self._listeners = Listeners()
         self._native_listener: NativeListener | None = None
+        # What to call with a message, if that is one function for all of them.
+        self._only: Callable[[Event], object] | None = None
+        # Kept once used: each access to a JavaScript method creates a new proxy.
+        self._send: Callable[[Any], None] | None = None
         self._is_over = False
         # Whether we, and not the server, started to close the open connection.
         self._began_close = False
@@ -377,8 +382,14 @@ class WebSocket:
             InvalidStateError: The socket is CONNECTING.
             TypeError: ``data`` is neither text nor binary.
         """
+        native_send = self._send
+        if native_send is None:
+            native_send = self._send = self.js_websocket.send
         try:
-            send(self.js_websocket.send, native(data))
+            if isinstance(data, str):
+                native_send(data)
+            else:
+                send(native_send, native(data))
         except NativeError as error:
             raise python_error(error) from error
 
@@ -492,15 +503,24 @@ class WebSocket:
         """Listens natively to the types that have listeners, and to ``close``."""
         native = self._native_listener
         types = self._listeners.types()
+        self._only = self._listeners.only("message")
         if native is None:
             if not types or self._is_over or self.readyState == self.CLOSED:
                 return
             native = self._native_listener = NativeListener(self.js_websocket, self._dispatch)
             native.listen("close")
         for type in types:
-            native.listen(type)
+            native.listen(type, self._dispatch_message if type == "message" else None)
         for type in native.types - types - {"close"}:
             native.ignore(type)
+
+    def _dispatch_message(self, js_event: Any) -> None:
+        # Called for each message: it asks JavaScript for nothing.
+        event, only = MessageEvent(js_event, self), self._only
+        if only is None:
+            self._call_listeners("message", event)
+        else:
+            call_handler(only, event, self._describe_failure)
 
     def _dispatch(self, js_event: Any) -> None:
         type: str = js_event.type
@@ -508,16 +528,21 @@ class WebSocket:
         if type == "close":
             self._was_clean = bool(getattr(js_event, "wasClean", False))
         try:
-            for call in self._listeners.reached_by(type):
-                call_handler(call, event, self._describe_failure)
-                if event._stopped:
-                    break
+            self._call_listeners(type, event)
         finally:
             if type == "close" and self.readyState == self.CLOSED:
                 self._is_over = True
                 # Later, because a proxy must not be destroyed while it is being called.
                 asyncio.get_event_loop().call_soon(self._release)
-            elif not self._listeners.has(type):
+
+    def _call_listeners(self, type: str, event: Event) -> None:
+        try:
+            for call in self._listeners.reached_by(type):
+                call_handler(call, event, self._describe_failure)
+                if event._stopped:
+                    break
+        finally:
+            if not self._listeners.has(type):
                 # The last listener of this type may have had ``once`` or an aborted signal.
                 self._listen()
 
@@ -525,6 +550,7 @@ class WebSocket:
         if self._native_listener is not None:
             self._native_listener.destroy()
             self._native_listener = None
+        self._only = None
         self._listeners.clear()
 
     def _describe_failure(self, event: Event) -> str:

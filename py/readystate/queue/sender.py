@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._host import NativeError, Outlet, Timer, buffered_amount, frozen, python_error
@@ -84,7 +84,10 @@ class Sender:
             raise self._refusal()
         confirmation = self.confirmation
         confirmation.check(data)
-        message, size = frozen(data.js_blob if isinstance(data, Blob) else data)
+        if isinstance(data, str) and data.isascii():
+            message, size = data, len(data)
+        else:
+            message, size = frozen(data.js_blob if isinstance(data, Blob) else data)
         if ttl is None:
             ttl = self._ttl
         else:
@@ -92,8 +95,8 @@ class Sender:
         key = confirmation.key_of(message) if confirmation.key_of is not None else None
         outbox, outlet = self.outbox, self.outlet
         if outlet is not None and not self.is_held and outbox.is_clear(size) and outlet.is_open:
-            delivery = outbox.accept_sent(message, size, ttl=ttl, key=key)
-            self._hand_over(outlet, [message], size)
+            delivery = outbox.accept_sent(message, size, ttl, key)
+            self._hand_over(outlet, (message,), size)
             if log.is_debugging():
                 log.sends(self.owner, 1, size)
             if confirmation.asks and outbox.is_window_half_full:
@@ -227,12 +230,14 @@ class Sender:
             return True
         return not self.is_held and self.is_open and self.outbox.is_clear(size)
 
-    def _hand_over(self, outlet: Outlet, messages: list[Any], size: int) -> None:
-        encode = self.confirmation.encode
-        self._transmit(outlet, messages if encode is None else encode(messages), size)
-        self.confirmation.sent()
+    def _hand_over(self, outlet: Outlet, messages: Sequence[Any], size: int) -> None:
+        confirmation = self.confirmation
+        if confirmation.encode is not None:
+            messages = confirmation.encode(list(messages))
+        self._transmit(outlet, messages, size)
+        confirmation.sent()
 
-    def _transmit(self, outlet: Outlet, messages: list[Any], size: int) -> None:
+    def _transmit(self, outlet: Outlet, messages: Sequence[Any], size: int) -> None:
         try:
             if len(messages) == 1:
                 outlet.send(messages[0])

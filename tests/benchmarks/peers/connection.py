@@ -9,10 +9,15 @@ from time import perf_counter
 from readystate import connect
 
 
-async def receive(url: str) -> int:
+async def receive(url: str, batches: bool = False) -> int:
     """Receives until the server closes; returns how much it was, in characters or bytes."""
     size = 0
     async with connect(url) as ws:
+        if batches:
+            async for batch in ws.batches():
+                for message in batch:
+                    size += len(message)
+            return size
         async for message in ws:
             size += len(message)
     return size

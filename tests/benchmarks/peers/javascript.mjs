@@ -4,12 +4,22 @@ export const event = (ws, type) => new Promise((resolve) => {
   ws.addEventListener(type, resolve, { once: true });
 });
 
-export async function receive({ url }) {
+export async function receive({ url, reads }) {
   let size = 0;
+  let sum = 0;
   const ws = new WebSocket(url);
   ws.binaryType = "arraybuffer";
-  ws.onmessage = ({ data }) => { size += data.length ?? data.byteLength; };
+  ws.onmessage = reads ? ({ data }) => {
+    if (typeof data === "string") {
+      size += data.length;
+      for (let i = 0; i < data.length; i++) sum = (sum + data.charCodeAt(i)) | 0;
+    } else {
+      size += data.byteLength;
+      for (const byte of new Uint8Array(data)) sum = (sum + byte) | 0;
+    }
+  } : ({ data }) => { size += data.length ?? data.byteLength; };
   await event(ws, "close");
+  globalThis.sum = sum; // so that none of it can be left out
   return size;
 }
 

@@ -12,6 +12,27 @@ from readystate import Acks, Backoff, Delivery, DeliveryState, Heartbeat, Queued
 flushing: asyncio.Task[int]
 
 
+async def receive(url: str) -> int:
+    """Receives until the server closes; returns how much it was, in characters or bytes."""
+    size = 0
+    async with QueuedWebSocket(url) as ws:
+        async for message in ws:
+            size += len(message)
+    return size
+
+
+async def send(url: str, kind: str, size: int, count: int, limit: int) -> int:
+    """Sends ``count`` messages; returns how many the server has received."""
+    message = "x" * size if kind == "text" else bytes(size)
+    async with QueuedWebSocket(url, max_unconfirmed=limit // size) as ws:
+        await ws.wait_open()
+        for _ in range(count):
+            while ws.pending:
+                await asyncio.sleep(0.004)
+            ws.send(message)
+        return int(json.loads(await ws.recv())["messages"])
+
+
 async def backlog(url: str, count: int, size: int) -> None:
     """Queues ``count`` messages over a connection that is about to be made."""
     global flushing

@@ -45,6 +45,21 @@ async def _flushed(ws: Socket, queue: SendQueue) -> int:
     return received
 
 
+async def send(url: str, kind: str, size: int, count: int, limit: int) -> int:
+    """Sends ``count`` messages; returns how many the server has received."""
+    message = "x" * size if kind == "text" else bytes(size)
+    ws = Socket(url)
+    opened = asyncio.Event()
+    ws.onopen = lambda _: opened.set()
+    queue = SendQueue(ws, max_unconfirmed=limit // size)
+    await opened.wait()
+    for _ in range(count):
+        while queue.pending:
+            await asyncio.sleep(0.004)
+        queue.send(message)
+    return await _flushed(ws, queue)
+
+
 async def send_in_bursts(url: str, size: int, count: int, limit: int, burst: int) -> int:
     """Sends ``count`` messages; returns how many the server has received."""
     message = "x" * size

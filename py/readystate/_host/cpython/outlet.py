@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .native_websocket import NativeWebSocket
@@ -26,7 +27,7 @@ class Outlet:
         """Sends a message."""
         self.native.send(message)
 
-    def send_all(self, messages: list[Any], size: int) -> None:  # noqa: ARG002 - the port's
+    def send_all(self, messages: Sequence[Any], size: int) -> None:  # noqa: ARG002 - the port's
         """Sends messages, of ``size`` bytes in total, in order."""
         send = self.native.send
         for message in messages:

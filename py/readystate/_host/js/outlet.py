@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import js
@@ -28,7 +29,8 @@ class Outlet:
     @property
     def is_open(self) -> bool:
         """Whether the socket is OPEN, and can send."""
-        return bool(self.native.readyState == 1)
+        state: int = self.native.readyState
+        return state == 1
 
     def send(self, message: Any) -> None:
         """Sends a message.
@@ -36,9 +38,12 @@ class Outlet:
         Raises:
             NativeError: ``send()`` throws.
         """
-        send(self._send, message)
+        if isinstance(message, str):
+            self._send(message)
+        else:
+            send(self._send, message)
 
-    def send_all(self, messages: list[Any], size: int) -> None:
+    def send_all(self, messages: Sequence[Any], size: int) -> None:
         """Sends messages, of ``size`` bytes in total, in order.
 
         Raises:

@@ -180,7 +180,11 @@ def send(native_send: Callable[[Any], None], data: Any) -> None:
 
 def buffered_amount(native: Any) -> int:
     """Returns the socket's ``bufferedAmount``; 0 if it has none, like some replacements."""
-    return int(getattr(native, "bufferedAmount", 0) or 0)
+    try:
+        amount: int = native.bufferedAmount or 0
+    except AttributeError:
+        return 0
+    return amount
 
 
 def close(native: Any, code: int | None, reason: str | None) -> None:

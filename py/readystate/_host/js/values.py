@@ -10,7 +10,7 @@ from pyodide.ffi import JsBuffer, to_js
 from pyodide.ffi import JsProxy as NativeObject
 
 from ...core.binary import refusal, utf8_length, view
-from .errors import NativeError, converted
+from .errors import NativeError, converted, python_error
 
 __all__ = [
     "NativeObject",
@@ -29,6 +29,9 @@ __all__ = [
 
 # Pyodide before 0.28 has no jsnull: JavaScript's null is None there.
 _NULL = getattr(pyodide.ffi, "jsnull", None)
+
+_BUFFERS: set[type] = set()
+"""The types of proxies of buffers."""
 
 _SENDABLE = "a str, a bytes-like object, or a JavaScript ArrayBuffer, typed array, DataView or Blob"
 
@@ -89,14 +92,16 @@ def frozen(data: Any) -> tuple[Any, int]:
     return message, byte_length(message)
 
 
-@converted
 def to_bytes(buffer: Any) -> bytes:
     """Returns the bytes of a JavaScript buffer.
 
     Raises:
         TypeError: It is detached.
     """
-    data: bytes = buffer.to_bytes()
+    try:
+        data: bytes = buffer.to_bytes()
+    except NativeError as error:
+        raise python_error(error) from error
     return data
 
 
@@ -112,7 +117,13 @@ def byte_length(data: Any) -> int:
 
 def is_buffer(value: Any) -> bool:
     """Whether ``value`` is a JavaScript ``ArrayBuffer`` or a view of one."""
-    return isinstance(value, NativeObject) and isinstance(value, JsBuffer)
+    # Known by its type, as isinstance() is slow for JavaScript's types.
+    if type(value) in _BUFFERS:
+        return True
+    if isinstance(value, NativeObject) and isinstance(value, JsBuffer):
+        _BUFFERS.add(type(value))
+        return True
+    return False
 
 
 def is_blob(value: Any) -> bool:
