@@ -75,6 +75,8 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert (thrown["name"], thrown["code"]) == ("InvalidStateError", 11)
     # It shows what the engine threw where that is something else.
     assert "SyntaxError 12 (the engine: SyntaxError without a code): " in done.stdout
-    rows = files[1].read_text().splitlines()
+    overview, rows = (part.splitlines() for part in files[1].read_text().split("\n\n"))
+    assert overview[2].startswith("| bun ")
+    assert f"| {len(ALL)} of {len(ALL)} |" in overview[2]
     assert len(rows) == len(ALL) + 2
     assert all(row.count(" | ") == 1 for row in rows if not row.startswith("|---"))
