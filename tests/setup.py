@@ -24,7 +24,7 @@ from selenium.common.exceptions import WebDriverException
 from readystate_server.lab import vendor, wheel
 from readystate_server.testing.browsers import installed
 
-from . import versions
+from . import jupyter, versions
 from .browsers import FOUND, NAMES
 from .compat import packages
 from .engines import webkit
@@ -77,6 +77,7 @@ def main() -> int:
     try:
         if packages.fetch():
             print(f"libraries: fetched, {len(packages.wheels())} wheels")
+        jupyter.fetch()
     except packages.PackagesError as error:
         print(f"libraries: {error}")
         missing.append("the libraries")
