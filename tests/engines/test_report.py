@@ -12,7 +12,7 @@ from readystate_server.lab import vendor, wheel
 
 from . import __main__, report
 from .cases import ALL, MODULES
-from .runner import Run
+from .runner import ENGINES, OTHERS, Run
 
 DOCS = Path(__file__).parents[2] / "docs"
 FIRST, SECOND, *_ = ALL
@@ -103,3 +103,16 @@ def test_an_engine_that_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         __main__.parse(["servo"])
     assert "there is no engine 'servo': choose from cpython" in capsys.readouterr().err
+
+
+def test_the_documentation_has_each_engine_and_version() -> None:
+    text = (DOCS / "background" / "engines.md").read_text("utf-8")
+    rows = [
+        line for line in text.splitlines() if line.endswith(tuple(f"| {n} |" for n in range(20)))
+    ]
+    held = f"{len(ALL)} of {len(ALL)}"
+    assert all(held in row for row in rows)
+    assert len(rows) == len(ENGINES) + len(OTHERS)
+    for other in OTHERS:
+        engine, _, version = other.replace("-alpha.", "a").partition("@")  # as Python has it
+        assert any(row.startswith(f"| {engine} ") and f"Pyodide {version} " in row for row in rows)
