@@ -1,6 +1,6 @@
-"""PyScript's worker and its editor, in a page that is isolated (COOP, COEP) and in one that is not.
+"""PyScript's worker, in a page that is isolated (COOP, COEP) and in one that is not.
 
-Only PyScript has these hosts, and only a browser heeds the headers.
+Only PyScript has it, and only a browser heeds the headers.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ print("the end")
 
 
 @pytest.mark.parametrize("is_isolated", [True, False])
-@pytest.mark.parametrize("kind", ['type="py" worker', 'type="py-editor"'])
-def test_a_host(context: BrowserContext, tmp_path: Path, kind: str, is_isolated: bool) -> None:
+def test_a_worker(context: BrowserContext, tmp_path: Path, is_isolated: bool) -> None:
     pins = vendor.pinned(WEB)
     config = {
         "interpreter": f"/vendor/pyodide@{pins['pyodide']}/pyodide.mjs",
@@ -47,7 +46,7 @@ def test_a_host(context: BrowserContext, tmp_path: Path, kind: str, is_isolated:
     (tmp_path / "page.html").write_text(
         '<!doctype html><title>Host</title><link rel="icon" href="data:,">'
         f'<script type="module" src="/vendor/pyscript@{pins["pyscript"]}/core.js"></script>'
-        f"<script {kind} config='{json.dumps(config)}'>{PROGRAM}</script>"
+        f"<script type="py" worker config='{json.dumps(config)}'>{PROGRAM}</script>"
     )
 
     def without_headers(route: Route) -> None:
@@ -63,12 +62,7 @@ def test_a_host(context: BrowserContext, tmp_path: Path, kind: str, is_isolated:
         page.on("console", lambda message: said.append(message.text))
         page.goto(f"{server.url}/pages/page.html")
         assert page.evaluate("crossOriginIsolated") is is_isolated
-        if "editor" in kind:
-            page.locator(".py-editor-run-button").dispatch_event("click", timeout=PATIENCE)
-            output = page.locator(".py-editor-output")
-            output.get_by_text("the end").wait_for(timeout=PATIENCE)
-            said[:] = output.inner_text().split("\n")
-        elif "the end" not in said:
+        if "the end" not in said:
             with page.expect_event(
                 "console", lambda message: message.text == "the end", timeout=PATIENCE
             ):
