@@ -46,7 +46,7 @@ def test_a_worker(context: BrowserContext, tmp_path: Path, is_isolated: bool) ->
     (tmp_path / "page.html").write_text(
         '<!doctype html><title>Host</title><link rel="icon" href="data:,">'
         f'<script type="module" src="/vendor/pyscript@{pins["pyscript"]}/core.js"></script>'
-        f"<script type="py" worker config='{json.dumps(config)}'>{PROGRAM}</script>"
+        f"<script type='py' worker config='{json.dumps(config)}'>{PROGRAM}</script>"
     )
 
     def without_headers(route: Route) -> None:
