@@ -24,6 +24,7 @@ from selenium.common.exceptions import WebDriverException
 from readystate_server.lab import vendor, wheel
 from readystate_server.testing.browsers import installed
 
+from . import jupyter, versions
 from .browsers import FOUND, NAMES
 from .compat import packages
 from .engines import webkit
@@ -55,6 +56,7 @@ def main() -> int:
     missing = []
     try:
         vendor.fetch(development=True)
+        versions.fetch()
         wheel.build()
     except vendor.VendorError as error:
         print(error)
@@ -75,6 +77,7 @@ def main() -> int:
     try:
         if packages.fetch():
             print(f"libraries: fetched, {len(packages.wheels())} wheels")
+        jupyter.fetch()
     except packages.PackagesError as error:
         print(f"libraries: {error}")
         missing.append("the libraries")

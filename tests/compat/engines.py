@@ -98,11 +98,20 @@ def cpython_environment() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(map(str, folders))}
 
 
-def in_node(server: Server, authority: Path) -> AbstractContextManager[Opened]:
-    """Node.js, with Pyodide and the wheels; it trusts an authority."""
+def in_node(
+    server: Server, authority: Path, pyodide: Path | None = None
+) -> AbstractContextManager[Opened]:
+    """Node.js, with Pyodide and the wheels; it trusts an authority.
+
+    Args:
+        pyodide: The folder of another version, which gets the wheels for every Python only.
+    """
     driver = str(Path(__file__).with_name("node.mjs"))
-    pyodide = str(WEB / pyodide_url()[1:])
-    command = [*node(), driver, server.url, pyodide, json.dumps(packages.wheels())]
+    wheels = packages.wheels()
+    if pyodide is not None:
+        wheels = [name for name in wheels if name.endswith("-none-any.whl")]
+    folder = str(pyodide or WEB / pyodide_url()[1:])
+    command = [*node(), driver, server.url, folder, json.dumps(wheels)]
     return in_process(command, {"NODE_EXTRA_CA_CERTS": str(authority)})
 
 

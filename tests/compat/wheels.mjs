@@ -4,7 +4,8 @@ export async function install(pyodide, server, names) {
   await Promise.all(names.map(async (name) => {
     const wheel = await (await fetch(`${server}/tests/compat/wheels/${name}`)).arrayBuffer();
     if (name.includes("/")) {
-      const path = `tests/compat/wheels/${name}`;
+      // Before Pyodide 0.28, mkdirTree() wants it absolute.
+      const path = `${pyodide.FS.cwd()}/tests/compat/wheels/${name}`;
       pyodide.FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
       pyodide.FS.writeFile(path, new Uint8Array(wheel));
     } else {

@@ -56,10 +56,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def uvicorn(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    """The command of the quickstart, with a port of its own; it is killed at the end."""
+def uvicorn(folder: Path, port: int, lasts: float = 120) -> Iterator[subprocess.Popen[str]]:
+    """The command of the quickstart, with a port of its own; it is killed at the end.
+
+    Args:
+        lasts: How many seconds it may last.
+    """
     command = [sys.executable, "-m", "uvicorn", "server:app", "--port", str(port)]
-    with processes.started(command, cwd=folder, stderr=subprocess.DEVNULL, timeout=120) as process:
+    with processes.started(
+        command, cwd=folder, stderr=subprocess.DEVNULL, timeout=lasts
+    ) as process:
         end = time.monotonic() + 40
         while time.monotonic() < end:
             try:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from readystate_server.lab import vendor, wheel
 
+from .. import versions
 from . import report
-from .runner import ENGINES, run_all
+from .runner import ENGINES, OTHERS, run_all
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -24,7 +25,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
             "docs/background/engines.md."
         ),
         epilog=(
-            f"engines: {', '.join(ENGINES)}; "
+            f"engines: {', '.join([*ENGINES, *OTHERS])}; "
             "exit status: 1 if a case fails, or an engine is missing"
         ),
     )
@@ -34,8 +35,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--markdown", type=Path, metavar="FILE", help="write a table, case by engine")
     options = parser.parse_args(arguments)
     for name in options.engines:
-        if name not in ENGINES:
-            parser.error(f"there is no engine {name!r}: choose from {', '.join(ENGINES)}")
+        if name not in ENGINES and name not in OTHERS:
+            names = ", ".join([*ENGINES, *OTHERS])
+            parser.error(f"there is no engine {name!r}: choose from {names}")
     return options
 
 
@@ -43,9 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     options = parse(arguments)
     vendor.fetch(development=True)
+    versions.fetch(long=True)
     wheel.build()
     runs = []
-    for run in run_all(options.engines or list(ENGINES)):
+    for run in run_all(options.engines or [*ENGINES, *OTHERS]):
         runs.append(run)
         sys.stderr.write(f"{run.engine} is done\n")
     sys.stdout.write(report.table(runs))

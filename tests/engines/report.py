@@ -75,7 +75,24 @@ def as_json(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def as_markdown(runs: Sequence[Run]) -> str:
-    """A table, case by engine, for a reader."""
+    """Two tables for a reader: what holds in each engine, and what each case saw there."""
+    return f"{overview(runs)}\n{_details(runs)}"
+
+
+def overview(runs: Sequence[Run]) -> str:
+    """A table, engine by Python, as docs/background/engines.md has it."""
+    lines = [_row("engine", ["Python", "cases that hold", "not evened out in"]), "|---" * 4 + "|"]
+    for run in runs:
+        results = run.results.values()
+        python = next((str(result["python"]) for result in results), "")
+        holding = sum(run.failure_of(case) is None for case in ALL)
+        departing = sum(bool(result["departures"]) for result in results)
+        name = f"{run.engine.partition('@')[0]} {run.version}".strip()
+        lines.append(_row(name, [python, f"{holding} of {len(ALL)}", str(departing)]))
+    return "\n".join(lines) + "\n"
+
+
+def _details(runs: Sequence[Run]) -> str:
     heads = [f"{run.engine} {run.version}".strip() for run in runs]
     lines = [_row("case", heads), "|---" * (len(runs) + 1) + "|"]
     lines += [_row(case, [_cell(run, case) for run in runs]) for case in ALL]

@@ -25,7 +25,7 @@ from readystate_server.lab.places import WEB
 from readystate_server.testing.runtime import pyodide_url
 from tests.browsers import launch_options
 
-from .. import processes
+from .. import processes, versions
 from . import webkit
 from .cases import ALL
 
@@ -84,24 +84,29 @@ def run_all(engines: Sequence[str]) -> Iterator[Run]:
 
 
 def run(engine: str) -> Run:
-    """Runs the cases in an engine. The wheel and the runtimes have to be there."""
+    """Runs the cases in an engine. The wheel and the runtimes have to be there.
+
+    Args:
+        engine: Its name, or with another Pyodide than the pinned one as ``node@0.26.4``.
+    """
     done = Run(engine)
+    name, _, version = engine.partition("@")
     with (
-        Server(folders={"/tests": TESTS}) as server,
+        Server(folders={"/tests": TESTS, **versions.FOLDERS}) as server,
         Server(allow_origins=[server.url]) as failing,
     ):
         cases = sorted((TESTS / "engines" / "cases").glob("*.py"))
         modules = [path.relative_to(TESTS.parent).as_posix() for path in cases]
         request = json.dumps(
             {
-                "engine": engine,
-                "pyodide": pyodide_url(),
+                "engine": name,
+                "pyodide": versions.pyodide_url(version) if version else pyodide_url(),
                 "failing": failing.ws_url(""),
                 "modules": [*MODULES, *modules],
             }
         )
         try:
-            done.version, lines, done.failure = ENGINES[engine](server, request)
+            done.version, lines, done.failure = ENGINES[name](server, request)
         except Missing as reason:
             done.failure = str(reason)
             return done
@@ -176,7 +181,7 @@ def in_process(
     def told(server: Server, request: str) -> Told:
         start = command()
         program = str(TESTS / "engines" / driver)
-        arguments = [program, server.url, str(WEB / pyodide_url()[1:]), request]
+        arguments = [program, server.url, str(folder_of(json.loads(request)["pyodide"])), request]
         failure = None
         try:
             done = processes.run([*start, *arguments], timeout=TIMEOUT)
@@ -190,6 +195,12 @@ def in_process(
         return version_of(start[0]), output, failure
 
     return told
+
+
+def folder_of(url: str) -> Path:
+    """Where the server has what it serves under ``url``, a Pyodide."""
+    is_other = url.startswith("/versions/")
+    return versions.MODULES / url.removeprefix("/versions/") if is_other else WEB / url[1:]
 
 
 def version_of(binary: str) -> str:
@@ -235,3 +246,10 @@ ENGINES: dict[str, Callable[[Server, str], Told]] = {
     "bun": in_process(bun),
     "deno": in_process(deno),
 }
+OLDEST = f"node@{versions.OLDEST}"
+"""What the default suite runs besides: the oldest Pyodide."""
+OTHERS = (
+    *(f"node@{version}" for version in versions.SUPPORTED),
+    *(f"chromium@{version}" for version in (versions.OLDEST, versions.NEWEST)),
+)
+"""Engines with another Pyodide than the pinned one."""

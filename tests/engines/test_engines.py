@@ -15,10 +15,14 @@ from readystate_server.lab import wheel
 
 from .. import processes
 from .cases import ALL
-from .runner import AT_A_TIME, ENGINES, TIMEOUT, Run, run
+from .runner import AT_A_TIME, ENGINES, OLDEST, TIMEOUT, Run, run
 
 # The first test of an engine waits for all its cases, and for those of the engines before it.
 pytestmark = pytest.mark.timeout(300)
+
+
+# tests/long runs the other versions of Pyodide.
+ALL_ENGINES = [*ENGINES, OLDEST]
 
 
 @pytest.fixture(scope="session")
@@ -28,19 +32,19 @@ def runs(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Run]]]:
     tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
     wanted = {test.callspec.params.get("engine") for test in tests if hasattr(test, "callspec")}
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        yield {name: pool.submit(run, name) for name in ENGINES if name in wanted}
+        yield {name: pool.submit(run, name) for name in ALL_ENGINES if name in wanted}
 
 
 @pytest.mark.parametrize("case", ALL)
 # tests/cpython shows them one by one in CPython.
-@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "cpython"])
+@pytest.mark.parametrize("engine", [name for name in ALL_ENGINES if name != "cpython"])
 def test_case(runs: dict[str, Future[Run]], engine: str, case: str) -> None:
     failure = runs[engine].result(TIMEOUT).failure_of(case)
     if failure is not None:
         pytest.fail(f"{engine}: {failure}", pytrace=False)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ALL_ENGINES)
 def test_engine(runs: dict[str, Future[Run]], engine: str) -> None:
     done = runs[engine].result(TIMEOUT)
     assert done.failure is None
@@ -71,6 +75,8 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert (thrown["name"], thrown["code"]) == ("InvalidStateError", 11)
     # It shows what the engine threw where that is something else.
     assert "SyntaxError 12 (the engine: SyntaxError without a code): " in done.stdout
-    rows = files[1].read_text().splitlines()
+    overview, rows = (part.splitlines() for part in files[1].read_text().split("\n\n"))
+    assert overview[2].startswith("| bun ")
+    assert f"| {len(ALL)} of {len(ALL)} |" in overview[2]
     assert len(rows) == len(ALL) + 2
     assert all(row.count(" | ") == 1 for row in rows if not row.startswith("|---"))

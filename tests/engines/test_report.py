@@ -12,7 +12,7 @@ from readystate_server.lab import vendor, wheel
 
 from . import __main__, report
 from .cases import ALL, MODULES
-from .runner import Run
+from .runner import ENGINES, OTHERS, Run
 
 DOCS = Path(__file__).parents[2] / "docs"
 FIRST, SECOND, *_ = ALL
@@ -20,7 +20,7 @@ FIRST, SECOND, *_ = ALL
 
 def result(case: str, **values: Any) -> dict[str, Any]:
     empty: dict[str, Any] = {"failure": None, "thrown": [], "seen": [], "departures": []}
-    return {"case": case, **empty, "seconds": 0.1, **values}
+    return {"case": case, **empty, "seconds": 0.1, "python": "Pyodide 0.26.4", **values}
 
 
 def whole(engine: str, **first: Any) -> Run:
@@ -55,10 +55,16 @@ def test_the_table(run: Run, told: str) -> None:
 
 
 def test_markdown_says_what_was_not_run() -> None:
-    rows = report.as_markdown([MISSING, BROKEN, DEPARTING]).splitlines()
-    assert rows[0] == "| case | node | deno 2.0 | firefox 1.0 |"
-    assert rows[2].endswith("| not run | ✓ | departs: open, and not close |")
-    assert rows[3].endswith("| not run | not run | ✓ |")
+    text = report.as_markdown([MISSING, BROKEN, DEPARTING])
+    overview, details = (part.splitlines() for part in text.split("\n\n"))
+    assert overview[2:] == [
+        f"| node |  | 0 of {len(ALL)} | 0 |",
+        f"| deno 2.0 | Pyodide 0.26.4 | 1 of {len(ALL)} | 0 |",
+        f"| firefox 1.0 | Pyodide 0.26.4 | {len(ALL)} of {len(ALL)} | 1 |",
+    ]
+    assert details[0] == "| case | node | deno 2.0 | firefox 1.0 |"
+    assert details[2].endswith("| not run | ✓ | departs: open, and not close |")
+    assert details[3].endswith("| not run | not run | ✓ |")
 
 
 @pytest.mark.parametrize(
@@ -97,3 +103,16 @@ def test_an_engine_that_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         __main__.parse(["servo"])
     assert "there is no engine 'servo': choose from cpython" in capsys.readouterr().err
+
+
+def test_the_documentation_has_each_engine_and_version() -> None:
+    text = (DOCS / "background" / "engines.md").read_text("utf-8")
+    rows = [
+        line for line in text.splitlines() if line.endswith(tuple(f"| {n} |" for n in range(20)))
+    ]
+    held = f"{len(ALL)} of {len(ALL)}"
+    assert all(held in row for row in rows)
+    assert len(rows) == len(ENGINES) + len(OTHERS)
+    for other in OTHERS:
+        engine, _, version = other.replace("-alpha.", "a").partition("@")  # as Python has it
+        assert any(row.startswith(f"| {engine} ") and f"Pyodide {version} " in row for row in rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import operator
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,12 +13,12 @@ from .address import SOCKNAME
 from .readiness import Readiness, Watchers
 from .server_end import NotAnUpgrade, ServerEnd
 from .stream import Stream, os_error
+from .tls import Wrapping
 from .transport import Options
 
 __all__ = ["BlockingSockets"]
 
 _socket = socket.socket
-_wrap_socket = ssl.SSLContext.wrap_socket
 
 _FLAGS: Final = socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_WAITALL
 """The flags that ``recv()`` supports."""
@@ -36,18 +35,14 @@ class BlockingSockets:
     def __init__(self, options: Callable[[], Options], readiness: Readiness) -> None:
         members = {"options": staticmethod(options), "readiness": readiness}
         socket.socket = type("socket", (_Socket,), members)  # type: ignore[assignment, misc]
-
-        def wrap_socket(context: ssl.SSLContext, sock: Any, *others: Any, **how: Any) -> Any:
-            if isinstance(sock, _Socket) and sock.secure(context):
-                return sock
-            return _wrap_socket(context, sock, *others, **how)
-
-        ssl.SSLContext.wrap_socket = wrap_socket  # type: ignore[assignment, method-assign]
+        self._wrapping = Wrapping(
+            lambda sock, context: isinstance(sock, _Socket) and sock.secure(context)
+        )
 
     def uninstall(self) -> None:
         """Restores ordinary sockets."""
         socket.socket = _socket  # type: ignore[misc]
-        ssl.SSLContext.wrap_socket = _wrap_socket  # type: ignore[method-assign]
+        self._wrapping.undo()
 
 
 class _Socket(_socket):
@@ -63,7 +58,7 @@ class _Socket(_socket):
     _peername: Any = None
     # What was sent until it is known what for.
     _head = b""
-    _context: ssl.SSLContext | None = None
+    _context: Any = None  # An SSLContext.
     _stream: Stream | None = None
     _is_ordinary = False
     # What shutdown() was called with, plus 1: a bit each for reading and for writing.
@@ -205,7 +200,7 @@ class _Socket(_socket):
 
     # Of a socket with TLS
 
-    def secure(self, context: ssl.SSLContext) -> bool:
+    def secure(self, context: Any) -> bool:
         """Makes it connect with TLS, if it is not connected yet; returns whether it will."""
         self._context = context
         return self._is_undecided

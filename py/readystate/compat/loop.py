@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import weakref
 from collections.abc import Callable
 from types import TracebackType
@@ -15,6 +14,7 @@ from .accelerator import Accelerator
 from .blocking import BlockingSockets
 from .choice import Choice
 from .readiness import Readiness
+from .tls import has_settings
 from .transport import Options, Rewrite, Transport
 
 __all__ = ["Installation", "install", "uninstall"]
@@ -168,7 +168,7 @@ class Installation:
 
     def _check(self, context: Any) -> None:
         """Warns that the browser ignores TLS settings."""
-        if isinstance(context, ssl.SSLContext) and _differs(context, ssl.create_default_context()):
+        if has_settings(context):
             self.options.warn_once(
                 "ssl",
                 "the SSL context is not used: the browser checks the server's certificate with its "
@@ -183,17 +183,14 @@ def _asynchronous(method: Callable[..., Any]) -> Callable[..., Any]:
     return replacement
 
 
-def _differs(context: ssl.SSLContext, other: ssl.SSLContext) -> bool:
-    return vars(context) != vars(other)
-
-
 _installed: Final[list[Installation]] = []
 
 
 def install(*, rewrite: Rewrite | None = None, max_held: int = 2**26) -> Installation:
     """Makes the event loop connect to WebSocket servers. Calling it again only changes the options.
 
-    Call it before importing ``websockets``, which is then faster.
+    Call it before importing ``websockets``, which is then faster. Before Pyodide 314, load its
+    package ``ssl`` first: libraries need it for ``wss:``, and some to be imported at all.
 
     ::
 

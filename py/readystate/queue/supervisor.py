@@ -136,6 +136,8 @@ class Supervisor:
         if self._page_events.is_hidden:
             self._on_page_event("hidden")  # which it has been from the start, without an event
         self._task = self._loop.create_task(self._run(link))
+        # Pyodide 0.27 reports the cancellation of a task that has no callback.
+        self._task.add_done_callback(lambda _: None)
 
     async def close(self, code: int, reason: str, timeout: float | None) -> None:
         """Sends what waits, waits for confirmations, and closes; only the first call counts."""

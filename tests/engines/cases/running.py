@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -15,6 +16,13 @@ from readystate_server.testing import inpage
 
 from . import ALL
 from .case import Report
+
+if sys.platform == "emscripten":
+    import pyodide
+
+    PYTHON = f"Pyodide {pyodide.__version__}"
+else:
+    PYTHON = f"CPython {sys.version.split()[0]}"
 
 TIMEOUT = 20.0
 """Seconds that a case may take."""
@@ -58,6 +66,7 @@ async def _run(name: str, report: Report) -> dict[str, Any]:
         "seen": report.seen,
         "departures": report.departures,
         "seconds": round(time.monotonic() - begin, 3),
+        "python": PYTHON,
     }
 
 

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import js
-from pyodide.ffi import can_run_sync, run_sync
+from pyodide.ffi import run_sync
+
+try:
+    from pyodide.ffi import can_run_sync
+except ImportError:  # Pyodide 0.26.0 and 0.26.1 cannot tell.
+
+    def can_run_sync() -> bool:
+        return False
+
 
 __all__ = ["can_run_sync", "has_sockets", "needs_suspension", "run_sync"]
 

@@ -175,7 +175,9 @@ def send(native_send: Callable[[Any], None], data: Any) -> None:
     memory = view(data)
     # Always a copy: a browser copies a view of Python's memory at once, but a replacement of its
     # WebSocket, in a test or an extension, may read it later.
-    native_send(to_sendable(data) if memory is None else copied(memory))
+    native = to_sendable(data) if memory is None else copied(memory)
+    # It has a name: what is freed while an exception is raised sometimes ends that in Pyodide 0.26.
+    native_send(native)
 
 
 def buffered_amount(native: Any) -> int:

@@ -12,8 +12,9 @@ async function get(url) {
 
 async function write(pyodide, name, url) {
   const data = await (await get(url)).arrayBuffer();
-  pyodide.FS.mkdirTree(name.slice(0, name.lastIndexOf("/") + 1));
-  pyodide.FS.writeFile(name, new Uint8Array(data));
+  const path = `${pyodide.FS.cwd()}/${name}`; // Before Pyodide 0.28, mkdirTree() wants it absolute.
+  pyodide.FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
+  pyodide.FS.writeFile(path, new Uint8Array(data));
 }
 
 // Installs the wheel that is compiled for this Python, where there is one, or the one with sources.

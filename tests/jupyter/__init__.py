@@ -1,0 +1,90 @@
+"""A site of JupyterLite, from PyPI alone: its kernel is the pinned Pyodide.
+
+``site.txt`` pins JupyterLite, and ``kernel.txt`` what its kernel imports, in the versions that
+Pyodide's lock file names: Pyodide's package of npm has the names, but not the wheels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from readystate_server.lab import vendor, wheel
+from readystate_server.lab.places import WEB
+from tests.compat.packages import PYODIDE, run_pip
+
+HERE = Path(__file__).parent
+CACHE = HERE / ".cache"
+TOOLS, WHEELS = CACHE / "tools", CACHE / "wheels"
+KERNEL = TOOLS / "share/jupyter/labextensions/@jupyterlite/pyodide-kernel-extension"
+STAMP = CACHE / "pins.sha256"
+PINS = [HERE / "site.txt", HERE / "kernel.txt"]
+SETTINGS = {
+    "jupyter-lite-schema-version": 0,
+    "jupyter-config-data": {
+        "litePluginSettings": {
+            "@jupyterlite/pyodide-kernel-extension:kernel": {
+                "pyodideUrl": "./pyodide/pyodide.mjs",
+                "disablePyPIFallback": True,
+            }
+        }
+    },
+}
+MAIN = "from jupyterlite_core.app import main; main()"
+
+
+def fetch() -> None:
+    """Fetches what is pinned, unless it is here.
+
+    Raises:
+        PackagesError: pip cannot.
+    """
+    pins = hashlib.sha256(b"".join(path.read_bytes() for path in PINS)).hexdigest()
+    if STAMP.is_file() and STAMP.read_text() == pins:
+        return
+    shutil.rmtree(CACHE, ignore_errors=True)
+    run_pip("install", "-r", str(PINS[0]), "--target", str(TOOLS))
+    run_pip("download", "--no-deps", *PYODIDE, "-r", str(PINS[1]), "--dest", str(WHEELS))
+    STAMP.write_text(pins)
+
+
+def build(folder: Path) -> Path:
+    """Builds the site in ``folder``, with the REPL as its only app, and returns where it is."""
+    fetch()
+    source, site = folder / "source", folder / "site"
+    (source / "pypi").mkdir(parents=True)
+    (source / "jupyter-lite.json").write_text(json.dumps(SETTINGS))
+    shutil.copy(wheel.build()[wheel.PLAIN], source / "pypi")
+    config = {"LiteBuildConfig": {"federated_extensions": [str(KERNEL)]}}
+    (source / "jupyter_lite_config.json").write_text(json.dumps(config))
+    for path in WHEELS.glob("comm-*.whl"):  # which Pyodide does not know
+        shutil.copy(path, source / "pypi")
+    command = [sys.executable, "-c", MAIN, "build", "--apps", "repl", "--output-dir", str(site)]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(TOOLS),
+        "PYTHONWARNINGS": "ignore",
+    }
+    subprocess.run(
+        command, cwd=source, env=environment, check=True, capture_output=True, timeout=120
+    )
+    add_pyodide(site / "pyodide")
+    return site
+
+
+def add_pyodide(folder: Path) -> None:
+    """Copies the pinned Pyodide, and the wheels for its kernel, to ``folder``."""
+    shutil.copytree(WEB / "vendor" / f"pyodide@{vendor.pinned(WEB)['pyodide']}", folder)
+    lock_path = folder / "pyodide-lock.json"
+    lock = json.loads(lock_path.read_text())
+    for path in WHEELS.glob("*.whl"):
+        name = path.name.partition("-")[0].lower().replace("_", "-")
+        if name in lock["packages"]:
+            shutil.copy(path, folder)
+            lock["packages"][name].update(file_name=path.name, sha256=vendor.digest(path))
+    lock_path.write_text(json.dumps(lock))
