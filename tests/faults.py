@@ -22,7 +22,6 @@ from readystate import (
     DeliveryState,
     Heartbeat,
     QueuedWebSocket,
-    Session,
     State,
     StateChange,
 )
@@ -169,7 +168,8 @@ async def send_through(
     queries = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
 
     def url() -> str:
-        query = {"id": id, "ping": "ping", **next(queries)}
+        query = {"id": id, "ping": "ping"}
+        query.update(next(queries))
         if confirmation.startswith("acks"):
             query["ack"] = 1
         return f"{base}/ws/peer?{urlencode(query)}"
@@ -281,10 +281,14 @@ async def exchange(
         backoff: Its initial and longest wait and its jitter.
         options: Further ones of the queue.
     """
+    from readystate import Session  # which MicroPython lacks
+
     queries = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
 
     def url() -> str:
-        return f"{base}/ws/session?{urlencode({'id': id, 'echo': 1, **next(queries)})}"
+        query = {"id": id, "echo": 1}
+        query.update(next(queries))
+        return f"{base}/ws/session?{urlencode(query)}"
 
     def message(index: int) -> str | bytes:
         return message_of(index, seed=seed, kind=kind, is_small=is_small)
@@ -361,7 +365,7 @@ def arrivals(
     records = [record for connection in journal for record in connection["messages"]]
     records.sort(key=lambda record: int(record["order"]))
     assert len(records) == sum(connection["count"] for connection in journal), "not all recorded"
-    assert [record["order"] for record in records] == [*range(len(records))], "forgotten by now"
+    assert [record["order"] for record in records] == list(range(len(records))), "forgotten by now"
     index_of = {}
     for index in range(count):
         message = message_of(index, seed=seed, kind=kind, is_small=is_small)
@@ -465,7 +469,7 @@ def _problems_of_tail(
     yield from accounting(result, count, confirmed, in_doubt)
     if others := set(range(count)) - confirmed - in_doubt:
         yield f"neither confirmed nor dropped in doubt: {ranges_of(others)}"
-    if before != [*range(len(before))]:
+    if before != list(range(len(before))):
         yield f"not in order at the first server: {ranges_of(before)}"
     if len(result["ranges"]) != 1:
         yield f"lost {len(result['ranges'])} connections, not one"
@@ -473,7 +477,7 @@ def _problems_of_tail(
     # What was not over yet, to the end of those that were sent.
     unsure, end, _ = result["ranges"][0]
     start = min(after, default=count)
-    if after != [*range(start, count)]:
+    if after != list(range(start, count)):
         missing = set(range(start, count)) - set(after)
         yield f"not the tail of {count}, once, in order: from {start}, without {ranges_of(missing)}"
     if start > unsure:

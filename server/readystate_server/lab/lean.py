@@ -16,13 +16,16 @@ PUBLIC = {*dir(readystate), "install", "uninstall"}
 NAMED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def lean(source: bytes) -> bytes:
-    """Return the source without what pages cannot use; as it is, if it is not Python."""
+def lean(source: bytes, *, documented: bool = True) -> bytes:
+    """Return the source without what pages cannot use; as it is, if it is not Python.
+
+    `documented` keeps public docstrings, which MicroPython does not.
+    """
     try:
         module = ast.parse(source)
     except SyntaxError:
         return source
-    public = set(docstrings(module))
+    public = set(docstrings(module)) if documented else set()
     lines = source.splitlines()
     for node in ast.walk(module):
         if isinstance(node, ast.Expr) and is_text(node) and node not in public:
