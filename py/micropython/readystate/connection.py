@@ -362,10 +362,10 @@ class Connection:
         raise self._ended()
 
     async def _wait_for_buffer(self, limit):
-        pause = 0
+        pause = 1  # With 0, MicroPython would not return to the browser.
         while self._ws.bufferedAmount > limit:
             await asyncio.sleep_ms(pause)
-            pause = min(50, pause + 5)
+            pause = min(50, 2 * pause)
             if self._ws.readyState != 1:
                 await self._raise_closed()
 

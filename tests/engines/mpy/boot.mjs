@@ -15,7 +15,7 @@ function write(FS, path, data) {
 
 export async function run({ engine, failing, micropython, modules, standIns, testing }, tell) {
   const { loadMicroPython } = await import(`${micropython}/micropython.mjs`);
-  const { FS, ...python } = await loadMicroPython({ heapsize: 2 ** 24 });
+  const { FS, ...python } = await loadMicroPython({ heapsize: 2 ** 26 });
   const places = [
     ...standIns.map((name) => [name, `/tests/engines/mpy/stand_ins/${name}`]),
     ...testing.map((name) => [name, `/runtime/${name}`]),

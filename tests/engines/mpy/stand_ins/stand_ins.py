@@ -1,6 +1,7 @@
 """What the cases need of the standard library, and MicroPython lacks in its own modules."""
 
 import asyncio
+import builtins
 import itertools
 import sys
 import time
@@ -81,6 +82,9 @@ def _pairwise(values):
     return zip(values, values[1:])
 
 
+builtins.TimeoutError = asyncio.TimeoutError
+# Its own does not return to the browser after 0 seconds.
+asyncio.sleep = lambda seconds: asyncio.sleep_ms(max(1, int(seconds * 1000)))
 asyncio.Future = Future
 asyncio.FIRST_COMPLETED = FIRST_COMPLETED
 asyncio.get_event_loop = asyncio.get_running_loop = lambda: _ours
