@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import hashlib
 import itertools
 import json
@@ -370,7 +369,7 @@ def arrivals(
     for index in range(count):
         message = message_of(index, seed=seed, kind=kind, is_small=is_small)
         data = message.encode() if isinstance(message, str) else message
-        index_of[hashlib.sha256(data).hexdigest()] = index
+        index_of[hashlib.sha256(data).digest().hex()] = index
     assert len(index_of) == count, "two messages are the same"
     strangers = sum(record["sha256"] not in index_of for record in records)
     assert not strangers, f"{strangers} messages arrived that nobody sent"
@@ -396,14 +395,18 @@ def problems(result: dict[str, Any], arrived: list[int], confirmation: str) -> l
 def _problems(result: dict[str, Any], arrived: list[int], confirmation: str) -> Iterator[str]:
     outcomes = outcomes_of(result)
     count = len(outcomes)
-    times = collections.Counter(arrived)
+    times: dict[int, int] = {}
+    firsts = []
+    for index in arrived:
+        if index not in times:
+            firsts.append(index)
+        times[index] = times.get(index, 0) + 1
     missing = {index for index in range(count) if index not in times}
     twice = {index for index, number in times.items() if number > 1}
     confirmed = {i for i, outcome in enumerate(outcomes) if outcome.startswith("CONFIRMED")}
     in_doubt = {i for i, outcome in enumerate(outcomes) if outcome == "DROPPED in doubt"}
 
     yield from accounting(result, count, confirmed, in_doubt)
-    firsts = list(dict.fromkeys(arrived))
     if firsts != sorted(firsts):
         place = next(i for i, (a, b) in enumerate(itertools.pairwise(firsts)) if a > b)
         yield f"not in order: {firsts[max(0, place - 2) : place + 4]} at first arrival {place}"
