@@ -63,9 +63,35 @@ def call(function, this, *arguments):
     return holder.result
 
 
-def construct(cls, *arguments):
-    """Returns ``new cls(*arguments)``. Raises like :func:`call`."""
-    return call(js.Reflect.construct, js.Reflect, cls, to_js(list(arguments)))
+def new_websocket(url, protocols):
+    """Returns ``new WebSocket(url, protocols)``. Raises like :func:`call`."""
+    arguments = to_js([url] if protocols is None else [url, protocols])
+    if hasattr(js.globalThis, "document"):
+        return call(js.Reflect.construct, js.Reflect, js.WebSocket, arguments)
+    # In a worker, Firefox 153 crashes if nothing but native functions makes a WebSocket. So what
+    # its constructor would throw is thrown before. https://websockets.spec.whatwg.org/#dom-websocket-websocket
+    parsed = call(js.URL.parse, js.URL, url, js.location.href)
+    if parsed is None or "#" in parsed.href or parsed.protocol not in _SCHEMES:
+        raise _syntax_error(f"{shown(url)} is no URL of a WebSocket, or has a fragment")
+    if protocols is not None and not isinstance(protocols, dict):
+        names = [protocols] if isinstance(protocols, str) else list(protocols)
+        if len(set(names)) < len(names) or not all(map(_is_token, names)):
+            raise _syntax_error(f"the subprotocols {names!r} are no tokens, or are repeated")
+    return js.Reflect.construct(js.WebSocket, arguments)
+
+
+_SCHEMES = ("ws:", "wss:", "http:", "https:")
+
+
+def _is_token(name):
+    return name != "" and all("!" <= letter <= "~" and letter not in _SEPARATORS for letter in name)
+
+
+_SEPARATORS = '"(),/:;<=>?@[\\]{}'
+
+
+def _syntax_error(message):
+    return python_error(js.DOMException.new(message, "SyntaxError"))
 
 
 def is_native(value):

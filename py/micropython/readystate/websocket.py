@@ -178,13 +178,9 @@ class WebSocket:
     def __init__(
         self, url, protocols=None, *, onopen=None, onmessage=None, onerror=None, onclose=None
     ):
-        if protocols is None:
-            arguments = ()
-        elif isinstance(protocols, (str, dict)) or native.is_native(protocols):
-            arguments = (to_js(protocols),)
-        else:
-            arguments = (to_js(list(protocols)),)
-        self.js_websocket = ws = native.construct(js.WebSocket, url, *arguments)
+        if not (protocols is None or isinstance(protocols, (str, dict))):
+            protocols = protocols if native.is_native(protocols) else list(protocols)
+        self.js_websocket = ws = native.new_websocket(url, protocols)
         # Kept, as each access makes a new object. Not called while CONNECTING.
         self._native_send = ws.send
         self._may_send = False
