@@ -167,7 +167,7 @@ async def send_through(
     queries = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
 
     def url() -> str:
-        query = {"id": id, "ping": "ping"}
+        query: dict[str, Any] = {"id": id, "ping": "ping"}
         query.update(next(queries))
         if confirmation.startswith("acks"):
             query["ack"] = 1
@@ -285,7 +285,7 @@ async def exchange(
     queries = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
 
     def url() -> str:
-        query = {"id": id, "echo": 1}
+        query: dict[str, Any] = {"id": id, "echo": 1}
         query.update(next(queries))
         return f"{base}/ws/session?{urlencode(query)}"
 

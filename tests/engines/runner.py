@@ -120,7 +120,9 @@ def run(engine: str) -> Run:
     return done
 
 
-def in_playwright(name: str, path: str = "page.html", **query: str) -> Callable[[Server, str], Told]:
+def in_playwright(
+    name: str, path: str = "page.html", **query: str
+) -> Callable[[Server, str], Told]:
     """Runs the cases in a page of a browser that Playwright drives."""
 
     def told(server: Server, request: str) -> Told:

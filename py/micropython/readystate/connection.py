@@ -355,7 +355,9 @@ class Connection:
     async def _wait_for_end(self):
         timeout = self._options["close_timeout"]
         if not await wait(self._closed, timeout):
-            self._end(1006, "", False, f"the server has not ended the connection within {timeout} s")
+            self._end(
+                1006, "", False, f"the server has not ended the connection within {timeout} s"
+            )
 
     async def _raise_closed(self):
         await self._wait_for_end()

@@ -116,7 +116,7 @@ _from_hex = getattr(js.Uint8Array, "fromHex", None)
 def is_binary(value):
     """Whether it is a JavaScript object that can be sent."""
     kind = kind_of(value)
-    return kind in _BINARY or kind.endswith("Array") and kind != "Array"
+    return kind in _BINARY or (kind.endswith("Array") and kind != "Array")
 
 
 def frozen(data):

@@ -29,7 +29,7 @@ class State:
 
 
 class StateChange:
-    """A change to a new ``state``: ``attempt``, the ``delay`` to the next one, and the ``error``."""
+    """A new ``state``: its ``attempt``, the ``delay`` to the next one, and the ``error``."""
 
     def __init__(self, state, attempt=0, delay=None, error=None):
         self.state = state
@@ -563,7 +563,9 @@ class QueuedWebSocket:
         if not sender.is_open or heartbeat.message is None:
             return
         try:
-            sender.ws.send(heartbeat.message() if callable(heartbeat.message) else heartbeat.message)
+            sender.ws.send(
+                heartbeat.message() if callable(heartbeat.message) else heartbeat.message
+            )
         except Exception as error:
             report(f"The heartbeat of {self!r} cannot be sent", error)
             return

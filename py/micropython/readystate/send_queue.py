@@ -26,7 +26,12 @@ class SendQueue:
         max_unconfirmed_bytes=2**24,
     ):
         self._outbox = Outbox(
-            max_pending, max_pending_bytes, on_full, in_doubt, max_unconfirmed, max_unconfirmed_bytes
+            max_pending,
+            max_pending_bytes,
+            on_full,
+            in_doubt,
+            max_unconfirmed,
+            max_unconfirmed_bytes,
         )
         self._sender = Sender(self._outbox, ttl, QueueClosed, self)
         self._ws = None

@@ -7,6 +7,7 @@ import js
 from jsffi import JsException, create_proxy, to_js
 
 import readystate.native as native
+
 from .exceptions import python_error
 
 _STATES = ("CONNECTING", "OPEN", "CLOSING", "CLOSED")

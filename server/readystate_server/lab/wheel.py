@@ -86,7 +86,7 @@ def stable(tag: str) -> str:
 
 
 def read(package: Path, *, documented: bool = True) -> dict[str, bytes]:
-    """Return the files of the package that a page can use, with docstrings where it can use them."""
+    """Return the files of the package that a page can use; if `documented`, with docstrings."""
     names = {path.relative_to(package).as_posix(): path for path in package.rglob("*")}
     files = {
         f"readystate/{name}": names[name].read_bytes()
