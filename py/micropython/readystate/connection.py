@@ -3,6 +3,8 @@
 import asyncio
 import random
 
+from jsffi import create_proxy
+
 from .exceptions import (
     ConcurrencyError,
     ConnectionClosedOK,
@@ -10,7 +12,7 @@ from .exceptions import (
     OpenTimeout,
     connection_closed,
 )
-from .native import PageEvents, now, shown, wait
+from .native import PageEvents, now, shown, to_bytes, wait
 from .websocket import WebSocket
 
 _INF = float("inf")
@@ -249,10 +251,11 @@ class Connection:
             url,
             protocols,
             onopen=lambda _: self._opened.set(),
-            onmessage=self._on_message,
             onclose=lambda event: self._end(event.code, event.reason, event.wasClean),
         )
         self._ws.binaryType = "arraybuffer"
+        # Not as a MessageEvent, which takes longer.
+        self._ws.js_websocket.addEventListener("message", create_proxy(self._on_message))
         self.url = self._ws.url
 
     @property
@@ -335,10 +338,11 @@ class Connection:
             self._ws.close(1000)
             self._end(1006, "", False, f"{kind.__name__} in its 'async with' block")
 
-    def _on_message(self, event):
+    def _on_message(self, js_event):
         self._has_received = True
         if self._error is None:
-            self._receiver.push(event.data)
+            data = js_event.data
+            self._receiver.push(data if isinstance(data, str) else to_bytes(data))
 
     def _end(self, code, reason, was_clean, cause=""):
         if self._error is None:

@@ -53,10 +53,11 @@ class Event:
     It has the attributes and methods of the native one, ``js_event``, in their own names.
     """
 
+    _stopped = False
+
     def __init__(self, js_event, target):
         self.js_event = js_event
         self.target = target
-        self._stopped = False
 
     def __getattr__(self, name):
         return getattr(self.js_event, name)
@@ -84,14 +85,14 @@ class MessageEvent(Event):
 
     source = None
     ports = ()
+    _data = None
 
     @property
     def data(self):
         """The message: a ``str``, or for a binary one ``bytes`` or a :class:`Blob`."""
-        try:
-            return self._data
-        except AttributeError:
-            pass
+        data = self._data
+        if data is not None:
+            return data
         data = self.js_event.data
         if not isinstance(data, str):
             kind = native.kind_of(data)
@@ -181,12 +182,10 @@ class WebSocket:
     ):
         if not (protocols is None or isinstance(protocols, (str, dict))):
             protocols = protocols if native.is_native(protocols) else list(protocols)
-        self.js_websocket = ws = native.new_websocket(url, protocols)
-        # Kept, as each access makes a new object. Not called while CONNECTING.
-        self._native_send = ws.send
-        self._may_send = False
+        self.js_websocket = native.new_websocket(url, protocols)
         self._listeners = {}
         self._proxy = create_proxy(self._dispatch)
+        self._message_proxy = create_proxy(self._dispatch_message)
         self._listened = set()
         # Whether we, and not the server, started to close the open connection.
         self._began_close = False
@@ -239,18 +238,15 @@ class WebSocket:
             InvalidStateError: The socket is CONNECTING.
             TypeError: ``data`` is neither text nor binary.
         """
-        if self._may_send and type(data) is str and "\0" not in data:
-            self._native_send(data)
-            return
         data = data.js_blob if isinstance(data, Blob) else data
-        if not self._may_send:
-            ws = self.js_websocket
-            if ws.readyState == 0:
-                if not isinstance(data, str) and not native.is_binary(data):
-                    data = native.to_buffer(data)
-                native.call(ws.send, ws, data)
-            self._may_send = True  # It never is CONNECTING again.
-        native.send(self.js_websocket, data)
+        ws = self.js_websocket
+        if ws.readyState == 0:
+            if not isinstance(data, str) and not native.is_binary(data):
+                data = native.to_buffer(data)
+            native.call(ws.send, ws, data)
+        elif type(self) is WebSocket:
+            self.send = _send_of(ws)  # It never is CONNECTING again, and so never throws.
+        native.send(ws, data)
 
     def close(self, code=None, reason=None):
         """Starts to close the connection; the ``close`` event follows when it has ended.
@@ -349,7 +345,7 @@ class WebSocket:
         for name in (type, "close"):
             if name not in self._listened:
                 self._listened.add(name)
-                ws.addEventListener(name, self._proxy)
+                ws.addEventListener(name, self._proxy_of(name))
 
     def _discard(self, type, listener):
         listener.removed = True
@@ -357,7 +353,18 @@ class WebSocket:
         listeners.remove(listener)
         if not listeners and type != "close":
             self._listened.remove(type)
-            self.js_websocket.removeEventListener(type, self._proxy)
+            self.js_websocket.removeEventListener(type, self._proxy_of(type))
+
+    def _proxy_of(self, type):
+        return self._message_proxy if type == "message" else self._proxy
+
+    def _dispatch_message(self, js_event):
+        # What happens most: one listener, which stays.
+        listeners = self._listeners.get("message", ())
+        if len(listeners) == 1 and not listeners[0].once and listeners[0].signal is None:
+            native.call_handler(listeners[0].call, MessageEvent(js_event, self), self)
+        else:
+            self._dispatch(js_event)
 
     def _dispatch(self, js_event):
         type = js_event.type
@@ -374,7 +381,7 @@ class WebSocket:
                 break
         if type == "close" and self.js_websocket.readyState == 3:
             for name in self._listened:
-                self.js_websocket.removeEventListener(name, self._proxy)
+                self.js_websocket.removeEventListener(name, self._proxy_of(name))
             for listeners in self._listeners.values():
                 for listener in listeners:
                     listener.removed = True
@@ -383,6 +390,19 @@ class WebSocket:
 
     def __repr__(self):
         return f"<WebSocket {native.shown(self.url)} {_STATES[self.readyState]}>"
+
+
+def _send_of(ws):
+    """Returns ``send()`` for a socket that is not CONNECTING, as fast as it can be."""
+    native_send = ws.send  # Kept, as each access makes a new object.
+
+    def send(data):
+        if type(data) is str and "\0" not in data:
+            native_send(data)
+        else:
+            native.send(ws, data.js_blob if isinstance(data, Blob) else data)
+
+    return send
 
 
 def _native_call(listener):

@@ -3,8 +3,9 @@
 import asyncio
 
 import js
-import readystate
 from pyscript import WebSocket as PyScriptsWebSocket
+
+import readystate
 
 ROUNDS = 15
 ORIGIN = js.location.origin.replace("http", "ws")
@@ -91,7 +92,7 @@ async def receiving(size, count):
 
 def compare(title, times, base):
     for name, values in times.items():
-        ratios = [value / other for value, other in zip(values, times[base])]
+        ratios = [value / other for value, other in zip(values, times[base])]  # noqa: B905 - MicroPython
         tell(f"{title}, {name}: {median(ratios):.2f} of {base} ({median(values):.1f} us a message)")
 
 
@@ -103,4 +104,4 @@ async def main():
     js.document.body.dataset.end = "1"
 
 
-asyncio.create_task(main())
+asyncio.create_task(main())  # noqa: RUF006
