@@ -18,6 +18,7 @@ import pytest
 
 import readystate
 from readystate_server.lab import compiler, wheel
+from readystate_server.lab.places import MICROPYTHON
 
 VERSION = readystate.__version__
 OWN = f"cp{sys.version_info.major}{sys.version_info.minor}"
@@ -129,7 +130,7 @@ def test_compiled_it_works_and_is_as_telling(made: Path) -> None:
 
 def test_the_edition_for_micropython_is_small_and_has_nothing_else(made: Path) -> None:
     files = contents(made / wheel.FOR_MICROPYTHON)
-    modules = {f"readystate/{path.name}" for path in wheel.MICROPYTHON.glob("*.py")}
+    modules = {f"readystate/{path.name}" for path in MICROPYTHON.glob("*.py")}
     assert files.keys() == modules
     assert (made / wheel.FOR_MICROPYTHON).stat().st_size < 21_000
     about = files["readystate/__init__.py"].decode()
