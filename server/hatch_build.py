@@ -1,4 +1,8 @@
-"""Puts what says which runtimes there are, web/package.json and its like, into the distribution."""
+"""Puts what the lab serves, and is elsewhere in the checkout, into the distribution.
+
+That is what says which runtimes there are, web/package.json and its like, and the edition for
+MicroPython, which is no package of the Python that installs it.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +11,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PINS = (".npmrc", "micropip.txt", "package-lock.json", "package.json")
 TARGET = "readystate_server/lab/pins"
+MICROPYTHON = "readystate_server/lab/micropython"
 
 
 class Pins(BuildHookInterface[Any]):
@@ -16,8 +21,15 @@ class Pins(BuildHookInterface[Any]):
         """Called before each build; in an editable one they are found where they are."""
         if version == "editable":
             return
-        for folder in (Path(self.root, TARGET), Path(self.root).parent / "web"):
+        checkout = Path(self.root).parent
+        include = build_data["force_include"]
+        for folder in (Path(self.root, MICROPYTHON), checkout / "py" / "micropython"):
+            if folder.is_dir():
+                for path in sorted(folder.rglob("*.py")):
+                    include[str(path)] = f"{MICROPYTHON}/{path.relative_to(folder).as_posix()}"
+                break
+        for folder in (Path(self.root, TARGET), checkout / "web"):
             if (folder / PINS[-1]).is_file():
                 for name in PINS:
-                    build_data["force_include"][str(folder / name)] = f"{TARGET}/{name}"
+                    include[str(folder / name)] = f"{TARGET}/{name}"
                 return

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import hashlib
 import itertools
 import json
@@ -22,7 +21,6 @@ from readystate import (
     DeliveryState,
     Heartbeat,
     QueuedWebSocket,
-    Session,
     State,
     StateChange,
 )
@@ -169,7 +167,8 @@ async def send_through(
     queries = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
 
     def url() -> str:
-        query = {"id": id, "ping": "ping", **next(queries)}
+        query: dict[str, Any] = {"id": id, "ping": "ping"}
+        query.update(next(queries))
         if confirmation.startswith("acks"):
             query["ack"] = 1
         return f"{base}/ws/peer?{urlencode(query)}"
@@ -281,10 +280,14 @@ async def exchange(
         backoff: Its initial and longest wait and its jitter.
         options: Further ones of the queue.
     """
+    from readystate import Session  # which MicroPython lacks
+
     queries = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
 
     def url() -> str:
-        return f"{base}/ws/session?{urlencode({'id': id, 'echo': 1, **next(queries)})}"
+        query: dict[str, Any] = {"id": id, "echo": 1}
+        query.update(next(queries))
+        return f"{base}/ws/session?{urlencode(query)}"
 
     def message(index: int) -> str | bytes:
         return message_of(index, seed=seed, kind=kind, is_small=is_small)
@@ -361,12 +364,12 @@ def arrivals(
     records = [record for connection in journal for record in connection["messages"]]
     records.sort(key=lambda record: int(record["order"]))
     assert len(records) == sum(connection["count"] for connection in journal), "not all recorded"
-    assert [record["order"] for record in records] == [*range(len(records))], "forgotten by now"
+    assert [record["order"] for record in records] == list(range(len(records))), "forgotten by now"
     index_of = {}
     for index in range(count):
         message = message_of(index, seed=seed, kind=kind, is_small=is_small)
         data = message.encode() if isinstance(message, str) else message
-        index_of[hashlib.sha256(data).hexdigest()] = index
+        index_of[hashlib.sha256(data).digest().hex()] = index
     assert len(index_of) == count, "two messages are the same"
     strangers = sum(record["sha256"] not in index_of for record in records)
     assert not strangers, f"{strangers} messages arrived that nobody sent"
@@ -392,14 +395,18 @@ def problems(result: dict[str, Any], arrived: list[int], confirmation: str) -> l
 def _problems(result: dict[str, Any], arrived: list[int], confirmation: str) -> Iterator[str]:
     outcomes = outcomes_of(result)
     count = len(outcomes)
-    times = collections.Counter(arrived)
+    times: dict[int, int] = {}
+    firsts = []
+    for index in arrived:
+        if index not in times:
+            firsts.append(index)
+        times[index] = times.get(index, 0) + 1
     missing = {index for index in range(count) if index not in times}
     twice = {index for index, number in times.items() if number > 1}
     confirmed = {i for i, outcome in enumerate(outcomes) if outcome.startswith("CONFIRMED")}
     in_doubt = {i for i, outcome in enumerate(outcomes) if outcome == "DROPPED in doubt"}
 
     yield from accounting(result, count, confirmed, in_doubt)
-    firsts = list(dict.fromkeys(arrived))
     if firsts != sorted(firsts):
         place = next(i for i, (a, b) in enumerate(itertools.pairwise(firsts)) if a > b)
         yield f"not in order: {firsts[max(0, place - 2) : place + 4]} at first arrival {place}"
@@ -465,7 +472,7 @@ def _problems_of_tail(
     yield from accounting(result, count, confirmed, in_doubt)
     if others := set(range(count)) - confirmed - in_doubt:
         yield f"neither confirmed nor dropped in doubt: {ranges_of(others)}"
-    if before != [*range(len(before))]:
+    if before != list(range(len(before))):
         yield f"not in order at the first server: {ranges_of(before)}"
     if len(result["ranges"]) != 1:
         yield f"lost {len(result['ranges'])} connections, not one"
@@ -473,7 +480,7 @@ def _problems_of_tail(
     # What was not over yet, to the end of those that were sent.
     unsure, end, _ = result["ranges"][0]
     start = min(after, default=count)
-    if after != [*range(start, count)]:
+    if after != list(range(start, count)):
         missing = set(range(start, count)) - set(after)
         yield f"not the tail of {count}, once, in order: from {start}, without {ranges_of(missing)}"
     if start > unsure:

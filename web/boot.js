@@ -1,6 +1,6 @@
 // Starts PyScript on a page of the project, and says in the page how far that is and what fails.
 //
-// The page has <script type="py"> elements as usual, which find the readystate package installed.
+// The page has <script type="py"> elements as usual, or type="mpy" for MicroPython, which find the readystate package installed.
 // A script's own config (JSON, or the URL of a .json file) is merged in; if it has the package, that
 // one is used. Progress is shown in the page's #boot, if it has one: in its [role=status] and its
 // <progress>.
@@ -15,11 +15,13 @@ const STEPS = new Map([
   ["runtimes", "Looking for the runtimes"],
   ["core", "Loading PyScript"],
   ["Loading Pyodide", "Loading Pyodide"],
+  ["Loading MicroPython", "Loading MicroPython"],
   ["Loading interpreter", "Loading Python, about 12 MB the first time"],
   ["Loaded interpreter", "Python has started"],
   ["Loading files", "Loading the readystate package"],
   ["Loading packages", "Loading the packages"],
   ["Loaded Pyodide", "Starting the program"],
+  ["Loaded MicroPython", "Starting the program"],
 ]);
 const names = [...STEPS.keys()];
 const PATIENCE = 20_000;
@@ -93,18 +95,22 @@ async function isScript(url) {
   return response.ok && /javascript/.test(response.headers.get("content-type"));
 }
 
+const MICROPYTHON = "@micropython/micropython-webassembly-pyscript";
+
 // Where the runtimes are: in vendor/, else at the public CDN in the same versions.
 async function runtimes() {
   const { dependencies } = await (await get(here("package.json"))).json();
-  const { pyodide, "@pyscript/core": pyscript } = dependencies;
+  const { pyodide, "@pyscript/core": pyscript, [MICROPYTHON]: micropython } = dependencies;
   const vendored = {
-    interpreter: here(`vendor/pyodide@${pyodide}/pyodide.mjs`),
+    py: here(`vendor/pyodide@${pyodide}/pyodide.mjs`),
+    mpy: here(`vendor/micropython@${micropython}/micropython.mjs`),
     core: here(`vendor/pyscript@${pyscript}/core.js`),
   };
   if ((await Promise.all(Object.values(vendored).map(isScript))).every(Boolean)) return vendored;
   source = "cdn.jsdelivr.net";
   return {
-    interpreter: `https://cdn.jsdelivr.net/pyodide/v${pyodide}/full/pyodide.mjs`,
+    py: `https://cdn.jsdelivr.net/pyodide/v${pyodide}/full/pyodide.mjs`,
+    mpy: `https://cdn.jsdelivr.net/npm/${MICROPYTHON}@${micropython}/micropython.mjs`,
     core: `https://cdn.jsdelivr.net/npm/@pyscript/core@${pyscript}/dist/core.js`,
   };
 }
@@ -132,8 +138,10 @@ function hasPackage({ files, packages = [] }) {
   return [...Object.keys(files), ...packages].some((name) => /(^|\/)readystate\b[^/]*$/.test(name));
 }
 
-// The package: compiled for the interpreter's Python, if that wheel was made, or else its sources.
-async function wheel(interpreter) {
+// The package: for MicroPython its own edition; else compiled for the interpreter's Python, if that
+// wheel was made, or else its sources.
+async function wheel(type, interpreter) {
+  if (type === "mpy") return here("wheel/readystate-mpy.zip");
   try {
     const [wheels, { info }] = await Promise.all(
       // Pyodide loads its lock anyway; until it has, nothing else says which Python it has.
@@ -150,11 +158,11 @@ async function wheel(interpreter) {
 
 async function configure(script, pinned) {
   const own = await ownConfig(script);
-  const interpreter = own.interpreter ?? pinned;
+  const interpreter = own.interpreter ?? pinned[script.type];
   const config = {
     ...own,
     interpreter,
-    files: hasPackage(own) ? own.files : { [await wheel(interpreter)]: "./*", ...own.files },
+    files: hasPackage(own) ? own.files : { [await wheel(script.type, interpreter)]: "./*", ...own.files },
     // Errors are reported here instead.
     plugins: [...(own.plugins ?? []), "!error"],
   };
@@ -166,9 +174,9 @@ async function boot() {
   if (typeof WebAssembly !== "object") {
     throw new Error("This browser has no WebAssembly, which Python needs: please try a current one.");
   }
-  const { interpreter, core } = await runtimes();
-  const scripts = [...document.querySelectorAll('script[type="py"]')];
-  await Promise.all(scripts.map((script) => configure(script, interpreter)));
+  const { core, ...interpreters } = await runtimes();
+  const scripts = [...document.querySelectorAll('script[type="py"], script[type="mpy"]')];
+  await Promise.all(scripts.map((script) => configure(script, interpreters)));
   step("core");
   const style = document.createElement("link");
   Object.assign(style, { rel: "stylesheet", crossOrigin: "anonymous", href: core.replace(/js$/, "css") });
@@ -185,8 +193,10 @@ async function boot() {
 }
 
 document.querySelector(".stalled")?.remove();
-addEventListener("py:progress", ({ detail }) => step(detail));
-addEventListener("py:ready", finish, { once: true });
+for (const type of ["py", "mpy"]) {
+  addEventListener(`${type}:progress`, ({ detail }) => step(detail));
+  addEventListener(`${type}:ready`, finish, { once: true });
+}
 addEventListener("error", (event) => setTimeout(() => {
   // Unless the page has dealt with it.
   if (event.error && !event.defaultPrevented) reportUncaught(event.error);

@@ -151,8 +151,9 @@ def test_what_cannot_be_loaded_is_said(browser: Browser, own_server: Server) -> 
     page.close()
 
 
-def test_hello(page: Page, own_server: Server) -> None:
-    page.goto(f"{own_server.url}/examples/hello.html")
+@pytest.mark.parametrize("name", ["hello", "hello_mpy"])
+def test_hello(page: Page, own_server: Server, name: str) -> None:
+    page.goto(f"{own_server.url}/examples/{name}.html")
     said = re.compile(r"^InvalidStateError 11 \S.*\non time\nclosed 1000 bye\s*$")
     expect(page.locator("#output")).to_have_text(said, timeout=PATIENCE)
 

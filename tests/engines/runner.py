@@ -30,6 +30,7 @@ from . import webkit
 from .cases import ALL
 
 TESTS = Path(__file__).parents[1]
+STAND_INS = TESTS / "engines" / "mpy" / "stand_ins"
 AT_A_TIME = 2
 """How many engines run in parallel."""
 TIMEOUT = 240.0
@@ -97,12 +98,16 @@ def run(engine: str) -> Run:
     ):
         cases = sorted((TESTS / "engines" / "cases").glob("*.py"))
         modules = [path.relative_to(TESTS.parent).as_posix() for path in cases]
+        stand_ins = sorted(STAND_INS.rglob("*.py"))
         request = json.dumps(
             {
                 "engine": name,
                 "pyodide": versions.pyodide_url(version) if version else pyodide_url(),
                 "failing": failing.ws_url(""),
                 "modules": [*MODULES, *modules],
+                "micropython": f"/vendor/micropython@{vendor.pinned(WEB)['micropython']}",
+                "standIns": [path.relative_to(STAND_INS).as_posix() for path in stand_ins],
+                "testing": ["readystate_server/testing/inpage.py"],
             }
         )
         try:
@@ -120,7 +125,9 @@ def run(engine: str) -> Run:
     return done
 
 
-def in_playwright(name: str) -> Callable[[Server, str], Told]:
+def in_playwright(
+    name: str, path: str = "page.html", **query: str
+) -> Callable[[Server, str], Told]:
     """Runs the cases in a page of a browser that Playwright drives."""
 
     def told(server: Server, request: str) -> Told:
@@ -132,7 +139,7 @@ def in_playwright(name: str) -> Callable[[Server, str], Told]:
                 raise Missing(str(error)) from error
             try:
                 page = browser.new_page()
-                page.goto(page_url(server, request))
+                page.goto(page_url(server, request, path, **query))
                 failure = None
                 try:
                     page.wait_for_selector(
@@ -168,9 +175,9 @@ def in_webkit(server: Server, request: str) -> Told:
         raise Missing(f"{str(error).splitlines()[0]}: {SETUP}") from error
 
 
-def page_url(server: Server, request: str) -> str:
+def page_url(server: Server, request: str, path: str = "page.html", **query: str) -> str:
     """The page that runs the cases of the request."""
-    return f"{server.url}/tests/engines/page.html?{urlencode({'request': request})}"
+    return f"{server.url}/tests/engines/{path}?{urlencode({'request': request, **query})}"
 
 
 def in_process(
@@ -245,6 +252,11 @@ ENGINES: dict[str, Callable[[Server, str], Told]] = {
     "node": in_process(node),
     "bun": in_process(bun),
     "deno": in_process(deno),
+    # MicroPython: "page" and "worker" are places in the browser that is named last.
+    "mpy-page-chromium": in_playwright("chromium", "mpy/page.html"),
+    "mpy-page-firefox": in_playwright("firefox", "mpy/page.html"),
+    "mpy-worker-chromium": in_playwright("chromium", "mpy/page.html", place="worker"),
+    "mpy-worker-firefox": in_playwright("firefox", "mpy/page.html", place="worker"),
 }
 OLDEST = f"node@{versions.OLDEST}"
 """What the default suite runs besides: the oldest Pyodide."""

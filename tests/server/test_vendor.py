@@ -26,6 +26,7 @@ PYTHONPATH = "py:server"
 
 WASM = "a small WebAssembly"
 BROUGHT = {
+    "@micropython/micropython-webassembly-pyscript/micropython.mjs": "",
     "pyodide/pyodide.mjs": "export {}",
     "pyodide/pyodide.asm.wasm": WASM,
     "pyodide/pyodide-lock.json": '{"packages": {"micropip": {}}}',
@@ -92,11 +93,13 @@ def test_folders_have_the_pinned_versions_in_their_names(fetched: Path) -> None:
     dependencies = json.loads((fetched / "package.json").read_text())["dependencies"]
     pyodide = fetched / "vendor" / f"pyodide@{dependencies['pyodide']}"
     pyscript = fetched / "vendor" / f"pyscript@{dependencies['@pyscript/core']}"
+    version = dependencies[vendor.FOLDERS["micropython"]]
+    micropython = fetched / "vendor" / f"micropython@{version}"
     for path in (pyodide / "pyodide.mjs", pyodide / "pyodide.asm.wasm", pyscript / "core.js"):
         assert path.stat().st_size > 0
     assert not list(pyscript.rglob("*.map"))
     assert sorted(path.name for path in (fetched / "vendor").iterdir()) == sorted(
-        [".lock", "manifest.json", pyodide.name, pyscript.name]
+        [".lock", "manifest.json", micropython.name, pyodide.name, pyscript.name]
     )
 
 

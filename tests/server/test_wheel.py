@@ -1,5 +1,6 @@
 """The wheels that pages load."""
 
+import ast
 import base64
 import csv
 import hashlib
@@ -17,6 +18,7 @@ import pytest
 
 import readystate
 from readystate_server.lab import compiler, wheel
+from readystate_server.lab.places import MICROPYTHON
 
 VERSION = readystate.__version__
 OWN = f"cp{sys.version_info.major}{sys.version_info.minor}"
@@ -69,7 +71,7 @@ def versions(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 def test_each_has_two_names_and_the_index_tells_which_there_are(made: Path) -> None:
     names = {name for names in NAMES.values() for name in names}
-    assert set(versions(made)) == {*names, "index.json"}
+    assert set(versions(made)) == {*names, "index.json", wheel.FOR_MICROPYTHON}
     assert json.loads((made / "index.json").read_text()) == {
         tag: name for tag, (name, _) in NAMES.items()
     }
@@ -126,6 +128,18 @@ def test_compiled_it_works_and_is_as_telling(made: Path) -> None:
     assert done.stdout.splitlines() == ["True True", "readystate/core/backoff.py"], done.stderr
 
 
+def test_the_edition_for_micropython_is_small_and_has_nothing_else(made: Path) -> None:
+    files = contents(made / wheel.FOR_MICROPYTHON)
+    modules = {f"readystate/{path.name}" for path in MICROPYTHON.glob("*.py")}
+    assert files.keys() == modules
+    assert (made / wheel.FOR_MICROPYTHON).stat().st_size < 21_000
+    about = files["readystate/__init__.py"].decode()
+    assert f'__version__ = "{VERSION}"' in about
+    # What it has is public in the package too.
+    names = ast.literal_eval(about.split("_PUBLIC = ")[1].split("\n}")[0] + "\n}")
+    assert {name for own in names.values() for name in own} < {*dir(readystate)}
+
+
 def test_the_same_package_makes_the_same_wheels(package: Path, tmp_path: Path) -> None:
     one, other = (wheel.build(package, tmp_path / name) for name in ("one", "other"))
     assert one.keys() == other.keys() == NAMES.keys()
@@ -150,7 +164,7 @@ def test_a_changed_package_replaces_them(package: Path, folder: Path) -> None:
     (package / "extra.py").touch()
     wheel.build(package, folder)
     changed = {name for name, version in versions(folder).items() if version != before[name]}
-    assert changed == {*before} - {"index.json"}
+    assert changed == {*before} - {"index.json", wheel.FOR_MICROPYTHON}
 
 
 BAD = {

@@ -18,20 +18,23 @@ Span = tuple[int, int, int]
 """A line's index, and from which of its bytes to which."""
 
 
-def lean(source: bytes) -> bytes:
-    """Return the source without what pages cannot use; as it is, if it is not Python."""
+def lean(source: bytes, *, documented: bool = True) -> bytes:
+    """Return the source without what pages cannot use; as it is, if it is not Python.
+
+    `documented` keeps docstrings and annotations of what is public, which MicroPython does not.
+    """
     try:
         module = ast.parse(source)
     except SyntaxError:
         return source
-    public = set(public_in(module))
-    documented = {node.body[0] for node in public}
+    public = set(public_in(module)) if documented else set()
+    kept = {node.body[0] for node in public}
     lines = source.splitlines()
     # From the end of each line, so that what is before is where it was parsed.
     for row, start, end in sorted(annotations(module, public, lines), reverse=True):
         lines[row] = lines[row][:start] + lines[row][end:]
     for node in ast.walk(module):
-        if isinstance(node, ast.Expr) and is_text(node) and node not in documented:
+        if isinstance(node, ast.Expr) and is_text(node) and node not in kept:
             replace(lines, node, b'""')
         elif isinstance(node, ast.If) and is_for_type_checkers(node):
             for statement in node.body:

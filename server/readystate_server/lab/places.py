@@ -22,6 +22,8 @@ WEB = ROOT / "web" if IS_CHECKOUT else cache()
 """The folder of vendor/ and wheel/; in a checkout also of the pages."""
 PINS = WEB if IS_CHECKOUT else PACKAGE / "lab" / "pins"
 """The folder of package.json and the like, which pin the runtimes."""
+MICROPYTHON = (ROOT / "py" if IS_CHECKOUT else PACKAGE / "lab") / "micropython" / "readystate"
+"""The folder of the edition for MicroPython, which no Python here imports."""
 FOLDERS = {
     "/vendor": WEB / "vendor",
     "/wheel": WEB / "wheel",

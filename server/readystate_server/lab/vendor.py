@@ -26,6 +26,7 @@ DECISIVE = ("package-lock.json", "micropip.txt")
 FOLDERS = {
     "pyodide": "pyodide",
     "pyscript": "@pyscript/core/dist",
+    "micropython": "@micropython/micropython-webassembly-pyscript",
     # Their binaries are in separate packages, of which npm installs the one for this system.
     "bun": "@oven/bun-*",
     "deno": "@deno/*",
@@ -108,7 +109,10 @@ def pinned(web: Path, *, development: bool = False) -> dict[str, str]:
     """Return the versions in package.json, by the names in web/vendor/."""
     package = json.loads((web / "package.json").read_text())
     dependencies = package["dependencies"]
-    versions = {"pyodide": dependencies["pyodide"], "pyscript": dependencies["@pyscript/core"]}
+    versions = {
+        name: dependencies[FOLDERS[name].removesuffix("/dist")]
+        for name in ("pyodide", "pyscript", "micropython")
+    }
     return versions | package["devDependencies"] if development else versions
 
 

@@ -6,6 +6,7 @@ They lack what pages cannot use: the port to CPython, and what lean.py leaves ou
 readystate-<version>-py3-none-any.whl    its sources
 readystate-<version>-cp314-none-any.whl  compiled, for each Python with a compiler here
 readystate.whl, readystate-cp314.whl     the same without a version, for PyScript
+readystate-mpy.zip                       the edition for MicroPython
 index.json                               the names with a version, by tag
 ======================================  ===========================================================
 """
@@ -23,10 +24,11 @@ import readystate
 
 from . import compiler
 from .lean import lean
-from .places import WEB
+from .places import MICROPYTHON, WEB
 
 PLAIN = "py3"
 """The tag of the wheel with sources, for every Python."""
+FOR_MICROPYTHON = "readystate-mpy.zip"
 NOT_FOR_PAGES = ("_host/cpython/", "_host/port.py", "__pycache__/")
 PACKAGE = Path(readystate.__file__).parent
 INFO = f"readystate-{readystate.__version__}.dist-info"
@@ -62,6 +64,7 @@ def build(package: Path = PACKAGE, folder: Path = WEB / "wheel") -> dict[str, Pa
     made = {
         **{versioned(tag): data for tag, data in wheels.items()},
         **{stable(tag): data for tag, data in wheels.items()},
+        FOR_MICROPYTHON: zipped(read(MICROPYTHON, documented=False)),
         "index.json": json.dumps(index, indent=1).encode() + b"\n",
     }
     for name, data in made.items():
@@ -82,15 +85,18 @@ def stable(tag: str) -> str:
     return "readystate.whl" if tag == PLAIN else f"readystate-{tag}.whl"
 
 
-def read(package: Path) -> dict[str, bytes]:
-    """Return the files of the package that a page can use."""
+def read(package: Path, *, documented: bool = True) -> dict[str, bytes]:
+    """Return the files of the package that a page can use; if `documented`, with docstrings."""
     names = {path.relative_to(package).as_posix(): path for path in package.rglob("*")}
     files = {
         f"readystate/{name}": names[name].read_bytes()
         for name in sorted(names)
         if names[name].is_file() and not any(part in name for part in NOT_FOR_PAGES)
     }
-    return {name: lean(data) if name.endswith(".py") else data for name, data in files.items()}
+    return {
+        name: lean(data, documented=documented) if name.endswith(".py") else data
+        for name, data in files.items()
+    }
 
 
 def pack(files: Mapping[str, bytes], tag: str, comment: bytes = b"") -> bytes:
@@ -103,13 +109,18 @@ def pack(files: Mapping[str, bytes], tag: str, comment: bytes = b"") -> bytes:
     }
     record = [f"{name},sha256={digest(data)},{len(data)}\n" for name, data in files.items()]
     files[f"{INFO}/RECORD"] = "".join([*record, f"{INFO}/RECORD,,\n"]).encode()
-    wheel = io.BytesIO()
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, data in files.items():
+    return zipped(files, comment)
+
+
+def zipped(files: Mapping[str, bytes], comment: bytes = b"") -> bytes:
+    """Return the archive of `files`, reproducibly."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, content in files.items():
             # ZipInfo has a constant time.
-            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, compresslevel=9)
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, compresslevel=9)
         archive.comment = comment
-    return wheel.getvalue()
+    return data.getvalue()
 
 
 def digest(data: bytes) -> str:

@@ -23,7 +23,7 @@ reported: list[dict[str, Any]] = []
 # The address of the tests' server, http://..., where the page is not from it.
 server = ""
 
-if sys.platform == "emscripten":
+if sys.platform in ("emscripten", "webassembly"):
     import js
 
     def _server() -> str:
@@ -67,7 +67,7 @@ def new_id() -> str:
 async def journal(id: str, **wait: Any) -> list[dict[str, Any]]:
     """Returns what the server received on the connections with ``id``; waits like the journal."""
     # Firefox is slow to connect to a server that has refused others.
-    query = f"?{urlencode({'timeout': 20, **wait})}" if wait else ""
+    query = f"?{urlencode({'timeout': 20} | wait)}" if wait else ""
     is_there, text = await _get(f"{_server()}/journal/{id}{query}")
     assert is_there, text
     connections: list[dict[str, Any]] = json.loads(text)

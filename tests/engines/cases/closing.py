@@ -57,7 +57,7 @@ def add_ours(title: str, arguments: tuple[Any, ...], received: dict[str, Any]) -
         assert (close.code, close.wasClean) == (received["code"], True)
         assert seen == ["close"]
         (connection,) = await journal(id, closed=1)
-        assert connection["close"] == {**received, "clean": True}
+        assert connection["close"] == dict(received, clean=True)
 
 
 for title, (arguments, received) in OURS.items():

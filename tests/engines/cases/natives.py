@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+IS_MICROPYTHON = sys.implementation.name == "micropython"
+HAS_JAVASCRIPT = sys.platform in ("emscripten", "webassembly")
 JAVASCRIPT = {"cpython": "it is about JavaScript"}
 """Where a case is left out, and why."""
 
 
 def native_blob(text: str) -> Any:
     """A native ``Blob``."""
-    if sys.platform == "emscripten":
+    if HAS_JAVASCRIPT:
         import js
 
         return js.Blob.new(js.Array.of(text))
@@ -22,7 +24,7 @@ def native_blob(text: str) -> Any:
 
 def native_event(type: str) -> Any:
     """A native ``Event``."""
-    if sys.platform == "emscripten":
+    if HAS_JAVASCRIPT:
         import js
 
         return js.Event.new(type)

@@ -183,7 +183,7 @@ def add_session(kind: str) -> None:
         (application,) = await journal(f"{id}/session", closed=1)
         arrived = arrivals([application], 300, kind=kind, is_small=True)
         report.saw(f"300 each way, {result['reconnects']} reconnections, {result['resent']} again")
-        assert arrived == [*range(300)]
+        assert arrived == list(range(300))
         assert (result["wrong"], result["late"], result["confirmed"]) == ([], 0, 300)
 
 
@@ -267,9 +267,8 @@ async def url_for_each(report: Report) -> None:
         ws.send("there and back")
         assert await ws.recv() == "there and back"
     assert asked == ws.stats.attempts == 2
-    assert [state for state in states if state is not State.CONNECTING] == [
-        *(State.WAITING, State.OPEN, State.CLOSED),
-    ]
+    known = [state for state in states if state is not State.CONNECTING]
+    assert known == [State.WAITING, State.OPEN, State.CLOSED]
 
 
 @CASES.add("QueuedWebSocket: it gives up, and says why")
@@ -294,4 +293,5 @@ async def received_bounded(report: Report) -> None:
         await ws.drain()
         while ws.dropped < 15:
             await asyncio.sleep(0.01)
-        assert [await ws.recv() for _ in range(5)] == [str(number) for number in range(15, 20)]
+        for number in range(15, 20):
+            assert await ws.recv() == str(number)

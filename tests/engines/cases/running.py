@@ -14,8 +14,10 @@ from typing import Any
 from readystate import WebSocket
 from readystate_server.testing import inpage
 
-from . import ALL
-from .case import Report
+from . import MODULES
+from .case import Case, Report
+from .micropython import why_not_in_micropython
+from .natives import IS_MICROPYTHON
 
 if sys.platform == "emscripten":
     import pyodide
@@ -39,20 +41,22 @@ async def run(engine: str, server: str, failing: str, tell: Callable[[str], None
     """
     inpage.server = server
     asyncio.get_event_loop().set_exception_handler(lambda _, what: inpage.reported.append(what))
-    for name in ALL:
-        tell(json.dumps(await _run(name, Report(engine, failing))))
+    for module in MODULES:
+        for case in module.CASES:
+            tell(json.dumps(await _run(case, Report(engine, failing))))
 
 
-async def _run(name: str, report: Report) -> dict[str, Any]:
+async def _run(case: Case, report: Report) -> dict[str, Any]:
     begin = time.monotonic()
     failure = None
-    why_not = ALL[name].left_out.get(report.engine)
+    why_not = case.left_out.get(report.engine)
+    if IS_MICROPYTHON:
+        why_not = why_not_in_micropython(case.name)
     if why_not is not None:
         report.saw(f"left out: {why_not}")
     try:
-        async with asyncio.timeout(TIMEOUT):
-            if why_not is None:
-                await ALL[name].function(report)
+        if why_not is None:
+            await asyncio.wait_for(case.function(report), TIMEOUT)
         if inpage.reported:
             raise AssertionError(f"reported, and not expected: {inpage.reported}")
     except Exception as error:
@@ -60,7 +64,7 @@ async def _run(name: str, report: Report) -> dict[str, Any]:
     inpage.reported.clear()
     _close_all()
     return {
-        "case": name,
+        "case": case.name,
         "failure": failure,
         "thrown": report.thrown,
         "seen": report.seen,
@@ -71,7 +75,8 @@ async def _run(name: str, report: Report) -> dict[str, Any]:
 
 
 def _close_all() -> None:
-    for thing in gc.get_objects():
+    # MicroPython tells of no objects.
+    for thing in getattr(gc, "get_objects", list)():
         # One whose constructor raised, and that a traceback refers to, has no native object.
         if type(thing) is WebSocket and hasattr(thing, "js_websocket"):
             thing.js_websocket.close()

@@ -1,0 +1,499 @@
+"""``connect()`` and ``Connection``: asyncio, in the vocabulary of ``websockets``."""
+
+import asyncio
+import random
+
+from jsffi import create_proxy
+
+from .exceptions import (
+    ConcurrencyError,
+    ConnectionClosedOK,
+    ConnectionFailed,
+    OpenTimeout,
+    connection_closed,
+)
+from .native import PageEvents, now, shown, to_bytes, wait
+from .websocket import WebSocket
+
+_INF = float("inf")
+
+
+class Backoff:
+    """Exponential backoff with jitter, which resets after ``healthy`` seconds of connection.
+
+    The n-th consecutive wait is a random time up to ``initial * factor ** n`` seconds, at most
+    ``maximum``.
+    """
+
+    def __init__(
+        self, initial=0.5, maximum=30.0, factor=2.0, jitter=1.0, *, healthy=5.0, random=None
+    ):
+        if not (0 <= initial <= maximum and factor >= 1 and 0 <= jitter <= 1 and healthy >= 0):
+            raise ValueError(
+                "0 <= initial <= maximum, factor >= 1, 0 <= jitter <= 1 and healthy >= 0 must "
+                f"hold, not {initial}, {maximum}, {factor}, {jitter}, {healthy}"
+            )
+        self.initial = initial
+        self.maximum = maximum
+        self.factor = factor
+        self.jitter = jitter
+        self.healthy = healthy
+        self.random = random
+
+    def delays(self):
+        """Yields the waits after consecutive failures, in seconds, endlessly."""
+        draw = self.random or random.random
+        limit = self.initial
+        while True:
+            yield limit * (1 - self.jitter * draw())
+            limit = min(limit * self.factor, self.maximum)
+
+
+class Reconnector:
+    """Decides when a client connects.
+
+    Attempts count as consecutive until a connection lasts for ``backoff.healthy`` seconds or
+    receives a message.
+    """
+
+    def __init__(self, backoff, max_attempts, give_up_after):
+        self._backoff = backoff or Backoff()
+        self._delays = self._backoff.delays()
+        self._max_attempts = _INF if max_attempts is None else max_attempts
+        self._give_up_after = _INF if give_up_after is None else give_up_after
+        self._since = self._connected_at = None
+        self._came_back_at = -_INF
+        self.has_progressed = False
+        self.attempt = self.attempts = self.connections = 0
+
+    def begin(self):
+        """Called when an attempt starts."""
+        if self._since is None:
+            self._since = now()
+        self.attempt += 1
+        self.attempts += 1
+        self._connected_at = None
+        self.has_progressed = False
+
+    def connected(self):
+        """Called when it has succeeded."""
+        self.connections += 1
+        self._connected_at = now()
+
+    def restart(self):
+        """Starts counting anew."""
+        self._delays = self._backoff.delays()
+        self._since = self._connected_at = None
+        self.attempt = 0
+
+    def came_back(self):
+        """Called when the network or the page came back: the next wait is skipped."""
+        self._came_back_at = now()
+
+    def ended(self, error, url):
+        """Returns in how many seconds the next attempt starts, as this one has ended.
+
+        Raises:
+            ConnectionFailed: There will be none.
+        """
+        time = now()
+        if self._connected_at is not None:
+            if time - self._connected_at >= self._backoff.healthy:
+                self.restart()
+            elif self.has_progressed:
+                self.attempt = 0
+                self._since = time
+        elapsed = time - (time if self._since is None else self._since)
+        if self.attempt >= self._max_attempts or elapsed >= self._give_up_after:
+            raise ConnectionFailed(
+                url, f"given up after {self.attempt} attempts in a row, in {elapsed:.1f} s: {error}"
+            )
+        if time - self._came_back_at < 5:
+            self._came_back_at = -_INF
+            return 0
+        return min(next(self._delays), self._give_up_after - elapsed)
+
+
+class Fifo:
+    """A queue without a limit, which MicroPython's ``deque`` is not."""
+
+    def __init__(self):
+        self._items = []
+        self._head = 0
+
+    def __len__(self):
+        return len(self._items) - self._head
+
+    def __iter__(self):
+        return iter(self._items[self._head :])
+
+    def __getitem__(self, index):
+        return self._items[self._head + index]
+
+    def append(self, item):
+        self._items.append(item)
+
+    def popleft(self):
+        """Removes the first item, and returns it."""
+        item = self._items[self._head]
+        self._items[self._head] = None
+        self._head += 1
+        if self._head > 64 and self._head * 2 > len(self._items):
+            del self._items[: self._head]
+            self._head = 0
+        return item
+
+    def pop(self):
+        """Removes the last item, and returns it."""
+        return self._items.pop()
+
+    def replace(self, items):
+        """Replaces all items."""
+        self._items = list(items)
+        self._head = 0
+
+
+class Receiver:
+    """Received messages, for one task at a time.
+
+    Args:
+        max_queue: How many messages to queue; ``None`` means no limit.
+        max_queue_bytes: How many bytes (of text, characters).
+        on_overflow: What to do beyond these limits: "close", "drop-oldest" or "drop-newest".
+        overflow: Called with ``on_overflow="close"``.
+        end: Returns the exception to raise if there will be no more messages, otherwise ``None``.
+    """
+
+    def __init__(self, max_queue, max_queue_bytes, on_overflow, overflow, end):
+        if on_overflow not in ("close", "drop-oldest", "drop-newest"):
+            raise ValueError(
+                f"on_overflow={on_overflow!r} must be 'close', 'drop-oldest' or 'drop-newest'"
+            )
+        self._max_queue = _INF if max_queue is None else max_queue
+        self._max_bytes = _INF if max_queue_bytes is None else max_queue_bytes
+        self._on_overflow = on_overflow
+        self._overflow = overflow
+        self._end = end
+        self._queue = Fifo()
+        self._bytes = 0
+        self._is_receiving = False
+        self._changed = asyncio.Event()
+        self.dropped = 0
+
+    def __len__(self):
+        return len(self._queue)
+
+    def push(self, message):
+        """Adds a message."""
+        queue = self._queue
+        queue.append(message)
+        self._bytes += len(message)
+        if len(queue) > self._max_queue or (self._bytes > self._max_bytes and len(queue) > 1):
+            if self._on_overflow == "close":
+                self._overflow()
+            else:
+                oldest = self._on_overflow == "drop-oldest"
+                self._bytes -= len(queue.popleft() if oldest else queue.pop())
+                self.dropped += 1
+        self.wake()
+
+    def wake(self):
+        """Wakes the task that waits."""
+        if self._is_receiving:
+            self._changed.set()
+
+    async def next(self):
+        """Waits for the next message; cancelling it loses none."""
+        if self._is_receiving:
+            raise ConcurrencyError("another task is waiting for a message of this connection")
+        self._is_receiving = True
+        try:
+            while not self._queue:
+                end = self._end()
+                if end is not None:
+                    raise end
+                self._changed.clear()
+                await self._changed.wait()
+        finally:
+            self._is_receiving = False
+        message = self._queue.popleft()
+        self._bytes -= len(message)
+        return message
+
+    async def recv(self, decode):
+        """Waits for the next message, as ``str`` or ``bytes`` if ``decode`` is True or False."""
+        message = await self.next()
+        if decode is True and isinstance(message, bytes):
+            return message.decode()
+        if decode is False and isinstance(message, str):
+            return message.encode()
+        return message
+
+
+class Connection:
+    """A connection of :class:`connect`, with ``close_code`` and ``close_reason`` after its end."""
+
+    def __init__(self, url, protocols, options):
+        self._options = options
+        self._error = None
+        self._opened = asyncio.Event()
+        self._closed = asyncio.Event()
+        self.close_code = self.close_reason = None
+        self._has_received = False
+        self._receiver = Receiver(
+            options["max_queue"],
+            options["max_queue_bytes"],
+            options["on_overflow"],
+            lambda: self._ws.close(4008, "receive queue full"),
+            lambda: self._error and self._ended(),
+        )
+        self._ws = WebSocket(
+            url,
+            protocols,
+            onopen=lambda _: self._opened.set(),
+            onclose=lambda event: self._end(event.code, event.reason, event.wasClean),
+        )
+        self._ws.binaryType = "arraybuffer"
+        # Not as a MessageEvent, which takes longer.
+        self._ws.js_websocket.addEventListener("message", create_proxy(self._on_message))
+        self.url = self._ws.url
+
+    @property
+    def subprotocol(self):
+        """The subprotocol chosen by the server, or ``None``."""
+        return self._ws.protocol or None
+
+    @property
+    def extensions(self):
+        """The extensions in use."""
+        return self._ws.extensions
+
+    @property
+    def ready_state(self):
+        """The state, as of :class:`WebSocket`."""
+        return 3 if self._error is not None else self._ws.readyState
+
+    @property
+    def buffered_amount(self):
+        """How many bytes were sent but have not left the page."""
+        return self._ws.bufferedAmount
+
+    @property
+    def dropped(self):
+        """How many received messages ``on_overflow`` has dropped."""
+        return self._receiver.dropped
+
+    async def send(self, message):
+        """Sends a message; waits while more than ``write_limit`` bytes have not left the page.
+
+        Raises:
+            ConnectionClosed: The connection is closing or has ended.
+            TypeError: ``message`` is neither text nor binary.
+        """
+        ws = self._ws
+        if ws.readyState != 1:
+            await self._raise_closed()
+        ws.send(message)
+        if ws.bufferedAmount > self._options["write_limit"]:
+            await self._wait_for_buffer(self._options["write_limit"] // 4)
+
+    async def drain(self):
+        """Waits until all that was sent has left the page."""
+        await self._wait_for_buffer(0)
+
+    async def recv(self, decode=None):
+        """Waits for the next message and returns it. Cancelling it loses none.
+
+        Raises:
+            ConnectionClosed: The connection has ended, and all its messages were received.
+            ConcurrencyError: Another task is waiting for a message.
+        """
+        return await self._receiver.recv(decode)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        try:
+            return await self._receiver.next()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration
+
+    async def close(self, code=1000, reason=""):
+        """Closes the connection and waits until it is closed, at most ``close_timeout`` seconds."""
+        self._ws.close(code, reason)
+        await self._wait_for_end()
+
+    async def wait_closed(self):
+        """Waits until the connection is closed, by either side."""
+        await self._closed.wait()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, kind, error, traceback):
+        if error is None:
+            await self.close()
+        elif self._error is None:
+            self._ws.close(1000)
+            self._end(1006, "", False, f"{kind.__name__} in its 'async with' block")
+
+    def _on_message(self, js_event):
+        self._has_received = True
+        if self._error is None:
+            data = js_event.data
+            self._receiver.push(data if isinstance(data, str) else to_bytes(data))
+
+    def _end(self, code, reason, was_clean, cause=""):
+        if self._error is None:
+            self.close_code = code
+            self.close_reason = reason
+            self._error = (code, reason, was_clean, cause)
+            self._closed.set()
+            self._opened.set()
+            self._receiver.wake()
+
+    def _ended(self):
+        return connection_closed(*self._error)
+
+    async def _wait_for_end(self):
+        timeout = self._options["close_timeout"]
+        if not await wait(self._closed, timeout):
+            self._end(
+                1006, "", False, f"the server has not ended the connection within {timeout} s"
+            )
+
+    async def _raise_closed(self):
+        await self._wait_for_end()
+        raise self._ended()
+
+    async def _wait_for_buffer(self, limit):
+        pause = 1  # With 0, MicroPython would not return to the browser.
+        while self._ws.bufferedAmount > limit:
+            await asyncio.sleep_ms(pause)
+            pause = min(50, 2 * pause)
+            if self._ws.readyState != 1:
+                await self._raise_closed()
+
+    def __repr__(self):
+        state = ("CONNECTING", "OPEN", "CLOSING", "CLOSED")[self.ready_state]
+        return f"<Connection {shown(self.url)} {state}>"
+
+
+class connect:
+    """Connects to a WebSocket server: ``await`` it, enter it with ``async with``, or iterate over
+    it with ``async for`` for a new connection after each loss. The options are those of the
+    reference, without ``transport``.
+
+    Raises:
+        ConnectionFailed: The connection could not be made; when iterating, after giving up.
+        OpenTimeout: The connection was not made within ``open_timeout``.
+        DOMSyntaxError: ``url`` or one of ``subprotocols`` is invalid.
+    """
+
+    def __init__(
+        self,
+        url,
+        *,
+        subprotocols=None,
+        open_timeout=10,
+        close_timeout=10,
+        max_queue=2**16,
+        max_queue_bytes=2**26,
+        on_overflow="close",
+        write_limit=2**20,
+        backoff=None,
+        max_attempts=None,
+        give_up_after=None,
+        process_exception=None,
+    ):
+        self._url = url
+        self._subprotocols = subprotocols
+        self._open_timeout = open_timeout
+        self._options = {
+            "close_timeout": close_timeout,
+            "max_queue": max_queue,
+            "max_queue_bytes": max_queue_bytes,
+            "on_overflow": on_overflow,
+            "write_limit": write_limit,
+        }
+        self._retrying = (backoff, max_attempts, give_up_after)
+        self._process_exception = process_exception or _go_on_if_it_may_help
+
+    def __iter__(self):  # which await calls
+        return (yield from self._connect())
+
+    async def __aenter__(self):
+        self._entered = await self._connect()
+        return self._entered
+
+    async def __aexit__(self, kind, error, traceback):
+        await self._entered.__aexit__(kind, error, traceback)
+
+    def __aiter__(self):
+        return _Attempts(self, Reconnector(*self._retrying), self._process_exception)
+
+    async def _connect(self):
+        connection = Connection(self._url, self._subprotocols, self._options)
+        try:
+            is_done = await wait(connection._opened, self._open_timeout)
+        except asyncio.CancelledError:
+            connection._ws.close()
+            raise
+        if not is_done:
+            connection._ws.close()
+            raise OpenTimeout(shown(self._url), self._open_timeout)
+        if connection._error is not None and connection._error[0] == 1006:
+            raise ConnectionFailed(shown(self._url))
+        return connection
+
+    def __repr__(self):
+        return f"<connect {shown(self._url)}>"
+
+
+class _Attempts:
+    """Successive connections, for iterating over :class:`connect`."""
+
+    def __init__(self, connecting, reconnector, process_exception):
+        self._connecting = connecting
+        self._reconnector = reconnector
+        self._process_exception = process_exception
+        self._connection = None
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        connection, error = self._connection, None
+        if connection is not None:
+            await connection.close()
+            error = connection._ended()
+            self._reconnector.has_progressed = connection._has_received
+            await self._wait(error)
+        while True:
+            self._reconnector.begin()
+            try:
+                self._connection = await self._connecting._connect()
+                self._reconnector.connected()
+                return self._connection
+            except Exception as failure:
+                error = failure
+            final = self._process_exception(error)
+            if hasattr(final, "throw"):
+                final = await final
+            if final is not None:
+                raise final
+            await self._wait(error)
+
+    async def _wait(self, error):
+        delay = self._reconnector.ended(error, shown(self._connecting._url))
+        alarm = asyncio.Event()
+        events = PageEvents(alarm.set)
+        try:
+            await wait(alarm, delay)
+        finally:
+            events.destroy()
+
+
+def _go_on_if_it_may_help(error):
+    return None if isinstance(error, ConnectionFailed) else error

@@ -1,0 +1,268 @@
+"""What the browser offers, and the exceptions that it throws.
+
+MicroPython cannot catch what JavaScript throws in a call, but the DOM can: what a listener throws
+does not leave ``dispatchEvent()``, which gives it to the global ``error`` event instead, before it
+returns. https://dom.spec.whatwg.org/#concept-event-listener-inner-invoke
+"""
+
+import asyncio
+
+import js
+from jsffi import JsProxy, create_proxy, to_js
+
+from .exceptions import python_error
+
+_define = js.Object.defineProperty
+_target = js.EventTarget.new()
+_once = to_js({"once": True})
+_thrown = []
+_depth = 0
+
+
+def _on_error(event):
+    event.preventDefault()
+    event.stopImmediatePropagation()
+    _thrown.append(event.error)
+
+
+_error_listener = create_proxy(_on_error)
+
+
+def call(function, this, *arguments):
+    """Returns ``function.call(this, *arguments)``, with native functions only.
+
+    The listener that calls it is ``Object.assign()``, which reads a property of ``source`` by its
+    getter, the function with its arguments bound, and leaves the result in ``holder``.
+
+    Raises:
+        DOMException: The browser has thrown one.
+        TypeError: It has thrown one.
+    """
+    global _depth
+    how, source, holder = js.Object.new(), js.Object.new(), js.Object.new()
+    how.get = function.bind(this, *arguments)
+    how.enumerable = True
+    _define(source, "result", how)
+    before = len(_thrown)
+    _target.addEventListener("call", js.Object.assign.bind(js.Object, holder, source), _once)
+    js.globalThis.addEventListener("error", _error_listener, True)
+    _depth += 1
+    try:
+        _target.dispatchEvent(js.Event.new("call"))
+    finally:
+        _depth -= 1
+        if not _depth:
+            js.globalThis.removeEventListener("error", _error_listener, True)
+    thrown = _thrown[before:]
+    del _thrown[before:]
+    error = None if hasattr(holder, "result") else thrown.pop()
+    for other in thrown:  # by what the function has called
+        js.reportError(other)
+    if error is not None:
+        raise python_error(error)
+    return holder.result
+
+
+def new_websocket(url, protocols):
+    """Returns ``new WebSocket(url, protocols)``. Raises like :func:`call`."""
+    arguments = to_js([url] if protocols is None else [url, protocols])
+    if hasattr(js.globalThis, "document"):
+        return call(js.Reflect.construct, js.Reflect, js.WebSocket, arguments)
+    # In a worker, Firefox 153 crashes if nothing but native functions makes a WebSocket. So what
+    # its constructor would throw is thrown before. https://websockets.spec.whatwg.org/#dom-websocket-websocket
+    parsed = call(js.URL.parse, js.URL, url, js.location.href)
+    if parsed is None or "#" in parsed.href or parsed.protocol not in _SCHEMES:
+        raise _syntax_error(f"{shown(url)} is no URL of a WebSocket, or has a fragment")
+    if protocols is not None and not isinstance(protocols, dict):
+        names = [protocols] if isinstance(protocols, str) else list(protocols)
+        if len(set(names)) < len(names) or not all(map(_is_token, names)):
+            raise _syntax_error(f"the subprotocols {names!r} are no tokens, or are repeated")
+    return js.Reflect.construct(js.WebSocket, arguments)
+
+
+_SCHEMES = ("ws:", "wss:", "http:", "https:")
+
+
+def _is_token(name):
+    return name != "" and all("!" <= letter <= "~" and letter not in _SEPARATORS for letter in name)
+
+
+_SEPARATORS = '"(),/:;<=>?@[\\]{}'
+
+
+def _syntax_error(message):
+    return python_error(js.DOMException.new(message, "SyntaxError"))
+
+
+def is_native(value):
+    """Whether it is a JavaScript object."""
+    return isinstance(value, JsProxy)
+
+
+def kind_of(value):
+    """Returns the name of a JavaScript object's class, such as ``"Blob"``; or ``""``."""
+    return str(js.Object.prototype.toString.call(value))[8:-1] if is_native(value) else ""
+
+
+def describe(value):
+    """Names the type of a value, for errors."""
+    return f"a JavaScript {kind_of(value)}" if is_native(value) else type(value).__name__
+
+
+_BINARY = ("ArrayBuffer", "SharedArrayBuffer", "DataView", "Blob", "File")
+_from_hex = getattr(js.Uint8Array, "fromHex", None)
+
+
+def is_binary(value):
+    """Whether it is a JavaScript object that can be sent."""
+    kind = kind_of(value)
+    return kind in _BINARY or (kind.endswith("Array") and kind != "Array")
+
+
+def frozen(data):
+    """Returns ``data`` as it stays if its owner changes it, and its length in bytes.
+
+    Raises:
+        TypeError: It is neither text nor binary.
+    """
+    if isinstance(data, str):
+        return data, len(data.encode())
+    if is_binary(data):
+        if kind_of(data) in ("Blob", "File"):
+            return data, data.size
+        return to_bytes(data), data.byteLength
+    data = data if isinstance(data, bytes) else bytes(view(data))
+    return data, len(data)
+
+
+def view(data):
+    """Returns the bytes of an object with the buffer protocol.
+
+    Raises:
+        TypeError: It has none.
+    """
+    if isinstance(data, (bytes, bytearray)):
+        return data
+    try:
+        memoryview(data)
+    except TypeError:
+        raise TypeError(
+            f"send() takes a str or a bytes-like object, not {describe(data)}: encode it first, as "
+            "with json.dumps()"
+        )
+    # Not bytes(data), which would be the items of an array.
+    copy = bytearray()
+    copy.extend(data)
+    return copy
+
+
+def to_buffer(data):
+    """Returns a ``Uint8Array`` with the bytes of ``data``."""
+    # Hexadecimal text crosses a hundred times faster than byte after byte.
+    data = view(data)
+    return _from_hex(data.hex()) if _from_hex is not None else js.Uint8Array.new(data)
+
+
+def to_bytes(buffer):
+    """Returns the bytes of an ``ArrayBuffer`` or of a view of one."""
+    if kind_of(buffer).endswith("Buffer"):
+        array = js.Uint8Array.new(buffer)
+    else:
+        array = js.Uint8Array.new(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+    return bytes.fromhex(array.toHex()) if _from_hex is not None else bytes(array)
+
+
+_encoder = js.TextEncoder.new()
+_decoder = js.TextDecoder.new("utf-8", to_js({"ignoreBOM": True}))
+
+
+def send_text_with_nul(ws, text):
+    """Sends text that contains a NUL, at which text ends where it crosses to JavaScript."""
+    how = js.Object.new()
+    how.get = _decoder.decode.bind(_decoder, to_buffer(text.encode()))
+    arguments = to_js({"length": 1})
+    _define(arguments, "0", how)
+    ws.send.apply(ws, arguments)
+
+
+def send(ws, data):
+    """Sends over a native socket that is not CONNECTING."""
+    if isinstance(data, str):
+        if "\0" in data:
+            send_text_with_nul(ws, data)
+        else:
+            ws.send(data)
+    else:
+        ws.send(data if is_native(data) and is_binary(data) else to_buffer(data))
+
+
+def report(message, error):
+    """Passes an exception to the event loop's exception handler."""
+    loop = asyncio.get_event_loop()
+    context = {"message": message, "exception": error, "future": asyncio.current_task()}
+    loop.call_exception_handler(context)
+
+
+def call_handler(handler, argument, owner):
+    """Calls ``handler(argument)``; a coroutine runs as a task. Exceptions are reported."""
+    try:
+        result = handler(argument)
+        if result is not None and hasattr(result, "throw"):
+            asyncio.create_task(_finish(result, owner))
+    except Exception as error:
+        report(f"Exception in a function given to {owner!r}", error)
+
+
+async def _finish(coroutine, owner):
+    try:
+        await coroutine
+    except Exception as error:
+        report(f"Exception in a function given to {owner!r}", error)
+
+
+async def wait(event, timeout=None):
+    """Waits for an :class:`asyncio.Event`; returns whether it came within ``timeout`` seconds."""
+    if timeout is None:
+        await event.wait()
+    else:
+        try:
+            await asyncio.wait_for(event.wait(), max(timeout, 0))
+        except asyncio.TimeoutError:
+            pass
+    return event.is_set()
+
+
+def now():
+    """The time in seconds, by a clock that never goes back."""
+    return js.performance.now() / 1000
+
+
+class PageEvents:
+    """Calls ``back()`` when the network comes back or the page is shown again."""
+
+    def __init__(self, back):
+        self._back = back
+        self._proxy = create_proxy(self._on_event)
+        document = getattr(js.globalThis, "document", None)
+        self._places = [(js.globalThis, "online"), (js.globalThis, "pageshow")]
+        if document is not None:
+            self._places.append((document, "visibilitychange"))
+        for target, type in self._places:
+            target.addEventListener(type, self._proxy)
+
+    def _on_event(self, event):
+        if event.type != "visibilitychange" or not js.document.hidden:
+            self._back()
+
+    def destroy(self):
+        """Listens no more."""
+        for target, type in self._places:
+            target.removeEventListener(type, self._proxy)
+
+
+def shown(url):
+    """Returns ``url`` without user info, query and fragment, which may hold secrets."""
+    url = str(url.href if is_native(url) else url).split("#")[0].split("?")[0]
+    scheme, slashes, rest = url.partition("//")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{authority.rpartition('@')[2]}{slash}{path}"

@@ -1,0 +1,5 @@
+import js
+
+
+def uuid4():
+    return js.crypto.randomUUID()
