@@ -32,12 +32,20 @@ settings.register_profile("default", max_examples=50, deadline=None)
 settings.register_profile("long", max_examples=1000, deadline=None)
 settings.load_profile("default")
 
-GROUPS = ("python", "server", "engines", *NAMES)
+GROUPS = ("engines", "python", "server", *NAMES)
 """In which order tests run: asyncio.run() does not work any more in a process in which Playwright
-has been started, and a browser is started once in each process.
+has been started, and a browser is started once in each process. Engines keep all cores busy while
+one process waits for them.
 """
 TOGETHER = ("tests/engines/", "tests/compat/", "tests/long/compat/")
 """What is not taken apart by files: its engines start slowly, and serve all of the folder."""
+FIRST = (
+    *TOGETHER,
+    *("tests/pages/test_break_it.py", "tests/docs/test_tutorial.py", "tests/server/test_vendor.py"),
+    *("tests/benchmarks/", "tests/soak/"),
+    *("tests/browser/test_pages.py", "tests/browser/test_kept_sessions.py"),
+)
+"""What takes longest in its group begins first: at the end nobody waits for it."""
 IN_BROWSER = 150
 """Seconds that a test in a browser may take, with its fixtures."""
 FOLDERS = {
@@ -111,11 +119,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling |
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Has the groups in order, and gives tests in a browser the time to start it, and Python."""
     yield
-    items.sort(key=lambda item: GROUPS.index(group(item.nodeid)))
+    items.sort(key=lambda item: (GROUPS.index(group(item.nodeid)), rank(item.nodeid)))
     for item in items:
         if group(item.nodeid) in NAMES and item.get_closest_marker("timeout") is None:
             # Whichever comes first in its process has fixtures that take a minute when it is busy.
             item.add_marker(pytest.mark.timeout(IN_BROWSER))
+
+
+def rank(nodeid: str) -> int:
+    """How soon a test runs in its group."""
+    ranks = (place for place, start in enumerate(FIRST) if nodeid.startswith(start))
+    return next(ranks, len(FIRST))
 
 
 def group(nodeid: str) -> str:

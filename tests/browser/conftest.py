@@ -21,10 +21,10 @@ EXPECTED = (
 
 
 @pytest.fixture(scope="module")
-def failing(browser: Browser) -> Iterator[Server]:
+def failing(server: Server) -> Iterator[Server]:
     """A server of its own, as browsers delay connections to one where many have failed."""
-    with Server() as server:
-        yield server
+    with Server(allow_origins=[server.url]) as failing:
+        yield failing
 
 
 @pytest.fixture(scope="session", params=["page"])

@@ -5,6 +5,7 @@ Only a page shows that: which wheel is loaded is decided there, and no other Pyt
 
 from __future__ import annotations
 
+import json
 import traceback
 
 import pytest
@@ -14,6 +15,12 @@ from readystate import DOMSyntaxError, WebSocket, __version__, exceptions
 from readystate_server.lab import Server
 from readystate_server.testing import in_browser
 from readystate_server.testing.inpage import raises
+
+CORE = """\
+globalThis.imported = true;
+export const hooks = { main: { onReady: new Set() } };
+"""
+"""Instead of PyScript, which gets what the page has written into its scripts' config."""
 
 
 @in_browser
@@ -36,11 +43,15 @@ async def test_it_runs_and_its_tracebacks_tell_where() -> None:
     ids=["compiled for it", "for others only", "a static host"],
 )
 @pytest.mark.only_browser("chromium")
-def test_pages_of_the_project_load_it(
+def test_pages_of_the_project_name_it(
     page: Page, server: Server, index: str | None, wheel: str
 ) -> None:
+    """That PyScript then loads it shows in each page of test_pages.py."""
     if index is not None:
         page.route("**/wheel/index.json", lambda route: route.fulfill(body=index))
-    with page.expect_request("**/*.whl", timeout=60_000) as request:
-        page.goto(f"{server.url}/")
-    assert request.value.url == f"{server.url}/wheel/{wheel}"
+    page.route("**/core.js", lambda route: route.fulfill(body=CORE, content_type="text/javascript"))
+    page.goto(f"{server.url}/")
+    page.wait_for_function("globalThis.imported")
+    config = page.locator("script[type=py]").first.get_attribute("config")
+    assert config is not None
+    assert json.loads(config)["files"][f"{server.url}/wheel/{wheel}"] == "./*"

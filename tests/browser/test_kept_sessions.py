@@ -1,6 +1,8 @@
 """A session outlives its page: it is kept in ``sessionStorage``, which only a page has.
 
-What is kept, and what is done with it, is shown in tests/cpython, with a page that is made up.
+What only a browser shows of pages that are loaded again, hidden, killed, or may not use the
+storage: that its events and its errors are those. What is kept, and what is done with it, is shown
+in tests/cpython, with a page that is made up.
 """
 
 from __future__ import annotations
@@ -17,12 +19,43 @@ from readystate_server.lab import Server
 from readystate_server.testing import Runtime, in_browser, open_pyodide
 from readystate_server.testing.inpage import new_id, raises, reported, url
 
+KILLED = """
+() => addEventListener("pagehide", (event) => event.stopImmediatePropagation(), {capture: true})
+"""
+SHOWN = """
+(state) => {
+    Object.defineProperty(document, "visibilityState", {configurable: true, get: () => state});
+    document.dispatchEvent(new Event("visibilitychange"));
+    return sessionStorage.length;
+}
+"""
+FULL = """
+() => {
+    let last;
+    for (let size = 2 ** 22; size >= 2 ** 12; size /= 2)
+        for (;;) {
+            const key = `other-${sessionStorage.length}`;
+            try { sessionStorage.setItem(key, "x".repeat(size)); }
+            catch { break; }
+            last = key;
+        }
+    sessionStorage.removeItem(last);
+    return sessionStorage.length;
+}
+"""
+DENIED = """
+() => Object.defineProperty(window, "sessionStorage", {
+    configurable: true,
+    get() { throw new DOMException("The document is sandboxed", "SecurityError"); },
+})
+"""
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
 def kept(browser: Browser, server: Server) -> Iterator[Runtime]:
-    with open_pyodide(browser, server, "page") as runtime:
+    """A page that the tests may load again, and spoil."""
+    with open_pyodide(browser, server) as runtime:
         yield runtime
-        runtime.console.check()
 
 
 def kept_session(where: Any) -> QueuedWebSocket:
@@ -60,7 +93,7 @@ async def leave(*, id: str) -> None:
 
 async def come_back(*, id: str, expected: list[Any]) -> None:
     async with kept_session(url("/ws/session", id=id, echo=1)) as ws:
-        assert ws.pending + ws.unconfirmed == (4 if expected else 0)
+        assert ws.pending + ws.unconfirmed == 4
         ws.send("e")
         assert [await ws.recv() for _ in range(len(expected) + 1)] == [*expected, "e"]
         await ws.drain()
@@ -82,9 +115,7 @@ def test_a_page_that_is_loaded_again_goes_on(kept: Runtime, server: Server) -> N
     assert [message["data"] for message in application["messages"]] == [
         *("a", "b", "AP8=", "c", "ZA==", "e"),
     ]
-    # It has ended, so the next page begins another one.
-    reload(kept)
-    kept.call(come_back, id=f"{id}-next", expected=[])
+    kept.console.check()
 
 
 @in_browser
@@ -104,3 +135,82 @@ async def test_persisting_needs_a_page() -> None:
             ws.send(blob)
     ws.abort()
     assert reported == []
+
+
+async def begin(*, id: str) -> None:
+    """One message is done; then there is no connection."""
+    import builtins
+
+    first = iter([url("/ws/session", id=id, echo=1)])
+
+    async def where() -> str:
+        for address in first:
+            return address
+        return str(await asyncio.get_running_loop().create_future())
+
+    ws = builtins.kept_ws = kept_session(where)  # type: ignore[attr-defined]
+    ws.start()
+    await ws.send("a")
+    ws._supervisor.dead("nothing is heard")
+
+
+async def send(*, text: str) -> None:
+    import builtins
+
+    builtins.kept_ws.send(text)  # type: ignore[attr-defined]
+
+
+async def go_on(*, id: str, expected: list[str]) -> None:
+    async with kept_session(url("/ws/session", id=id, echo=1)) as ws:
+        await ws.drain()
+        received: list[Any] = []
+        while received[-1:] != expected[-1:]:
+            received.append(await ws.recv())
+        assert received[-len(expected) :] == expected
+
+
+@pytest.mark.only_browser("chromium")
+def test_a_page_that_is_killed_while_it_is_hidden(kept: Runtime) -> None:
+    id = new_id()
+    kept.call(begin, id=id)
+    assert kept.page.evaluate(SHOWN, "hidden") == 1
+    assert kept.page.evaluate(SHOWN, "visible") == 0
+    assert kept.page.evaluate(SHOWN, "hidden") == 1
+    kept.call(send, text="b")
+    kept.call(send, text="c")
+    kept.page.evaluate(KILLED)
+    reload(kept)
+    kept.call(go_on, id=id, expected=["b", "c"])
+    assert kept.page.evaluate("sessionStorage.length") == 0
+    kept.console.check()
+
+
+@pytest.mark.only_browser("chromium")
+def test_a_tab_that_has_little_room(kept: Runtime) -> None:
+    """The id comes first, then as many messages as there is room for."""
+    id = new_id()
+    kept.call(begin, id=id)
+    for number in range(8):
+        kept.call(send, text=str(number) * 4000)
+    before = kept.page.evaluate(FULL)
+    assert kept.page.evaluate(SHOWN, "hidden") == before + 1
+    complaints = "".join(kept.console.complaints)
+    assert "The browser has room for the first 2 of 8 messages" in complaints
+    assert "QuotaExceededError" in complaints
+    kept.console.complaints.clear()
+    kept.page.evaluate(KILLED)
+    reload(kept)
+    kept.call(go_on, id=id, expected=["0" * 4000])
+    kept.console.check()
+
+
+async def refused() -> None:
+    with raises(RuntimeError, match="allow-same-origin"):
+        kept_session("ws://example.org/")
+
+
+@pytest.mark.only_browser("chromium")
+def test_a_page_that_may_not_use_the_storage(kept: Runtime) -> None:
+    kept.page.evaluate(DENIED)
+    kept.call(refused)
+    kept.console.check()

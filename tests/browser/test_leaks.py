@@ -74,6 +74,7 @@ def test_no_proxy_outlives_its_connection(alone: Runtime) -> None:
     alone.console.check()
 
 
+@pytest.mark.only_browser("firefox")  # tests/long has it in Chromium too
 def test_no_proxy_outlives_its_connection_in_a_worker(browser: Browser, server: Server) -> None:
     with open_pyodide(browser, server, "worker") as runtime:
         runtime.call(many_connections, count=100)

@@ -1,22 +1,19 @@
 """What happens to a page, and connections that come back.
 
 What is done about it is shown in tests/cpython, with a page that is made up; here it is that the
-events of a browser are those, that there are some in a worker too, and that the network is really
-gone.
+events of a browser are those, and that the network is really gone. test_worker.py has the worker's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
 
 from readystate import Backoff, QueuedWebSocket, State, StateChange
 from readystate_server.lab import Server
-from readystate_server.testing import Runtime, in_browser, open_pyodide
+from readystate_server.testing import Runtime, in_browser
 from readystate_server.testing.inpage import new_id, url
 from tests.faults import check, send_through
 
@@ -26,16 +23,8 @@ TIMEOUT = 150
 MANY = 1_000
 
 
-@pytest.fixture(params=["page", "worker"], scope="module")
-def place(request: pytest.FixtureRequest, browser: Browser, failing: Server) -> Iterator[Runtime]:
-    """From a server of its own, and with a console that complains of connections that fail."""
-    with open_pyodide(browser, failing, request.param) as runtime:
-        yield runtime
-        runtime.console.check()
-
-
 def dispatch(type: str, **options: Any) -> None:
-    """Has the page, or the worker, believe that this has happened."""
+    """Has the page believe that this has happened."""
     import js
     from pyodide.ffi import to_js
 
@@ -60,10 +49,6 @@ async def waiting() -> QueuedWebSocket:
 @pytest.mark.parametrize("type", ["online", "pageshow", "resume"])
 @in_browser
 async def test_what_comes_back_connects_at_once(type: str) -> None:
-    import js
-
-    if type != "online" and not hasattr(js, "document"):
-        return  # A worker has no such events.
     async with asyncio.timeout(30):
         ws = await waiting()
         dispatch(type, **({"persisted": True} if type == "pageshow" else {}))
@@ -77,10 +62,6 @@ async def test_what_comes_back_connects_at_once(type: str) -> None:
 @in_browser
 async def test_what_does_not_bring_it_back(type: str) -> None:
     """A page that is shown for the first time was not away."""
-    import js
-
-    if type == "pageshow" and not hasattr(js, "document"):
-        return
     ws = await waiting()
     dispatch(type, **({"persisted": False} if type == "pageshow" else {}))
     for _ in range(20):
@@ -105,11 +86,12 @@ async def test_after_the_end_it_listens_to_nothing() -> None:
 @pytest.mark.parametrize(
     ("confirmation", "kind"), [("heartbeat", "text"), ("acks", "binary"), ("none", "text")]
 )
-@pytest.mark.parametrize("place", ["page"], indirect=True)
-def test_the_page_is_offline(place: Runtime, failing: Server, confirmation: str, kind: str) -> None:
+def test_the_page_is_offline(
+    runtime: Runtime, failing: Server, confirmation: str, kind: str
+) -> None:
     """It waits for long then, and no longer than until it is online again."""
     id, before = new_id(), MANY // 2
-    wait = place.start(
+    wait = runtime.start(
         send_through,
         timeout=TIMEOUT,
         base=failing.ws_url(""),
@@ -131,7 +113,7 @@ def test_the_page_is_offline(place: Runtime, failing: Server, confirmation: str,
         pulse=(0.2, 1),
         backoff=(0.01, FOREVER, 1.0),
     )
-    page = place.page
+    page = runtime.page
     try:
         page.wait_for_selector("body[data-phase=offline]", state="attached", timeout=60_000)
         page.context.set_offline(True)
@@ -141,22 +123,3 @@ def test_the_page_is_offline(place: Runtime, failing: Server, confirmation: str,
     result = wait()
     check(failing, id, result, confirmation, kind)
     assert result["longest_delay"] == FOREVER
-
-
-@pytest.mark.parametrize("place", ["worker"], indirect=True)
-def test_a_worker_comes_online(place: Runtime, failing: Server) -> None:
-    """Its connection is lost in the midst of a burst; it would wait for long, but is told."""
-    id = new_id()
-    result = place.call(
-        send_through,
-        timeout=TIMEOUT,
-        base=failing.ws_url(""),
-        id=id,
-        plan=[{"fault": "drop", "after": 300}],
-        confirmation="heartbeat",
-        kind="text",
-        steps=[("put", MANY), ("until waiting", FOREVER), ("dispatch", "online")],
-        backoff=(FOREVER, FOREVER, 0),
-    )
-    check(failing, id, result, "heartbeat", "text")
-    assert result["reconnects"] == 1

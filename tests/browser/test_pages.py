@@ -25,6 +25,8 @@ pytestmark = pytest.mark.timeout(180)
 BLOCKED = "The page\u2019s settings blocked a JavaScript eval"
 NARROW = 390
 PATIENCE = 75_000
+IN_CHROMIUM = pytest.mark.only_browser("chromium")
+IN_FIREFOX = pytest.mark.only_browser("firefox")
 WAYS = {"send_at_once": "fails", "sleep_then_send": "late", "ask": "on time"}
 
 
@@ -142,6 +144,7 @@ def test_try_it(lab: Page) -> None:
     expect(section.get_by_role("log")).to_have_text(echoed, timeout=PATIENCE)
 
 
+@IN_CHROMIUM
 def test_what_cannot_be_loaded_is_said(browser: Browser, own_server: Server) -> None:
     page = browser.new_page()
     page.route("**/lab.py", lambda route: route.fulfill(status=404, body=""))
@@ -151,13 +154,16 @@ def test_what_cannot_be_loaded_is_said(browser: Browser, own_server: Server) -> 
     page.close()
 
 
-@pytest.mark.parametrize("name", ["hello", "hello_mpy"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("hello", marks=IN_CHROMIUM), pytest.param("hello_mpy", marks=IN_FIREFOX)]
+)
 def test_hello(page: Page, own_server: Server, name: str) -> None:
     page.goto(f"{own_server.url}/examples/{name}.html")
     said = re.compile(r"^InvalidStateError 11 \S.*\non time\nclosed 1000 bye\s*$")
     expect(page.locator("#output")).to_have_text(said, timeout=PATIENCE)
 
 
+@IN_FIREFOX
 def test_plain(page: Page, visit: tuple[Page, Console], own_server: Server) -> None:
     """Where a policy forbids inline scripts and eval()."""
     _, console = visit
@@ -177,6 +183,7 @@ def test_plain(page: Page, visit: tuple[Page, Console], own_server: Server) -> N
     assert refused == "EvalError"
 
 
+@IN_CHROMIUM
 def test_chat(page: Page, own_server: Server) -> None:
     page.goto(f"{own_server.url}/examples/chat.html?room=pages")
     page.get_by_label("Your name").fill("Ada", timeout=PATIENCE)
@@ -189,6 +196,7 @@ def test_chat(page: Page, own_server: Server) -> None:
     expect(delivered).to_contain_text("<i>hello</i>")
 
 
+@IN_FIREFOX
 def test_migrate(page: Page, own_server: Server) -> None:
     page.goto(f"{own_server.url}/examples/migrate.html")
     expect(page.locator("main")).to_have_attribute("data-state", "done", timeout=PATIENCE)
@@ -196,12 +204,14 @@ def test_migrate(page: Page, own_server: Server) -> None:
     expect(page.locator("#early dd")).to_have_text(both)
 
 
+@IN_CHROMIUM
 def test_dashboard(page: Page, own_server: Server) -> None:
     page.goto(f"{own_server.url}/examples/dashboard.html?count=1000")
     expect(page.locator("#said")).to_have_text("The server has sent all.", timeout=PATIENCE)
     expect(page.locator("#total")).to_have_text("1,000")
 
 
+@IN_FIREFOX
 def test_worker(page: Page, own_server: Server) -> None:
     page.goto(f"{own_server.url}/examples/worker.html?count=10000")
     page.get_by_role("button", name="Take it in a worker").click(timeout=PATIENCE)

@@ -14,15 +14,15 @@ from readystate import __version__
 from readystate_server.lab import Server
 from readystate_server.testing import Console
 
-IN_ONE = pytest.mark.only_browser("chromium")
-"""How PyScript installs is the same everywhere."""
+IN_CHROMIUM, IN_FIREFOX = map(pytest.mark.only_browser, ("chromium", "firefox"))
+"""How PyScript installs is the same in both, so each way is looked at in one."""
+PLAIN = f"readystate-{__version__}-py3-none-any.whl"
+COMPILED = f"readystate-{__version__}-cp314-none-any.whl"
 WAYS = [
-    ("page", "packages", f"readystate-{__version__}-py3-none-any.whl"),
-    pytest.param("page", "files", "readystate-cp314.whl", marks=IN_ONE),
-    pytest.param(
-        "worker", "packages", f"readystate-{__version__}-cp314-none-any.whl", marks=IN_ONE
-    ),
-    ("worker", "files", "readystate.whl"),
+    pytest.param("page", "packages", PLAIN, marks=IN_CHROMIUM),
+    pytest.param("page", "files", "readystate-cp314.whl", marks=IN_CHROMIUM),
+    pytest.param("worker", "packages", COMPILED, marks=IN_CHROMIUM),
+    pytest.param("worker", "files", "readystate.whl", marks=IN_FIREFOX),
 ]
 
 

@@ -95,22 +95,27 @@ def playwright(route: WebSocketRoute) -> None:
         route.on_message(answer)
 
 
-@pytest.fixture(scope="module", params=["playwright", "msw", "mock-socket"])
-def stand_in(request: pytest.FixtureRequest, browser: Browser, server: Server) -> Iterator[Runtime]:
+@pytest.fixture(scope="module")
+def routed(browser: Browser, server: Server) -> Iterator[Runtime]:
+    """A page whose WebSocket is Playwright's. The others take its place, one after the other."""
     with open_pyodide(browser, server) as runtime:
         page = runtime.page
-        if request.param == "playwright":
-            page.route_web_socket(f"{HOST}/**", playwright)
-            page.reload()
-            page.wait_for_selector("body[data-ready]", state="attached")
-        else:
-            page.evaluate(ANSWER)
-            name = request.param
-            file = "iife/index.js" if name == "msw" else "mock-socket.js"
-            page.add_script_tag(url=f"{folder(name)}/{file}")
-            script = MSW.replace("FOLDER", folder(name)) if name == "msw" else MOCK_SOCKET
-            page.evaluate(script)
+        page.route_web_socket(f"{HOST}/**", playwright)
+        page.reload()
+        page.wait_for_selector("body[data-ready]", state="attached")
         yield runtime
+
+
+@pytest.fixture(scope="module", params=["playwright", "msw", "mock-socket"])
+def stand_in(request: pytest.FixtureRequest, routed: Runtime) -> Runtime:
+    name = request.param
+    if name != "playwright":
+        page = routed.page
+        file = "iife/index.js" if name == "msw" else "mock-socket.js"
+        page.evaluate(ANSWER)
+        page.add_script_tag(url=f"{folder(name)}/{file}")
+        page.evaluate(MSW.replace("FOLDER", folder(name)) if name == "msw" else MOCK_SOCKET)
+    return routed
 
 
 async def echoes(host: str) -> None:

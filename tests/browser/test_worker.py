@@ -24,7 +24,8 @@ from readystate import (
     WebSocket,
     connect,
 )
-from readystate_server.testing import in_browser
+from readystate_server.lab import Server
+from readystate_server.testing import Runtime, in_browser
 from readystate_server.testing.inpage import (
     closed,
     event,
@@ -36,6 +37,10 @@ from readystate_server.testing.inpage import (
     until,
     url,
 )
+from tests.faults import check, send_through
+
+FOREVER = 3600.0
+"""A wait that no test lasts for, in seconds."""
 
 pytestmark = [
     pytest.mark.parametrize("pyodide_place", ["worker"], indirect=True),
@@ -163,3 +168,21 @@ async def test_acknowledgements() -> None:
     async with QueuedWebSocket(url("/ws/echo"), acks=acks) as ws:
         async with asyncio.timeout(20):
             await ws.send("1")
+
+
+def test_it_comes_online(runtime: Runtime, server: Server) -> None:
+    """Its connection is lost in the midst of a burst; it would wait for long, but is told."""
+    id = new_id()
+    result = runtime.call(
+        send_through,
+        timeout=90,
+        base=server.ws_url(""),
+        id=id,
+        plan=[{"fault": "drop", "after": 300}],
+        confirmation="heartbeat",
+        kind="text",
+        steps=[("put", 1_000), ("until waiting", FOREVER), ("dispatch", "online")],
+        backoff=(FOREVER, FOREVER, 0),
+    )
+    check(server, id, result, "heartbeat", "text")
+    assert result["reconnects"] == 1

@@ -291,6 +291,14 @@ def test_a_connection_that_nobody_has_ends() -> None:
     journal(id, closed=1)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises here, as where a shell runs the tests in the foreground."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 INTERRUPTED = [
     ("recv", lambda ws: ws.recv()),
     ("iteration", lambda ws: [*ws]),
@@ -298,6 +306,7 @@ INTERRUPTED = [
 ]
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("name", "wait"), INTERRUPTED)
 def test_ctrl_c_interrupts_it(
     name: str, wait: Callable[[Connection], object], other: ThreadPoolExecutor
@@ -312,6 +321,7 @@ def test_ctrl_c_interrupts_it(
         assert ws.recv() == "x"
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_interrupts_connecting_and_leaves_no_socket(other: ThreadPoolExecutor) -> None:
     id = new_id()
     interrupting = other.submit(interrupt_when_waiting)

@@ -232,7 +232,7 @@ BREAKS = (
     Break(
         "a proxy is not destroyed",
         f"{_JS}/listeners.py",
-        "self._proxy.destroy()",
+        "proxy.destroy()",
         "pass",
         ("tests/browser/test_leaks.py::test_no_proxy_outlives_its_connection",),
     ),

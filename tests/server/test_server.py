@@ -1,10 +1,11 @@
 """The server in its thread."""
 
 import asyncio
+import gc
 import socket
 import threading
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 
 import aiohttp
 import pytest
@@ -61,6 +62,18 @@ def test_stops_at_once_with_open_sockets() -> None:
     asyncio.run(main(server))
     assert threading.active_count() == before
     server.stop()
+
+
+def test_closes_the_sockets_that_it_has_just_accepted() -> None:
+    """One that is left is a ResourceWarning."""
+    for _ in range(10):
+        with Server() as server, ExitStack() as clients:
+            for _ in range(50):
+                client = clients.enter_context(socket.socket())
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.1", server.port))
+            server.stop()
+        gc.collect()
 
 
 def test_starts_again_on_the_same_port() -> None:

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,8 @@ from .places import WEB
 
 SHUTDOWN_TIMEOUT = 0.1
 """Seconds that running requests get when the server stops."""
+ACCEPTING = 3
+"""Turns of the event loop from a socket that was accepted to a connection that can be closed."""
 
 
 class Server(Breakable):
@@ -142,6 +145,10 @@ class Server(Breakable):
         self._loop = asyncio.get_running_loop()
         ready.set_result(None)
         await self._stopping.wait()
+        with suppress(NotImplementedError):  # Windows' event loop
+            self._loop.remove_reader(listener)
+        for _ in range(ACCEPTING):
+            await asyncio.sleep(0)
         await runner.cleanup()
 
 

@@ -125,8 +125,8 @@ def shoot(page: Page, name: str, browser_name: str, scheme: str = "light") -> No
         page.screenshot(path=path, full_page=True)
 
 
-def open_hello(page: Page, url: str) -> Visit:
-    visit = Visit(page, f"{url}/examples/hello.html")
+def open_hello(page: Page, url: str, name: str = "hello") -> Visit:
+    visit = Visit(page, f"{url}/examples/{name}.html")
     said = re.compile(r"^InvalidStateError 11 \S.*\non time\nclosed 1000 bye\s*$")
     expect(page.locator("#output")).to_have_text(said, timeout=BOOT)
     return visit
@@ -189,6 +189,12 @@ def test_hello(context: BrowserContext, browser_name: str, server: Server) -> No
     visit.assert_no_complaint()
     assert visit.wheels == ["readystate.whl"]
     shoot(visit.page, "hello", browser_name)
+
+
+def test_hello_in_micropython(context: BrowserContext, browser_name: str, server: Server) -> None:
+    visit = open_hello(context.new_page(), server.url, "hello_mpy")
+    visit.assert_no_complaint()
+    shoot(visit.page, "hello_mpy", browser_name)
 
 
 def test_plain(context: BrowserContext, browser_name: str, server: Server) -> None:

@@ -1,8 +1,9 @@
-"""The tutorial's pages, step after step, in each browser."""
+"""The tutorial's pages, step after step in each browser, and its reader's test of the last."""
 
 from __future__ import annotations
 
 import re
+from importlib import util
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,15 @@ def test_a_page_shows_prices(tmp_path: Path, open_page: OpenPage, step: str) -> 
         server.start()
         button.dispatch_event("click")  # it may be hidden by now: the page may be at it by itself
         expect(state).to_have_text("OPEN", timeout=90_000)
+
+
+@pytest.mark.only_browser("chromium")  # Firefox waits for a minute before it connects again
+def test_its_readers_test_of_the_page_passes(tmp_path: Path, open_page: OpenPage) -> None:
+    lay_out(tmp_path, "tests")
+    spec = util.spec_from_file_location("of_the_reader", tmp_path / "test_page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    test = util.module_from_spec(spec)
+    spec.loader.exec_module(test)
+    with AppServer(COMMAND, cwd=tmp_path) as server:
+        test.test_an_order_survives_a_restart(open_page, server)
