@@ -199,6 +199,16 @@ def test_iteration_ends_with_the_connection() -> None:
             ws.send("too late")
 
 
+def test_batches_have_all_that_has_arrived_in_order() -> None:
+    with connect(url("/ws/flood", count=200, size=8, then="close")) as ws:
+        batches = list(ws.batches())
+    assert 1 < len(batches) <= 200
+    assert all(1 <= len(batch) <= 64 for batch in batches)
+    assert sum(map(len, batches)) == 200
+    with connect(url("/ws/close", code=1011)) as ws, raises(ConnectionClosedError):
+        list(ws.batches())
+
+
 def test_what_has_arrived_is_received_after_the_end() -> None:
     with connect(url("/ws/echo")) as ws:
         for number in range(200):

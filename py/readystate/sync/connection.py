@@ -166,6 +166,26 @@ class Connection:
         except ConnectionClosedOK:
             return
 
+    def batches(self) -> Iterator[list[str | bytes]]:
+        """Yields lists of messages that have arrived meanwhile, until the connection ends normally.
+
+        None is empty, and none has more than 64 messages.
+
+        Raises:
+            ConnectionClosedError: It ended abnormally.
+            ConcurrencyError: Another thread, task or handler is waiting for a message.
+        """
+        messages = self._messages
+        try:
+            while True:
+                if not messages:
+                    self._run(self._fetch(None))
+                batch = list(messages)
+                messages.clear()
+                yield batch
+        except ConnectionClosedOK:
+            return
+
     def drain(self) -> None:
         """Waits until all sent messages have left the page, which does not prove that they arrived.
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import js
+import pyodide.ffi
 from pyodide.ffi import run_sync
 
-try:
-    from pyodide.ffi import can_run_sync
-except ImportError:  # Pyodide 0.26.0 and 0.26.1 cannot tell.
-
-    def can_run_sync() -> bool:
-        return False
-
-
 __all__ = ["can_run_sync", "has_sockets", "needs_suspension", "run_sync"]
+
+
+def can_run_sync() -> bool:
+    """Whether Python can be suspended here."""
+    ask = getattr(pyodide.ffi, "can_run_sync", None)  # Pyodide 0.26.0 and 0.26.1 cannot tell.
+    return ask is not None and bool(ask())
 
 
 def needs_suspension() -> NotImplementedError:
