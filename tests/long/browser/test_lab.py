@@ -30,6 +30,7 @@ WAYS = (
 )
 SENDING = WAYS[1:]
 BOOT = 60_000
+BROKEN = re.compile(r"The connection to \S+/ws/(peer|session)\?\S+ was interrupted")
 # PyScript's own Python evaluates JavaScript; nothing is inline.
 STRICT = (
     "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; img-src data:; "
@@ -38,11 +39,14 @@ STRICT = (
 
 
 def complaints(page: Page) -> list[str]:
-    """What the page writes to its console as an error or a warning, from now on."""
+    """What the page writes to its console as an error or a warning, from now on.
+
+    But not what Firefox says of the connections that the page breaks.
+    """
     found: list[str] = []
 
     def on_console(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and not BROKEN.match(message.text):
             found.append(message.text)
 
     page.on("console", on_console)
