@@ -45,12 +45,16 @@ def complaints(page: Page) -> list[str]:
     """
     found: list[str] = []
 
+    def complain(text: str) -> None:
+        if not BROKEN.match(text):
+            found.append(text)
+
     def on_console(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not BROKEN.match(message.text):
-            found.append(message.text)
+        if message.type in ("error", "warning"):
+            complain(message.text)
 
     page.on("console", on_console)
-    page.on("pageerror", lambda error: found.append(str(error)))
+    page.on("pageerror", lambda error: complain(str(error)))
     return found
 
 
