@@ -30,6 +30,7 @@ WAYS = (
 )
 SENDING = WAYS[1:]
 BOOT = 60_000
+BROKEN = re.compile(r"The connection to \S+/ws/(peer|session)\?\S+ was interrupted")
 # PyScript's own Python evaluates JavaScript; nothing is inline.
 STRICT = (
     "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; img-src data:; "
@@ -38,15 +39,22 @@ STRICT = (
 
 
 def complaints(page: Page) -> list[str]:
-    """What the page writes to its console as an error or a warning, from now on."""
+    """What the page writes to its console as an error or a warning, from now on.
+
+    But not what Firefox says of the connections that the page breaks.
+    """
     found: list[str] = []
+
+    def complain(text: str) -> None:
+        if not BROKEN.match(text):
+            found.append(text)
 
     def on_console(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            found.append(message.text)
+            complain(message.text)
 
     page.on("console", on_console)
-    page.on("pageerror", lambda error: found.append(str(error)))
+    page.on("pageerror", lambda error: complain(str(error)))
     return found
 
 

@@ -1,6 +1,6 @@
-"""PyScript's worker, in a page that is isolated (COOP, COEP) and in one that is not.
+"""PyScript's worker and editor, in a page that is isolated (COOP, COEP) and in one that is not.
 
-Only PyScript has it, and only a browser heeds the headers.
+Only PyScript has these, and only a browser heeds the headers.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Route
+from playwright.sync_api import BrowserContext, expect
 
-from readystate_server.lab import Server, vendor
+from readystate_server.lab import Server, app, vendor
 from readystate_server.lab.places import WEB
 
 pytestmark = [pytest.mark.only_browser("chromium"), pytest.mark.timeout(180)]
@@ -36,39 +36,54 @@ print("the end")
 """
 
 
+SAID = ("InvalidStateError", "hello", "title Host", "no document", "the end")
+HOSTS = {"worker": "type='py' worker", "editor": "type='py-editor'"}
+
+
 @pytest.mark.parametrize("is_isolated", [True, False])
-def test_a_worker(context: BrowserContext, tmp_path: Path, is_isolated: bool) -> None:
+@pytest.mark.parametrize("host", HOSTS)
+def test_it(
+    context: BrowserContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    is_isolated: bool,
+) -> None:
     pins = vendor.pinned(WEB)
+    core = f"/vendor/pyscript@{pins['pyscript']}/core"
     config = {
         "interpreter": f"/vendor/pyodide@{pins['pyodide']}/pyodide.mjs",
         "files": {"/wheel/readystate.whl": "./*"},
     }
     (tmp_path / "page.html").write_text(
         '<!doctype html><title>Host</title><link rel="icon" href="data:,">'
-        f'<script type="module" src="/vendor/pyscript@{pins["pyscript"]}/core.js"></script>'
-        f"<script type='py' worker config='{json.dumps(config)}'>{PROGRAM}</script>"
+        f'<link rel="stylesheet" href="{core}.css"><script type="module" src="{core}.js"></script>'
+        f"<body><script {HOSTS[host]} config='{json.dumps(config)}'>{PROGRAM}</script>"
     )
 
-    def without_headers(route: Route) -> None:
-        answer = route.fetch()
-        kept = {k: v for k, v in answer.headers.items() if not k.startswith("cross-origin-")}
-        route.fulfill(response=answer, headers=kept)
-
+    if not is_isolated:
+        monkeypatch.delitem(app.HEADERS, "Cross-Origin-Embedder-Policy")
     with Server(folders={"/pages": tmp_path}) as server:
         page = context.new_page()
-        if not is_isolated:
-            page.route("**/page.html", without_headers)
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
         page.goto(f"{server.url}/pages/page.html")
         assert page.evaluate("crossOriginIsolated") is is_isolated
-        if "the end" not in said:
+        if host == "editor":
+            # PyScript's style shows it while the mouse is there.
+            page.locator(".py-editor-run-button").click(timeout=PATIENCE)
+            output = page.locator(".py-editor-output")
+            expect(output).to_contain_text("the end", timeout=PATIENCE)
+            said[:] = output.inner_text().splitlines()
+        elif "the end" not in said:
             with page.expect_event(
                 "console", lambda message: message.text == "the end", timeout=PATIENCE
             ):
                 pass
-    lines = [
-        line for line in said if line in PROGRAM or line in ("InvalidStateError", "title Host")
-    ]
     document = "title Host" if is_isolated else "no document"
-    assert lines == ["InvalidStateError", "hello", document, "the end"]
+    assert [line for line in said if line in SAID] == [
+        "InvalidStateError",
+        "hello",
+        document,
+        "the end",
+    ]
