@@ -12,6 +12,7 @@ from jsffi import JsProxy, create_proxy, to_js
 
 from .exceptions import python_error
 
+INF = float("inf")
 _define = js.Object.defineProperty
 _target = js.EventTarget.new()
 _once = to_js({"once": True})
@@ -196,11 +197,23 @@ def send(ws, data):
         ws.send(data if is_native(data) and is_binary(data) else to_buffer(data))
 
 
+def current_task():
+    """Returns the task that runs, ``None`` in a function that the browser has called."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
 def report(message, error):
     """Passes an exception to the event loop's exception handler."""
-    loop = asyncio.get_event_loop()
-    context = {"message": message, "exception": error, "future": asyncio.current_task()}
-    loop.call_exception_handler(context)
+    context = {"message": message, "exception": error, "future": current_task()}
+    asyncio.get_event_loop().call_exception_handler(context)
+
+
+async def awaited(result):
+    """Returns the result of a function, plain or async."""
+    return await result if hasattr(result, "throw") else result
 
 
 def call_handler(handler, argument, owner):
@@ -220,9 +233,52 @@ async def _finish(coroutine, owner):
         report(f"Exception in a function given to {owner!r}", error)
 
 
-async def wait(event, timeout=None):
+def limit(name, value, least=0, most=INF):
+    """Returns an option that is a number; infinity for ``None``.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is out of range.
+    """
+    if value is None:
+        return INF
+    if type(value) not in (int, float):
+        raise TypeError(f"{name}={value!r} must be a number, or None")
+    if not least <= value <= most:
+        raise ValueError(f"{name}={value!r} must be from {least} to {most}")
+    return value
+
+
+def choice(name, value, *choices):
+    """Returns an option that is one of ``choices``. Raises :exc:`ValueError`."""
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, choices))}")
+    return value
+
+
+def function(name, value):
+    """Returns an option that is a function, or ``None``. Raises :exc:`TypeError`."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name}={value!r} must be a function, or None")
+    return value
+
+
+def instance(name, value, kind):
+    """Returns an option that is an instance of ``kind``, or ``None``. Raises :exc:`TypeError`."""
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name}={value!r} must be a {kind.__name__}, or None")
+    return value
+
+
+def wake(event):
+    """Wakes the tasks that wait for an :class:`asyncio.Event` now."""
+    event.set()
+    event.clear()
+
+
+async def wait(event, timeout=INF):
     """Waits for an :class:`asyncio.Event`; returns whether it came within ``timeout`` seconds."""
-    if timeout is None:
+    if timeout == INF:
         await event.wait()
     else:
         try:

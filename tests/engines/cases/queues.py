@@ -105,12 +105,12 @@ async def refused(report: Report) -> None:
         base=url(""),
         id=id,
         plan=[{"fault": "refuse"}, {"fault": "abort"}],
-        confirmation="acks",
+        confirmation="heartbeat",
         kind="text",
         steps=[("put", 200)],
         is_small=True,
     )
-    await _account(result, report, id, "acks", "text")
+    await _account(result, report, id, "heartbeat", "text")
     assert result["errors"] == ["ConnectionFailed"] * 2
 
 
