@@ -178,11 +178,11 @@ async def send_through(
         heartbeat = Heartbeat(
             "ping", interval=interval, timeout=timeout, is_reply=is_pong if has_replies else None
         )
-    acks = None
+    more = dict(options or {})
     if confirmation.startswith("acks"):
         from readystate import Acks  # which MicroPython lacks
 
-        acks = Acks(number_of, acknowledged, pass_on=False)
+        more["acks"] = Acks(number_of, acknowledged, pass_on=False)
     deliveries: list[Delivery] = []
     losses = Losses(deliveries)
     events = {step[1]: page_event(step[1]) for step in steps if step[0] == "until"}
@@ -195,8 +195,7 @@ async def send_through(
         in_doubt="drop" if confirmation.endswith("-drop") else "resend",
         on_full="wait",
         on_state=losses,
-        **({"acks": acks} if acks is not None else {}),
-        **(options or {}),
+        **more,
     )
 
     async def put() -> None:

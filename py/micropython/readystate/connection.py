@@ -62,7 +62,7 @@ class Reconnector:
     receives a message.
     """
 
-    def __init__(self, backoff, max_attempts, give_up_after):
+    def __init__(self, backoff=None, max_attempts=None, give_up_after=None):
         self._backoff = instance("backoff", backoff, Backoff) or Backoff()
         self._delays = self._backoff.delays()
         self._max_attempts = limit("max_attempts", max_attempts, 1)
@@ -157,8 +157,8 @@ class Receiver:
                 self.dropped += 1
         wake(self.changed)
 
-    async def next(self):
-        """Waits for the next message; cancelling it loses none."""
+    async def recv(self, decode):
+        """Waits for the next message, as ``str`` or ``bytes`` if ``decode`` is True or False."""
         if self._is_receiving:
             raise ConcurrencyError("another task is waiting for a message of this connection")
         self._is_receiving = True
@@ -172,11 +172,6 @@ class Receiver:
             self._is_receiving = False
         message = self.queue.pop(0)
         self._bytes -= len(message)
-        return message
-
-    async def recv(self, decode):
-        """Waits for the next message, as ``str`` or ``bytes`` if ``decode`` is True or False."""
-        message = await self.next()
         if decode is True and isinstance(message, bytes):
             return message.decode()
         if decode is False and isinstance(message, str):
@@ -184,7 +179,34 @@ class Receiver:
         return message
 
 
-class Connection:
+class Receiving:
+    """What :class:`Connection` and :class:`QueuedWebSocket` have in common."""
+
+    @property
+    def dropped(self):
+        """How many received messages ``on_overflow`` has dropped."""
+        return self._receiver.dropped
+
+    async def recv(self, decode=None):
+        """Waits for the next message and returns it. Cancelling it loses none.
+
+        Raises:
+            ConnectionClosed: The connection has ended, and all its messages were received.
+            ConcurrencyError: Another task is waiting for a message.
+        """
+        return await self._receiver.recv(decode)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        try:
+            return await self.recv()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration
+
+
+class Connection(Receiving):
     """A connection of :class:`connect`, with ``close_code`` and ``close_reason`` after its end."""
 
     def __init__(self, url, protocols, receiving, close_timeout, write_limit):
@@ -231,11 +253,6 @@ class Connection:
         """How many bytes were sent but have not left the page."""
         return self._ws.bufferedAmount
 
-    @property
-    def dropped(self):
-        """How many received messages ``on_overflow`` has dropped."""
-        return self._receiver.dropped
-
     async def send(self, message):
         """Sends a message; waits while more than ``write_limit`` bytes have not left the page.
 
@@ -253,24 +270,6 @@ class Connection:
     async def drain(self):
         """Waits until all that was sent has left the page."""
         await self._wait_for_buffer(0)
-
-    async def recv(self, decode=None):
-        """Waits for the next message and returns it. Cancelling it loses none.
-
-        Raises:
-            ConnectionClosed: The connection has ended, and all its messages were received.
-            ConcurrencyError: Another task is waiting for a message.
-        """
-        return await self._receiver.recv(decode)
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        try:
-            return await self._receiver.next()
-        except ConnectionClosedOK:
-            raise StopAsyncIteration
 
     async def close(self, code=1000, reason=""):
         """Closes the connection and waits until it is closed, at most ``close_timeout`` seconds."""
@@ -349,24 +348,22 @@ class connect:
         subprotocols=None,
         open_timeout=10,
         close_timeout=10,
+        write_limit=2**20,
         max_queue=2**16,
         max_queue_bytes=2**26,
         on_overflow="close",
-        write_limit=2**20,
-        backoff=None,
-        max_attempts=None,
-        give_up_after=None,
         process_exception=None,
+        **retrying,
     ):
         self._url = url
         self._subprotocols = subprotocols
         self._open_timeout = limit("open_timeout", open_timeout)
         self._timing = limit("close_timeout", close_timeout), limit("write_limit", write_limit)
         self._receiving = max_queue, max_queue_bytes, on_overflow
-        self._retrying = backoff, max_attempts, give_up_after
+        self._retrying = retrying
         # Both check their options.
         Receiver(*self._receiving, None, None)
-        Reconnector(*self._retrying)
+        Reconnector(**retrying)
         function("process_exception", process_exception)
         self._process_exception = process_exception or _go_on_if_it_may_help
 
@@ -381,7 +378,7 @@ class connect:
         await self._entered.__aexit__(kind, error, traceback)
 
     def __aiter__(self):
-        return _Attempts(self, Reconnector(*self._retrying), self._process_exception)
+        return _Attempts(self, Reconnector(**self._retrying), self._process_exception)
 
     async def _connect(self):
         connection = Connection(self._url, self._subprotocols, self._receiving, *self._timing)

@@ -81,13 +81,13 @@ class Outbox:
 
     def __init__(
         self,
-        max_pending,
-        max_pending_bytes,
-        on_full,
-        ttl,
-        in_doubt,
-        max_unconfirmed,
-        max_unconfirmed_bytes,
+        max_pending=2**16,
+        max_pending_bytes=2**26,
+        on_full="raise",
+        ttl=None,
+        in_doubt="resend",
+        max_unconfirmed=2**14,
+        max_unconfirmed_bytes=2**24,
     ):
         self._max_pending = limit("max_pending", max_pending)
         self._max_pending_bytes = limit("max_pending_bytes", max_pending_bytes)

@@ -2,9 +2,8 @@
 
 import asyncio
 
-from .connection import Receiver, Reconnector
+from .connection import Receiver, Receiving, Reconnector
 from .exceptions import (
-    ConnectionClosedOK,
     ConnectionFailed,
     DOMException,
     DOMSyntaxError,
@@ -90,7 +89,7 @@ class _Link:
         self.ended = asyncio.Event()
 
 
-class QueuedWebSocket(Outbox):
+class QueuedWebSocket(Outbox, Receiving):
     """Reconnects by itself, accepts messages in any state, and tells what became of each.
 
     The options are those of the reference, without ``session``, ``acks`` and ``max_resends``.
@@ -112,26 +111,12 @@ class QueuedWebSocket(Outbox):
         heartbeat=None,
         on_open=None,
         on_state=None,
-        ttl=None,
-        max_pending=2**16,
-        max_pending_bytes=2**26,
-        on_full="raise",
-        in_doubt="resend",
-        max_unconfirmed=2**14,
-        max_unconfirmed_bytes=2**24,
         max_queue=2**16,
         max_queue_bytes=2**26,
         on_overflow="drop-oldest",
+        **options,
     ):
-        super().__init__(
-            max_pending,
-            max_pending_bytes,
-            on_full,
-            ttl,
-            in_doubt,
-            max_unconfirmed,
-            max_unconfirmed_bytes,
-        )
+        super().__init__(**options)
         self._url = url
         self._protocols = protocols
         self._connect_timeout = limit("connect_timeout", connect_timeout)
@@ -169,11 +154,6 @@ class QueuedWebSocket(Outbox):
     def protocol(self):
         """The subprotocol chosen by the server."""
         return self._link.ws.protocol if self._link and self._link.ws else ""
-
-    @property
-    def dropped(self):
-        """How many received messages ``on_overflow`` has dropped."""
-        return self._receiver.dropped
 
     @property
     def stats(self):
@@ -261,20 +241,10 @@ class QueuedWebSocket(Outbox):
         """Waits for the next message and returns it, across reconnections.
 
         Raises:
-            ConnectionClosed: It is closed for good, and all messages were received.
-            ConnectionFailed: It has given up connecting.
+            ConnectionClosed, ConnectionFailed: It has ended, and all messages were received.
         """
         receiver = self._link.inbox if self._is_opening() else self._receiver
         return await receiver.recv(decode)
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        try:
-            return await self.recv()
-        except ConnectionClosedOK:
-            raise StopAsyncIteration
 
     def states(self):
         """Iterates over the current state, then each change until CLOSED."""

@@ -13,27 +13,8 @@ class SendQueue(Outbox):
     :meth:`attach`. The options are those of the reference.
     """
 
-    def __init__(
-        self,
-        ws=None,
-        *,
-        max_pending=2**16,
-        max_pending_bytes=2**26,
-        on_full="raise",
-        ttl=None,
-        in_doubt="resend",
-        max_unconfirmed=2**14,
-        max_unconfirmed_bytes=2**24,
-    ):
-        super().__init__(
-            max_pending,
-            max_pending_bytes,
-            on_full,
-            ttl,
-            in_doubt,
-            max_unconfirmed,
-            max_unconfirmed_bytes,
-        )
+    def __init__(self, ws=None, **options):
+        super().__init__(**options)
         if ws is not None:
             self.attach(ws)
 
