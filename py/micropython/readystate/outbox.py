@@ -201,8 +201,13 @@ class Outbox:
                     and self._sent_bytes + waiting[0].size <= self._window_bytes
                 )
             ):
-                self._transmit(waiting[0])
-                self._waiting_bytes -= waiting.pop(0).size
+                delivery = waiting.pop(0)
+                self._waiting_bytes -= delivery.size
+                try:
+                    self._transmit(delivery)
+                except Exception:  # such as MemoryError
+                    self._drop(delivery, "cannot be sent")
+                    raise
         wake(self._changed)
 
     def _transmit(self, delivery):
