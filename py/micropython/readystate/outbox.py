@@ -194,21 +194,21 @@ class Outbox:
         if waiting and not self._is_held and self._is_open():
             self._expire()
             waiting, sent = self._waiting, self._sent
-            while waiting and (
-                not sent
-                or (
-                    len(sent) < self._window
-                    and self._sent_bytes + waiting[0].size <= self._window_bytes
-                )
-            ):
+            while waiting and (not sent or self._fits(waiting[0])):
                 delivery = waiting.pop(0)
                 self._waiting_bytes -= delivery.size
                 try:
                     self._transmit(delivery)
                 except Exception:  # such as MemoryError
-                    self._drop(delivery, "cannot be sent")
+                    self._drop([delivery], "cannot be sent")
                     raise
         wake(self._changed)
+
+    def _fits(self, delivery):
+        return (
+            len(self._sent) < self._window
+            and self._sent_bytes + delivery.size <= self._window_bytes
+        )
 
     def _transmit(self, delivery):
         self._ws.send(delivery.message)
@@ -230,8 +230,8 @@ class Outbox:
         """Sends a message over this connection only, ahead of the others."""
         delivery = Delivery(self, *frozen(getattr(data, "js_blob", data)))
         delivery._is_transient = True
-        self._stats.accepted += 1
         self._transmit(delivery)
+        self._stats.accepted += 1
         return delivery
 
     def _confirm_left(self):
@@ -254,51 +254,44 @@ class Outbox:
         """Called when the socket has ended: what is unconfirmed is in doubt."""
         lost, self._ws, self._sent = self._sent, None, []
         self._sent_bytes = self._count = self._total = 0
-        again = []
-        for delivery in lost:
-            reason = self._drop_reason
-            if reason is None and delivery._is_transient:
-                reason = "connection lost"
-            elif reason is None and not self._resends:
-                reason = "in doubt"
-            if reason is not None:
-                self._drop(delivery, reason)
-                continue
-            again.append(delivery)
-            self._waiting_bytes += delivery.size
-            if delivery._expires < INF:
+        transient = [delivery for delivery in lost if delivery._is_transient]
+        others = [delivery for delivery in lost if not delivery._is_transient]
+        self._drop(transient, self._drop_reason or "connection lost")
+        if self._drop_reason is not None or not self._resends:
+            self._drop(others, self._drop_reason or "in doubt")
+        else:
+            self._waiting = others + self._waiting
+            self._waiting_bytes += sum(delivery.size for delivery in others)
+            if any(delivery._expires < INF for delivery in others):
                 self._watch_expiry()
-        self._waiting = again + self._waiting
         wake(self._changed)
 
     def _clear(self, reason):
         dropped, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        for delivery in dropped:
-            self._drop(delivery, reason)
+        self._drop(dropped, reason)
         wake(self._changed)
         return len(dropped)
 
-    def _drop(self, delivery, reason):
-        dropped = self._stats.dropped
-        dropped[reason] = dropped.get(reason, 0) + 1
-        if delivery._done is None and reason not in ("aborted", "cleared"):
-            print(f"readystate: {delivery!r} was dropped ({reason}), and no task awaits it")
-        delivery._finish(DeliveryState.DROPPED, reason)
+    def _drop(self, deliveries, reason):
+        dropped, unseen = self._stats.dropped, 0
+        for delivery in deliveries:
+            dropped[reason] = dropped.get(reason, 0) + 1
+            unseen += delivery._done is None
+            delivery._finish(DeliveryState.DROPPED, reason)
+        if unseen and reason not in ("aborted", "cleared"):
+            print(f"readystate: {self!r} dropped {unseen:,} messages that no task awaits: {reason}")
 
     def _expire(self):
         """Drops what has waited for too long; returns whether something else may."""
         if not self._is_expiring:
             return False
-        time, kept, may = now(), [], False
-        for delivery in self._waiting:
-            if delivery._expires <= time:
-                self._waiting_bytes -= delivery.size
-                self._drop(delivery, "expired")
-            else:
-                kept.append(delivery)
-                may = may or delivery._expires < INF
-        self._waiting = kept
-        return may
+        time = now()
+        expired = [delivery for delivery in self._waiting if delivery._expires <= time]
+        if expired:
+            self._waiting = [delivery for delivery in self._waiting if delivery._expires > time]
+            self._waiting_bytes -= sum(delivery.size for delivery in expired)
+            self._drop(expired, "expired")
+        return any(delivery._expires < INF for delivery in self._waiting)
 
     def _watch_expiry(self):
         if not self._is_expiring:
