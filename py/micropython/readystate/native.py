@@ -166,7 +166,7 @@ def to_buffer(data):
     if _from_hex is None:
         return js.Uint8Array.new(data)
     if len(data) <= _PART:
-        return _from_hex(data.hex())
+        return _from_hex(data.hex() or "")  # In MicroPython 1.27, b"".hex() is no text.
     array = js.Uint8Array.new(len(data))
     for start in range(0, len(data), _PART):
         array.set(_from_hex(data[start : start + _PART].hex()), start)
