@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from readystate import (
-    Acks,
     Backoff,
     Delivery,
     DeliveryState,
@@ -179,6 +178,11 @@ async def send_through(
         heartbeat = Heartbeat(
             "ping", interval=interval, timeout=timeout, is_reply=is_pong if has_replies else None
         )
+    more = dict(options or {})
+    if confirmation.startswith("acks"):
+        from readystate import Acks  # which MicroPython lacks
+
+        more["acks"] = Acks(number_of, acknowledged, pass_on=False)
     deliveries: list[Delivery] = []
     losses = Losses(deliveries)
     events = {step[1]: page_event(step[1]) for step in steps if step[0] == "until"}
@@ -188,13 +192,10 @@ async def send_through(
         url,
         backoff=Backoff(initial, longest, jitter=jitter),
         heartbeat=heartbeat,
-        acks=Acks(number_of, acknowledged, pass_on=False)
-        if confirmation.startswith("acks")
-        else None,
         in_doubt="drop" if confirmation.endswith("-drop") else "resend",
         on_full="wait",
         on_state=losses,
-        **(options or {}),
+        **more,
     )
 
     async def put() -> None:

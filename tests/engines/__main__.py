@@ -20,7 +20,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.engines",
         description=(
-            "Runs the same cases in Pyodide in each engine, and shows what was thrown, its name, "
+            "Runs the same cases in each engine, and shows what was thrown, its name, "
             "code and message. A departure from the standard is one of those in "
             "docs/background/engines.md."
         ),

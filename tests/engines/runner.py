@@ -88,10 +88,17 @@ def run(engine: str) -> Run:
     """Runs the cases in an engine. The wheel and the runtimes have to be there.
 
     Args:
-        engine: Its name, or with another Pyodide than the pinned one as ``node@0.26.4``.
+        engine: Its name, or with another Pyodide or MicroPython than the pinned one as
+            ``node@0.26.4``.
     """
     done = Run(engine)
     name, _, version = engine.partition("@")
+    pyodide = pyodide_url()
+    micropython = f"/vendor/micropython@{vendor.pinned(WEB)['micropython']}"
+    if version and name.startswith("mpy-"):
+        micropython = versions.url("micropython", version)
+    elif version:
+        pyodide = versions.url("pyodide", version)
     with (
         Server(folders={"/tests": TESTS, **versions.FOLDERS}) as server,
         Server(allow_origins=[server.url]) as failing,
@@ -102,16 +109,16 @@ def run(engine: str) -> Run:
         request = json.dumps(
             {
                 "engine": name,
-                "pyodide": versions.pyodide_url(version) if version else pyodide_url(),
+                "pyodide": pyodide,
                 "failing": failing.ws_url(""),
                 "modules": [*MODULES, *modules],
-                "micropython": f"/vendor/micropython@{vendor.pinned(WEB)['micropython']}",
+                "micropython": micropython,
                 "standIns": [path.relative_to(STAND_INS).as_posix() for path in stand_ins],
                 "testing": ["readystate_server/testing/inpage.py"],
             }
         )
         try:
-            done.version, lines, done.failure = ENGINES[name](server, request)
+            done.version, lines, done.failure = {**ENGINES, **MORE}[name](server, request)
         except Missing as reason:
             done.failure = str(reason)
             return done
@@ -254,14 +261,19 @@ ENGINES: dict[str, Callable[[Server, str], Told]] = {
     "deno": in_process(deno),
     # MicroPython: "page" and "worker" are places in the browser that is named last.
     "mpy-page-chromium": in_playwright("chromium", "mpy/page.html"),
+}
+MORE: dict[str, Callable[[Server, str], Told]] = {
     "mpy-page-firefox": in_playwright("firefox", "mpy/page.html"),
     "mpy-worker-chromium": in_playwright("chromium", "mpy/page.html", place="worker"),
     "mpy-worker-firefox": in_playwright("firefox", "mpy/page.html", place="worker"),
 }
+"""Engines that the default suite does not run."""
 OLDEST = f"node@{versions.OLDEST}"
 """What the default suite runs besides: the oldest Pyodide."""
 OTHERS = (
     *(f"node@{version}" for version in versions.SUPPORTED),
     *(f"chromium@{version}" for version in (versions.OLDEST, versions.NEWEST)),
+    *MORE,
+    *(f"mpy-page-chromium@{version}" for version in versions.MICROPYTHON),
 )
-"""Engines with another Pyodide than the pinned one."""
+"""Engines with another Python than the pinned one, and those of MORE."""

@@ -21,7 +21,7 @@ from .runner import AT_A_TIME, ENGINES, OLDEST, TIMEOUT, Run, run
 pytestmark = pytest.mark.timeout(300)
 
 
-# tests/long runs the other versions of Pyodide.
+# tests/long runs the others.
 ALL_ENGINES = [*ENGINES, OLDEST]
 
 

@@ -1,4 +1,4 @@
-"""Other versions of Pyodide and PyScript than ``web/package.json`` pins, from npm.
+"""Other versions of Pyodide, PyScript and MicroPython than ``web/package.json`` pins, from npm.
 
 ``package.json`` names them, ``pyodide-0.26.4`` and the like: as dependencies those of the default
 suite, which ``python -m tests.setup`` fetches, and as development dependencies those of tests/long,
@@ -23,6 +23,8 @@ STAMP = MODULES / "fetched.json"
 SUPPORTED = ("0.26.4", "0.27.7", "0.28.3", "0.29.5", "314.0.0", "315.0.0-alpha.2")
 """The versions of Pyodide that all cases run in, besides the pinned one; others are PyScript's."""
 OLDEST, NEWEST = SUPPORTED[0], SUPPORTED[-1]
+MICROPYTHON = ("1.27.0", "1.29.0-6")
+"""The versions of MicroPython that all cases run in, besides the pinned one."""
 
 
 def fetch(*, long: bool = False) -> bool:
@@ -48,6 +50,6 @@ def fetch(*, long: bool = False) -> bool:
     return True
 
 
-def pyodide_url(version: str) -> str:
-    """Where a server with ``FOLDERS`` has this version of Pyodide."""
-    return f"/versions/pyodide-{version}"
+def url(runtime: str, version: str) -> str:
+    """Where a server with ``FOLDERS`` has this version of "pyodide" or "micropython"."""
+    return f"/versions/{runtime}-{version}"

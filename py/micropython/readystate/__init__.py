@@ -22,7 +22,7 @@ _PUBLIC = {
         "SecurityError",
     ),
     "outbox": ("Delivery", "DeliveryState", "QueueStats"),
-    "queued_websocket": ("Acks", "Heartbeat", "QueuedWebSocket", "State", "StateChange", "Stats"),
+    "queued_websocket": ("Heartbeat", "QueuedWebSocket", "State", "StateChange", "Stats"),
     "send_queue": ("SendQueue",),
     "websocket": ("Blob", "CloseEvent", "Event", "MessageEvent", "WebSocket"),
 }

@@ -12,10 +12,21 @@ from .exceptions import (
     OpenTimeout,
     connection_closed,
 )
-from .native import PageEvents, now, shown, to_bytes, wait
+from .native import (
+    INF,
+    PageEvents,
+    awaited,
+    choice,
+    function,
+    instance,
+    limit,
+    now,
+    shown,
+    to_bytes,
+    wait,
+    wake,
+)
 from .websocket import WebSocket
-
-_INF = float("inf")
 
 
 class Backoff:
@@ -26,18 +37,13 @@ class Backoff:
     """
 
     def __init__(
-        self, initial=0.5, maximum=30.0, factor=2.0, jitter=1.0, *, healthy=5.0, random=None
+        self, initial=2.0, maximum=30.0, factor=2.0, jitter=1.0, *, healthy=5.0, random=None
     ):
-        if not (0 <= initial <= maximum and factor >= 1 and 0 <= jitter <= 1 and healthy >= 0):
-            raise ValueError(
-                "0 <= initial <= maximum, factor >= 1, 0 <= jitter <= 1 and healthy >= 0 must "
-                f"hold, not {initial}, {maximum}, {factor}, {jitter}, {healthy}"
-            )
-        self.initial = initial
-        self.maximum = maximum
-        self.factor = factor
-        self.jitter = jitter
-        self.healthy = healthy
+        self.maximum = limit("maximum", maximum)
+        self.initial = limit("initial", initial, 0, maximum)
+        self.factor = limit("factor", factor, 1)
+        self.jitter = limit("jitter", jitter, 0, 1)
+        self.healthy = limit("healthy", healthy)
         self.random = random
 
     def delays(self):
@@ -56,13 +62,13 @@ class Reconnector:
     receives a message.
     """
 
-    def __init__(self, backoff, max_attempts, give_up_after):
-        self._backoff = backoff or Backoff()
+    def __init__(self, backoff=None, max_attempts=None, give_up_after=None):
+        self._backoff = instance("backoff", backoff, Backoff) or Backoff()
         self._delays = self._backoff.delays()
-        self._max_attempts = _INF if max_attempts is None else max_attempts
-        self._give_up_after = _INF if give_up_after is None else give_up_after
+        self._max_attempts = limit("max_attempts", max_attempts, 1)
+        self._give_up_after = limit("give_up_after", give_up_after)
         self._since = self._connected_at = None
-        self._came_back_at = -_INF
+        self._came_back_at = -INF
         self.has_progressed = False
         self.attempt = self.attempts = self.connections = 0
 
@@ -109,48 +115,9 @@ class Reconnector:
                 url, f"given up after {self.attempt} attempts in a row, in {elapsed:.1f} s: {error}"
             )
         if time - self._came_back_at < 5:
-            self._came_back_at = -_INF
+            self._came_back_at = -INF
             return 0
         return min(next(self._delays), self._give_up_after - elapsed)
-
-
-class Fifo:
-    """A queue without a limit, which MicroPython's ``deque`` is not."""
-
-    def __init__(self):
-        self._items = []
-        self._head = 0
-
-    def __len__(self):
-        return len(self._items) - self._head
-
-    def __iter__(self):
-        return iter(self._items[self._head :])
-
-    def __getitem__(self, index):
-        return self._items[self._head + index]
-
-    def append(self, item):
-        self._items.append(item)
-
-    def popleft(self):
-        """Removes the first item, and returns it."""
-        item = self._items[self._head]
-        self._items[self._head] = None
-        self._head += 1
-        if self._head > 64 and self._head * 2 > len(self._items):
-            del self._items[: self._head]
-            self._head = 0
-        return item
-
-    def pop(self):
-        """Removes the last item, and returns it."""
-        return self._items.pop()
-
-    def replace(self, items):
-        """Replaces all items."""
-        self._items = list(items)
-        self._head = 0
 
 
 class Receiver:
@@ -165,64 +132,46 @@ class Receiver:
     """
 
     def __init__(self, max_queue, max_queue_bytes, on_overflow, overflow, end):
-        if on_overflow not in ("close", "drop-oldest", "drop-newest"):
-            raise ValueError(
-                f"on_overflow={on_overflow!r} must be 'close', 'drop-oldest' or 'drop-newest'"
-            )
-        self._max_queue = _INF if max_queue is None else max_queue
-        self._max_bytes = _INF if max_queue_bytes is None else max_queue_bytes
-        self._on_overflow = on_overflow
+        self._max_queue = limit("max_queue", max_queue)
+        self._max_bytes = limit("max_queue_bytes", max_queue_bytes)
+        kinds = ("close", "drop-oldest", "drop-newest")
+        self._on_overflow = choice("on_overflow", on_overflow, *kinds)
         self._overflow = overflow
         self._end = end
-        self._queue = Fifo()
+        self.queue = []
         self._bytes = 0
         self._is_receiving = False
-        self._changed = asyncio.Event()
+        self.changed = asyncio.Event()
         self.dropped = 0
-
-    def __len__(self):
-        return len(self._queue)
 
     def push(self, message):
         """Adds a message."""
-        queue = self._queue
+        queue = self.queue
         queue.append(message)
         self._bytes += len(message)
         if len(queue) > self._max_queue or (self._bytes > self._max_bytes and len(queue) > 1):
             if self._on_overflow == "close":
                 self._overflow()
             else:
-                oldest = self._on_overflow == "drop-oldest"
-                self._bytes -= len(queue.popleft() if oldest else queue.pop())
+                self._bytes -= len(queue.pop(0 if self._on_overflow == "drop-oldest" else -1))
                 self.dropped += 1
-        self.wake()
+        wake(self.changed)
 
-    def wake(self):
-        """Wakes the task that waits."""
-        if self._is_receiving:
-            self._changed.set()
-
-    async def next(self):
-        """Waits for the next message; cancelling it loses none."""
+    async def recv(self, decode):
+        """Waits for the next message, as ``str`` or ``bytes`` if ``decode`` is True or False."""
         if self._is_receiving:
             raise ConcurrencyError("another task is waiting for a message of this connection")
         self._is_receiving = True
         try:
-            while not self._queue:
+            while not self.queue:
                 end = self._end()
                 if end is not None:
                     raise end
-                self._changed.clear()
-                await self._changed.wait()
+                await self.changed.wait()
         finally:
             self._is_receiving = False
-        message = self._queue.popleft()
+        message = self.queue.pop(0)
         self._bytes -= len(message)
-        return message
-
-    async def recv(self, decode):
-        """Waits for the next message, as ``str`` or ``bytes`` if ``decode`` is True or False."""
-        message = await self.next()
         if decode is True and isinstance(message, bytes):
             return message.decode()
         if decode is False and isinstance(message, str):
@@ -230,20 +179,46 @@ class Receiver:
         return message
 
 
-class Connection:
+class Receiving:
+    """What :class:`Connection` and :class:`QueuedWebSocket` have in common."""
+
+    @property
+    def dropped(self):
+        """How many received messages ``on_overflow`` has dropped."""
+        return self._receiver.dropped
+
+    async def recv(self, decode=None):
+        """Waits for the next message and returns it. Cancelling it loses none.
+
+        Raises:
+            ConnectionClosed: The connection has ended, and all its messages were received.
+            ConcurrencyError: Another task is waiting for a message.
+        """
+        return await self._receiver.recv(decode)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        try:
+            return await self.recv()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration
+
+
+class Connection(Receiving):
     """A connection of :class:`connect`, with ``close_code`` and ``close_reason`` after its end."""
 
-    def __init__(self, url, protocols, options):
-        self._options = options
+    def __init__(self, url, protocols, receiving, close_timeout, write_limit):
+        self._close_timeout = close_timeout
+        self._write_limit = write_limit
         self._error = None
         self._opened = asyncio.Event()
         self._closed = asyncio.Event()
         self.close_code = self.close_reason = None
         self._has_received = False
         self._receiver = Receiver(
-            options["max_queue"],
-            options["max_queue_bytes"],
-            options["on_overflow"],
+            *receiving,
             lambda: self._ws.close(4008, "receive queue full"),
             lambda: self._error and self._ended(),
         )
@@ -278,11 +253,6 @@ class Connection:
         """How many bytes were sent but have not left the page."""
         return self._ws.bufferedAmount
 
-    @property
-    def dropped(self):
-        """How many received messages ``on_overflow`` has dropped."""
-        return self._receiver.dropped
-
     async def send(self, message):
         """Sends a message; waits while more than ``write_limit`` bytes have not left the page.
 
@@ -294,30 +264,12 @@ class Connection:
         if ws.readyState != 1:
             await self._raise_closed()
         ws.send(message)
-        if ws.bufferedAmount > self._options["write_limit"]:
-            await self._wait_for_buffer(self._options["write_limit"] // 4)
+        if ws.bufferedAmount > self._write_limit:
+            await self._wait_for_buffer(self._write_limit // 4)
 
     async def drain(self):
         """Waits until all that was sent has left the page."""
         await self._wait_for_buffer(0)
-
-    async def recv(self, decode=None):
-        """Waits for the next message and returns it. Cancelling it loses none.
-
-        Raises:
-            ConnectionClosed: The connection has ended, and all its messages were received.
-            ConcurrencyError: Another task is waiting for a message.
-        """
-        return await self._receiver.recv(decode)
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        try:
-            return await self._receiver.next()
-        except ConnectionClosedOK:
-            raise StopAsyncIteration
 
     async def close(self, code=1000, reason=""):
         """Closes the connection and waits until it is closed, at most ``close_timeout`` seconds."""
@@ -351,17 +303,15 @@ class Connection:
             self._error = (code, reason, was_clean, cause)
             self._closed.set()
             self._opened.set()
-            self._receiver.wake()
+            wake(self._receiver.changed)
 
     def _ended(self):
         return connection_closed(*self._error)
 
     async def _wait_for_end(self):
-        timeout = self._options["close_timeout"]
-        if not await wait(self._closed, timeout):
-            self._end(
-                1006, "", False, f"the server has not ended the connection within {timeout} s"
-            )
+        if not await wait(self._closed, self._close_timeout):
+            cause = f"the server has not ended the connection within {self._close_timeout:g} s"
+            self._end(1006, "", False, cause)
 
     async def _raise_closed(self):
         await self._wait_for_end()
@@ -398,26 +348,23 @@ class connect:
         subprotocols=None,
         open_timeout=10,
         close_timeout=10,
+        write_limit=2**20,
         max_queue=2**16,
         max_queue_bytes=2**26,
         on_overflow="close",
-        write_limit=2**20,
-        backoff=None,
-        max_attempts=None,
-        give_up_after=None,
         process_exception=None,
+        **retrying,
     ):
         self._url = url
         self._subprotocols = subprotocols
-        self._open_timeout = open_timeout
-        self._options = {
-            "close_timeout": close_timeout,
-            "max_queue": max_queue,
-            "max_queue_bytes": max_queue_bytes,
-            "on_overflow": on_overflow,
-            "write_limit": write_limit,
-        }
-        self._retrying = (backoff, max_attempts, give_up_after)
+        self._open_timeout = limit("open_timeout", open_timeout)
+        self._timing = limit("close_timeout", close_timeout), limit("write_limit", write_limit)
+        self._receiving = max_queue, max_queue_bytes, on_overflow
+        self._retrying = retrying
+        # Both check their options.
+        Receiver(*self._receiving, None, None)
+        Reconnector(**retrying)
+        function("process_exception", process_exception)
         self._process_exception = process_exception or _go_on_if_it_may_help
 
     def __iter__(self):  # which await calls
@@ -431,10 +378,10 @@ class connect:
         await self._entered.__aexit__(kind, error, traceback)
 
     def __aiter__(self):
-        return _Attempts(self, Reconnector(*self._retrying), self._process_exception)
+        return _Attempts(self, Reconnector(**self._retrying), self._process_exception)
 
     async def _connect(self):
-        connection = Connection(self._url, self._subprotocols, self._options)
+        connection = Connection(self._url, self._subprotocols, self._receiving, *self._timing)
         try:
             is_done = await wait(connection._opened, self._open_timeout)
         except asyncio.CancelledError:
@@ -478,9 +425,7 @@ class _Attempts:
                 return self._connection
             except Exception as failure:
                 error = failure
-            final = self._process_exception(error)
-            if hasattr(final, "throw"):
-                final = await final
+            final = await awaited(self._process_exception(error))
             if final is not None:
                 raise final
             await self._wait(error)

@@ -12,6 +12,7 @@ from jsffi import JsProxy, create_proxy, to_js
 
 from .exceptions import python_error
 
+INF = float("inf")
 _define = js.Object.defineProperty
 _target = js.EventTarget.new()
 _once = to_js({"once": True})
@@ -110,6 +111,7 @@ def describe(value):
 
 
 _BINARY = ("ArrayBuffer", "SharedArrayBuffer", "DataView", "Blob", "File")
+_PART = 2**18
 _from_hex = getattr(js.Uint8Array, "fromHex", None)
 
 
@@ -158,9 +160,17 @@ def view(data):
 
 def to_buffer(data):
     """Returns a ``Uint8Array`` with the bytes of ``data``."""
-    # Hexadecimal text crosses a hundred times faster than byte after byte.
+    # Hexadecimal text crosses a hundred times faster than byte after byte. In parts, as PyScript's
+    # MicroPython has no objects of 1 MiB.
     data = view(data)
-    return _from_hex(data.hex()) if _from_hex is not None else js.Uint8Array.new(data)
+    if _from_hex is None:
+        return js.Uint8Array.new(data)
+    if len(data) <= _PART:
+        return _from_hex(data.hex() or "")  # In MicroPython 1.27, b"".hex() is no text.
+    array = js.Uint8Array.new(len(data))
+    for start in range(0, len(data), _PART):
+        array.set(_from_hex(data[start : start + _PART].hex()), start)
+    return array
 
 
 def to_bytes(buffer):
@@ -169,7 +179,13 @@ def to_bytes(buffer):
         array = js.Uint8Array.new(buffer)
     else:
         array = js.Uint8Array.new(buffer.buffer, buffer.byteOffset, buffer.byteLength)
-    return bytes.fromhex(array.toHex()) if _from_hex is not None else bytes(array)
+    if _from_hex is None:
+        return bytes(array)
+    size = array.length
+    if size <= _PART:
+        return bytes.fromhex(array.toHex())
+    starts = range(0, size, _PART)
+    return b"".join([bytes.fromhex(array.subarray(at, at + _PART).toHex()) for at in starts])
 
 
 _encoder = js.TextEncoder.new()
@@ -196,11 +212,23 @@ def send(ws, data):
         ws.send(data if is_native(data) and is_binary(data) else to_buffer(data))
 
 
+def current_task():
+    """Returns the task that runs, ``None`` in a function that the browser has called."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
 def report(message, error):
     """Passes an exception to the event loop's exception handler."""
-    loop = asyncio.get_event_loop()
-    context = {"message": message, "exception": error, "future": asyncio.current_task()}
-    loop.call_exception_handler(context)
+    context = {"message": message, "exception": error, "future": current_task()}
+    asyncio.get_event_loop().call_exception_handler(context)
+
+
+async def awaited(result):
+    """Returns the result of a function, plain or async."""
+    return await result if hasattr(result, "throw") else result
 
 
 def call_handler(handler, argument, owner):
@@ -220,9 +248,52 @@ async def _finish(coroutine, owner):
         report(f"Exception in a function given to {owner!r}", error)
 
 
-async def wait(event, timeout=None):
+def limit(name, value, least=0, most=INF):
+    """Returns an option that is a number; infinity for ``None``.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is out of range.
+    """
+    if value is None:
+        return INF
+    if type(value) not in (int, float):
+        raise TypeError(f"{name}={value!r} must be a number, or None")
+    if not least <= value <= most:
+        raise ValueError(f"{name}={value!r} must be from {least} to {most}")
+    return value
+
+
+def choice(name, value, *choices):
+    """Returns an option that is one of ``choices``. Raises :exc:`ValueError`."""
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, choices))}")
+    return value
+
+
+def function(name, value):
+    """Returns an option that is a function, or ``None``. Raises :exc:`TypeError`."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name}={value!r} must be a function, or None")
+    return value
+
+
+def instance(name, value, kind):
+    """Returns an option that is an instance of ``kind``, or ``None``. Raises :exc:`TypeError`."""
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name}={value!r} must be a {kind.__name__}, or None")
+    return value
+
+
+def wake(event):
+    """Wakes the tasks that wait for an :class:`asyncio.Event` now."""
+    event.set()
+    event.clear()
+
+
+async def wait(event, timeout=INF):
     """Waits for an :class:`asyncio.Event`; returns whether it came within ``timeout`` seconds."""
-    if timeout is None:
+    if timeout == INF:
         await event.wait()
     else:
         try:

@@ -1,12 +1,9 @@
-"""The messages of a queue: waiting, sent, and confirmed or dropped. Without sockets."""
+"""The messages of a queue: waiting, sent, and confirmed or dropped."""
 
 import asyncio
 
-from .connection import Fifo
 from .exceptions import MessageDropped, QueueFull
-from .native import now, report
-
-_INF = float("inf")
+from .native import INF, choice, frozen, limit, now, report, wake
 
 
 class DeliveryState:
@@ -25,27 +22,22 @@ class Delivery:
     DROPPED.
     """
 
-    def __init__(self, message, size, key, expires):
+    def __init__(self, queue, message, size, ttl=INF):
         self.message = message
         self.size = size
         self.state = DeliveryState.QUEUED
         self.reason = None
-        self._key = key
-        self._expires = expires
-        # Its position among what was sent over this connection, in messages and in bytes.
-        self._index = -1
-        self._end = 0
+        self._queue = queue
+        self._expires = now() + ttl
+        # Its number among what was sent over this connection, and the bytes up to its end.
+        self._index = self._end = 0
         self._is_transient = False
-        self._losses = 0
         self._done = None
-        self._on_wanted = None
 
     def __iter__(self):  # which await calls
         if self.reason is None:
-            if self._done is None:
-                self._done = asyncio.Event()
-            if self._on_wanted is not None:
-                self._on_wanted()
+            self._done = self._done or asyncio.Event()
+            self._queue._want()
             yield from self._done.wait()
         if self.state == DeliveryState.DROPPED:
             raise MessageDropped(self.reason, self.message)
@@ -66,405 +58,265 @@ class QueueStats:
     their numbers by reason.
     """
 
-    def __init__(self, other=None):
-        for name in ("accepted", "sent", "resent", "confirmed"):
-            setattr(self, name, getattr(other, name, 0))
-        self.dropped = dict(other.dropped) if other else {}
+    accepted = sent = resent = confirmed = 0
 
-    def __repr__(self):
-        return f"<{type(self).__name__}: {self.__dict__}>"
+    def __init__(self):
+        self.dropped = {}
+
+    def copy(self):
+        """Returns a copy."""
+        copy = type(self)()
+        for name in self.__dict__:
+            setattr(copy, name, getattr(self, name))
+        copy.dropped = self.dropped.copy()
+        return copy
 
 
 class Outbox:
-    """The messages of one queue."""
+    """What :class:`SendQueue` and :class:`QueuedWebSocket` have in common."""
+
+    _STATS = QueueStats
+    # Whether messages are confirmed as they leave the page.
+    _by_leaving = True
 
     def __init__(
         self,
-        max_pending,
-        max_pending_bytes,
-        on_full,
-        in_doubt,
-        max_unconfirmed,
-        max_unconfirmed_bytes,
-        max_resends=None,
+        max_pending=2**16,
+        max_pending_bytes=2**26,
+        on_full="raise",
+        ttl=None,
+        in_doubt="resend",
+        max_unconfirmed=2**14,
+        max_unconfirmed_bytes=2**24,
     ):
-        if on_full not in ("raise", "wait", "drop-oldest", "drop-newest"):
-            raise ValueError(
-                f"on_full={on_full!r} must be 'raise', 'wait', 'drop-oldest' or 'drop-newest'"
-            )
-        if in_doubt not in ("resend", "drop"):
-            raise ValueError(f"in_doubt={in_doubt!r} must be 'resend' or 'drop'")
-        self._max_pending = _INF if max_pending is None else max_pending
-        self._max_pending_bytes = _INF if max_pending_bytes is None else max_pending_bytes
-        self._window = self._most = _INF if max_unconfirmed is None else max_unconfirmed
-        self._window_bytes = _INF if max_unconfirmed_bytes is None else max_unconfirmed_bytes
-        self._max_resends = _INF if max_resends is None else max_resends
-        self._losses = 0
-        self.on_full = on_full
-        self._in_doubt = in_doubt
-        # Both may have messages whose end came early: by an acknowledgement, or their age.
-        self._waiting = Fifo()
-        self._sent = Fifo()
-        self._by_key = {}
-        self._next_expiry = _INF
-        self.stats = QueueStats()
-        self.pending = self.pending_bytes = 0
-        self.unconfirmed = self.unconfirmed_bytes = 0
+        self._max_pending = limit("max_pending", max_pending)
+        self._max_pending_bytes = limit("max_pending_bytes", max_pending_bytes)
+        self._waits = choice("on_full", on_full, "raise", "wait") == "wait"
+        self._ttl = limit("ttl", ttl)
+        self._resends = choice("in_doubt", in_doubt, "resend", "drop") == "resend"
+        self._window = limit("max_unconfirmed", max_unconfirmed)
+        self._window_bytes = limit("max_unconfirmed_bytes", max_unconfirmed_bytes)
+        self._waiting = []
+        self._sent = []
+        self._waiting_bytes = self._sent_bytes = 0
         # How much was sent over this connection.
-        self.sent = self.sent_bytes = 0
-
-    def __iter__(self):
-        return iter([each.message for each in self._waiting if each.reason is None])
-
-    def is_full(self, size):
-        """Whether there is no room for a message of ``size`` bytes."""
-        return (
-            self.pending >= self._max_pending or self.pending_bytes + size > self._max_pending_bytes
-        )
-
-    @property
-    def is_half_full(self):
-        """Whether to ask for confirmations now, so that sending does not pause."""
-        return (
-            self.unconfirmed * 2 >= self._window or self.unconfirmed_bytes * 2 >= self._window_bytes
-        )
-
-    def accept(self, message, size, ttl, key):
-        """Adds a message that has to wait. Raises :exc:`QueueFull`."""
-        delivery = Delivery(message, size, key, None if ttl is None else now() + ttl)
-        self.expire()
-        if self.is_full(size):
-            if self.on_full in ("raise", "wait"):
-                raise QueueFull(self.pending, self.pending_bytes, size)
-            if self.on_full == "drop-oldest":
-                while self.pending and self.is_full(size):
-                    self._drop_waiting(self._next(), "overflow")
-            if self.is_full(size):
-                self.stats.accepted += 1
-                self._drop(delivery, "overflow")
-                return delivery
-        if ttl is not None:
-            self._next_expiry = min(self._next_expiry, delivery._expires)
-        self.stats.accepted += 1
-        self._waiting.append(delivery)
-        self.pending += 1
-        self.pending_bytes += size
-        return delivery
-
-    def accept_transient(self, message, size, key):
-        """Adds a message that is sent now, and dropped when this connection is lost."""
-        delivery = Delivery(message, size, key, None)
-        delivery._is_transient = True
-        self.stats.accepted += 1
-        self._start(delivery)
-        return delivery
-
-    def take(self):
-        """Returns the next message to send, and counts it as sent; ``None`` if there is none."""
-        delivery = self._next()
-        if delivery is None or (
-            self.unconfirmed
-            and (
-                self.unconfirmed >= self._window
-                or self.unconfirmed_bytes + delivery.size > self._window_bytes
-            )
-        ):
-            return None
-        self._waiting.popleft()
-        self.pending -= 1
-        self.pending_bytes -= delivery.size
-        self._start(delivery)
-        return delivery
-
-    def _next(self):
-        waiting = self._waiting
-        while waiting and waiting[0].reason is not None:
-            waiting.popleft()
-        return waiting[0] if waiting else None
-
-    def _start(self, delivery):
-        if delivery.state == DeliveryState.SENT:
-            self.stats.resent += 1
-        elif delivery._key is not None:
-            self._by_key.setdefault(delivery._key, []).append(delivery)
-        delivery.state = DeliveryState.SENT
-        delivery._index = self.sent
-        self.sent += 1
-        self.sent_bytes += delivery.size
-        delivery._end = self.sent_bytes
-        self.unconfirmed += 1
-        self.unconfirmed_bytes += delivery.size
-        self.stats.sent += 1
-        self._sent.append(delivery)
-
-    def confirm_bytes(self, count):
-        """Confirms what is in the first ``count`` bytes of this connection."""
-        self._confirm(lambda delivery: delivery._end <= count, "left the page")
-
-    def confirm_before(self, index, evidence):
-        """Confirms the first ``index`` messages of this connection, but for those with a key."""
-        self._confirm(lambda delivery: delivery._index < index, evidence)
-
-    def _confirm(self, is_confirmed, evidence):
-        sent, keyed = self._sent, []
-        while sent and is_confirmed(sent[0]):
-            delivery = sent.popleft()
-            if delivery.reason is None:
-                if delivery._key is None:
-                    self._confirm_one(delivery, evidence)
-                else:
-                    keyed.append(delivery)
-        if keyed:
-            sent.replace(keyed + list(sent))
-
-    def confirm_keys(self, keys):
-        """Confirms the oldest message with each of these keys, and those without before them."""
-        newest = 0
-        for key in keys:
-            deliveries = self._by_key.get(key)
-            if deliveries:
-                newest = max(newest, deliveries[0]._index)
-                self._confirm_one(deliveries[0], "acknowledged")
-        self.confirm_before(newest, "acknowledged")
-
-    def _confirm_one(self, delivery, evidence):
-        if delivery._index < 0:  # It waits to be sent again.
-            self.pending -= 1
-            self.pending_bytes -= delivery.size
-        else:
-            self.unconfirmed -= 1
-            self.unconfirmed_bytes -= delivery.size
-        self._forget_key(delivery)
-        delivery._finish(DeliveryState.CONFIRMED, evidence)
-        self.stats.confirmed += 1
-        self._losses = 0
-        self._window = min(self._window + 1, self._most)
-
-    def _forget_key(self, delivery):
-        deliveries = self._by_key.get(delivery._key)
-        if deliveries and delivery in deliveries:
-            deliveries.remove(delivery)
-            if not deliveries:
-                del self._by_key[delivery._key]
-
-    def connection_lost(self, reason=None):
-        """Puts what is unconfirmed in doubt; or drops it, if there is a ``reason``."""
-        lost = [delivery for delivery in self._sent if delivery.reason is None]
-        self._sent.replace(())
-        self.unconfirmed = self.unconfirmed_bytes = self.sent = self.sent_bytes = 0
-        if lost:
-            # As in TCP; to a single message, if nothing was confirmed since the loss before.
-            self._losses += 1
-            is_stuck = self._losses > 1 or self._max_resends < _INF
-            self._window = 1 if is_stuck else max(min(16, self._window), len(lost) // 2)
-        again, is_first = [], True
-        for delivery in lost:
-            delivery._index = -1
-            why = reason
-            if why is None and delivery._is_transient:
-                why = "connection lost"
-            elif why is None and self._in_doubt == "drop":
-                why = "in doubt"
-            elif why is None and is_first:
-                is_first = False
-                delivery._losses += 1
-                if delivery._losses > self._max_resends:
-                    why = "resent too often"
-            if why is not None:
-                self._drop(delivery, why)
-                continue
-            again.append(delivery)
-            self.pending += 1
-            self.pending_bytes += delivery.size
-            if delivery._expires is not None:
-                self._next_expiry = min(self._next_expiry, delivery._expires)
-        self._waiting.replace(again + list(self._waiting))
-
-    def expire(self):
-        """Drops the messages whose time is over; returns when the next one's is."""
-        time = now()
-        if time >= self._next_expiry:
-            self._next_expiry = _INF
-            for delivery in self._waiting:
-                if delivery.reason is None and delivery._expires is not None:
-                    if delivery._expires <= time:
-                        self._drop_waiting(delivery, "expired")
-                    else:
-                        self._next_expiry = min(self._next_expiry, delivery._expires)
-        return self._next_expiry
-
-    def clear(self, reason):
-        """Drops all waiting messages and returns their number."""
-        count = self.pending
-        for delivery in self._waiting:
-            if delivery.reason is None:
-                self._drop_waiting(delivery, reason)
-        self._waiting.replace(())
-        return count
-
-    def _drop_waiting(self, delivery, reason):
-        self.pending -= 1
-        self.pending_bytes -= delivery.size
-        self._drop(delivery, reason)
-
-    def _drop(self, delivery, reason):
-        self._forget_key(delivery)
-        self.stats.dropped[reason] = self.stats.dropped.get(reason, 0) + 1
-        if delivery._done is None and reason not in ("aborted", "cleared"):
-            print(f"readystate: {delivery!r} was dropped ({reason}), and no task awaits it")
-        delivery._finish(DeliveryState.DROPPED, reason)
-
-
-class Sender:
-    """Sends the messages of an :class:`Outbox` over a socket, when there is one.
-
-    Args:
-        outbox: The messages.
-        ttl: How long a message may wait, in seconds; ``None`` means no limit.
-        refusal: Returns the exception for a message after the end.
-        owner: The object named in errors.
-    """
-
-    def __init__(self, outbox, ttl, refusal, owner):
-        self.outbox = outbox
-        self._ttl = ttl
-        self._refusal = refusal
-        self._owner = owner
-        self.is_over = False
-        self.drop_reason = None
-        self.is_held = False
-        self.ws = None
-        self.key_of = None
-        # Whether messages are confirmed as they leave the page; else, what asks for confirmation.
-        self.by_leaving = True
-        self.wanted = None
-        self._is_watching = False
+        self._count = self._total = 0
+        self._stats = self._STATS()
+        self._ws = None
+        self._is_held = self._is_over = self._is_watching = self._is_expiring = False
+        self._drop_reason = None
         self._changed = asyncio.Event()
         self._lock = asyncio.Lock()
-        self._expiry = None
 
     @property
-    def is_open(self):
-        """Whether there is an open socket."""
-        return self.ws is not None and self.ws.readyState == 1
+    def pending(self):
+        """How many messages wait to be sent, or sent again."""
+        return len(self._waiting)
 
-    def send(self, data, ttl):
-        """Accepts a message, and sends it now if possible."""
-        if self.is_over:
+    @property
+    def pending_bytes(self):
+        """How many bytes wait to be sent, or sent again."""
+        return self._waiting_bytes
+
+    @property
+    def unconfirmed(self):
+        """How many messages were sent but are not confirmed yet."""
+        return len(self._sent)
+
+    @property
+    def stats(self):
+        """A copy of the statistics so far."""
+        return self._stats.copy()
+
+    def __iter__(self):
+        return iter([delivery.message for delivery in self._waiting])
+
+    def send(self, data, *, ttl=None):
+        """Accepts a message in any state, and sends it when there is an open connection.
+
+        Raises:
+            QueueFull: There is no room.
+            QueueClosed, ConnectionClosed: The queue is over.
+            TypeError: ``data`` is neither text nor binary.
+        """
+        if self._is_over:
             raise self._refusal()
-        message, size = sendable(data)
-        ttl = self._ttl if ttl is None else ttl
-        if ttl is not None and not ttl >= 0:
-            raise ValueError(f"ttl={ttl!r} must be a number of seconds, not negative")
-        key = self.key_of(message) if self.key_of is not None else None
-        delivery = self.outbox.accept(message, size, ttl, key)
-        delivery._on_wanted = self.wanted
-        self.flush()
-        if ttl is not None and self._expiry is None and delivery.state == DeliveryState.QUEUED:
-            self._expiry = asyncio.create_task(self._expire())
+        message, size = frozen(getattr(data, "js_blob", data))
+        ttl = self._ttl if ttl is None else limit("ttl", ttl)
+        if not self._has_room(size):
+            self._expire()
+            if not self._has_room(size):
+                raise QueueFull(len(self._waiting), self._waiting_bytes, size)
+        delivery = Delivery(self, message, size, ttl)
+        self._stats.accepted += 1
+        self._waiting.append(delivery)
+        self._waiting_bytes += size
+        self._flush()
+        if ttl < INF and delivery.state == DeliveryState.QUEUED:
+            self._watch_expiry()
         return delivery
 
-    async def put(self, data, ttl):
-        """Accepts a message; with ``on_full="wait"``, waits for room first."""
-        if self.outbox.on_full == "wait" and not self.is_over:
-            data, size = sendable(data)
-            async with self._lock:
-                while self.outbox.is_full(size) and not self.is_over:
-                    await self.change()
-                return self.send(data, ttl)
-        return self.send(data, ttl)
-
-    def send_transient(self, data):
-        """Sends a message for this connection only, ahead of the queue."""
-        message, size = sendable(data)
-        key = self.key_of(message) if self.key_of is not None else None
-        delivery = self.outbox.accept_transient(message, size, key)
-        delivery._on_wanted = self.wanted
-        self.ws.send(message)
-        self._watch()
-        return delivery
+    async def put(self, data, *, ttl=None):
+        """Accepts a message like :meth:`send`; with ``on_full="wait"``, waits for room first."""
+        if self._waits:
+            data, size = frozen(getattr(data, "js_blob", data))
+            async with self._lock:  # to keep their order
+                while not (self._is_over or self._has_room(size)):
+                    await self._changed.wait()
+                return self.send(data, ttl=ttl)
+        return self.send(data, ttl=ttl)
 
     async def drain(self):
-        """Waits until no message waits or is unconfirmed."""
-        while self.outbox.pending or self.outbox.unconfirmed:
-            if self.wanted is not None:
-                self.wanted()
-            await self.change()
+        """Waits until every message is confirmed or dropped."""
+        while self._waiting or self._sent:
+            self._want()
+            await self._changed.wait()
 
-    async def change(self):
-        """Waits until something about the messages has changed."""
-        self._changed.clear()
-        await self._changed.wait()
-
-    def connect(self, ws, hold=False):
-        """Sends over this socket from now on."""
-        self.ws = ws
-        self.is_held = hold
-        self.flush()
-
-    def flush(self):
-        """Sends what waits, if possible."""
-        if not self.is_held and self.is_open:
-            self.outbox.expire()
-            while True:
-                delivery = self.outbox.take()
-                if delivery is None:
-                    break
-                self.ws.send(delivery.message)
-                self._watch()
-        self.changed()
-
-    def changed(self):
-        """Wakes those who wait for a change."""
-        self._changed.set()
-
-    def disconnect(self):
-        """Called when the socket has ended."""
-        self.ws = None
-        self.outbox.connection_lost(self.drop_reason)
-        self.changed()
-
-    def clear(self, reason):
+    def clear(self):
         """Drops all waiting messages, and returns their number."""
-        count = self.outbox.clear(reason)
-        self.changed()
-        return count
+        return self._clear("cleared")
 
-    def confirm_left(self):
-        """Confirms what has left the page."""
-        if self.by_leaving and self.ws is not None and self.outbox.unconfirmed:
-            self.outbox.confirm_bytes(self.outbox.sent_bytes - self.ws.bufferedAmount)
-            self.changed()
+    def _want(self):
+        """Called when a task waits for a confirmation."""
 
-    def _watch(self):
-        if self.by_leaving and not self._is_watching:
+    def _has_room(self, size):
+        return (
+            len(self._waiting) < self._max_pending
+            and self._waiting_bytes + size <= self._max_pending_bytes
+        )
+
+    def _is_open(self):
+        return self._ws is not None and self._ws.readyState == 1
+
+    def _flush(self):
+        """Sends what waits, if possible."""
+        waiting = self._waiting
+        if waiting and not self._is_held and self._is_open():
+            self._expire()
+            waiting, sent = self._waiting, self._sent
+            while waiting and (not sent or self._fits(waiting[0])):
+                delivery = waiting.pop(0)
+                self._waiting_bytes -= delivery.size
+                try:
+                    self._transmit(delivery)
+                except Exception:  # such as MemoryError
+                    self._drop([delivery], "cannot be sent")
+                    raise
+        wake(self._changed)
+
+    def _fits(self, delivery):
+        return (
+            len(self._sent) < self._window
+            and self._sent_bytes + delivery.size <= self._window_bytes
+        )
+
+    def _transmit(self, delivery):
+        self._ws.send(delivery.message)
+        stats = self._stats
+        stats.resent += delivery.state == DeliveryState.SENT
+        stats.sent += 1
+        delivery.state = DeliveryState.SENT
+        delivery._index = self._count
+        self._count += 1
+        self._total += delivery.size
+        delivery._end = self._total
+        self._sent.append(delivery)
+        self._sent_bytes += delivery.size
+        if self._by_leaving and not self._is_watching:
             self._is_watching = True
             asyncio.create_task(self._watch_buffer())
 
+    def _send_transient(self, data):
+        """Sends a message over this connection only, ahead of the others."""
+        delivery = Delivery(self, *frozen(getattr(data, "js_blob", data)))
+        delivery._is_transient = True
+        self._transmit(delivery)
+        self._stats.accepted += 1
+        return delivery
+
+    def _confirm_left(self):
+        """Confirms what has left the page."""
+        if self._by_leaving and self._ws is not None and self._sent:
+            left = self._total - self._ws.bufferedAmount
+            self._confirm(lambda delivery: delivery._end <= left, "left the page")
+
+    def _confirm(self, is_confirmed, evidence):
+        sent, count = self._sent, 0
+        while count < len(sent) and is_confirmed(sent[count]):
+            self._sent_bytes -= sent[count].size
+            sent[count]._finish(DeliveryState.CONFIRMED, evidence)
+            count += 1
+        del sent[:count]
+        self._stats.confirmed += count
+        wake(self._changed)
+
+    def _disconnect(self):
+        """Called when the socket has ended: what is unconfirmed is in doubt."""
+        lost, self._ws, self._sent = self._sent, None, []
+        self._sent_bytes = self._count = self._total = 0
+        transient = [delivery for delivery in lost if delivery._is_transient]
+        others = [delivery for delivery in lost if not delivery._is_transient]
+        self._drop(transient, self._drop_reason or "connection lost")
+        if self._drop_reason is not None or not self._resends:
+            self._drop(others, self._drop_reason or "in doubt")
+        else:
+            self._waiting = others + self._waiting
+            self._waiting_bytes += sum(delivery.size for delivery in others)
+            if any(delivery._expires < INF for delivery in others):
+                self._watch_expiry()
+        wake(self._changed)
+
+    def _clear(self, reason):
+        dropped, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        self._drop(dropped, reason)
+        wake(self._changed)
+        return len(dropped)
+
+    def _drop(self, deliveries, reason):
+        dropped, unseen = self._stats.dropped, 0
+        for delivery in deliveries:
+            dropped[reason] = dropped.get(reason, 0) + 1
+            unseen += delivery._done is None
+            delivery._finish(DeliveryState.DROPPED, reason)
+        if unseen and reason not in ("aborted", "cleared"):
+            print(f"readystate: {self!r} dropped {unseen:,} messages that no task awaits: {reason}")
+
+    def _expire(self):
+        """Drops what has waited for too long; returns whether something else may."""
+        if not self._is_expiring:
+            return False
+        time = now()
+        expired = [delivery for delivery in self._waiting if delivery._expires <= time]
+        if expired:
+            self._waiting = [delivery for delivery in self._waiting if delivery._expires > time]
+            self._waiting_bytes -= sum(delivery.size for delivery in expired)
+            self._drop(expired, "expired")
+        return any(delivery._expires < INF for delivery in self._waiting)
+
+    def _watch_expiry(self):
+        if not self._is_expiring:
+            self._is_expiring = True
+            asyncio.create_task(self._watch_for_expiry())
+
+    async def _watch_for_expiry(self):
+        while self._expire():
+            wake(self._changed)
+            await asyncio.sleep_ms(50)
+        self._is_expiring = False
+        wake(self._changed)
+
     async def _watch_buffer(self):
-        pause = 0
+        pause = 1
         try:
-            while self.is_open and self.outbox.unconfirmed:
-                self.confirm_left()
-                self.flush()
-                pause = min(50, 2 * pause or 1)
+            while self._sent and self._is_open():
+                self._confirm_left()
+                self._flush()
                 await asyncio.sleep_ms(pause)
+                pause = min(50, 2 * pause)
         except Exception as error:
-            report(f"Exception in {self._owner!r}", error)
+            report(f"Exception in {self!r}", error)
         self._is_watching = False
 
-    async def _expire(self):
-        while True:
-            pause = self.outbox.expire() - now()
-            self.changed()
-            if pause == _INF:
-                break
-            await asyncio.sleep_ms(int(max(50, pause * 1000)))
-        self._expiry = None
-
-
-def sendable(data):
-    """Returns the message and its size in bytes. Raises :exc:`TypeError`."""
-    from .native import frozen
-
-    return frozen(getattr(data, "js_blob", data))
+    def __repr__(self):
+        name, waiting = type(self).__name__, len(self._waiting)
+        return f"<{name} {waiting:,} waiting, {len(self._sent):,} unconfirmed>"

@@ -2,9 +2,8 @@
 
 import asyncio
 
-from .connection import Receiver, Reconnector
+from .connection import Receiver, Receiving, Reconnector
 from .exceptions import (
-    ConnectionClosedOK,
     ConnectionFailed,
     DOMException,
     DOMSyntaxError,
@@ -12,11 +11,23 @@ from .exceptions import (
     OpenTimeout,
     connection_closed,
 )
-from .native import PageEvents, call_handler, now, report, shown, wait
-from .outbox import Outbox, QueueStats, Sender
+from .native import (
+    INF,
+    PageEvents,
+    awaited,
+    call_handler,
+    current_task,
+    function,
+    instance,
+    limit,
+    now,
+    report,
+    shown,
+    wait,
+    wake,
+)
+from .outbox import Outbox, QueueStats
 from .websocket import WebSocket
-
-_INF = float("inf")
 
 
 class State:
@@ -31,6 +42,8 @@ class State:
 class StateChange:
     """A new ``state``: its ``attempt``, the ``delay`` to the next one, and the ``error``."""
 
+    _next = None
+
     def __init__(self, state, attempt=0, delay=None, error=None):
         self.state = state
         self.attempt = attempt
@@ -41,8 +54,7 @@ class StateChange:
 class Stats(QueueStats):
     """Statistics of a :class:`QueuedWebSocket`, with its ``attempts`` and ``reconnects``."""
 
-    attempts = 0
-    reconnects = 0
+    attempts = reconnects = 0
 
 
 class Heartbeat:
@@ -53,54 +65,37 @@ class Heartbeat:
     confirms all that was sent before its request.
     """
 
-    def __init__(self, message=None, *, interval=None, timeout, is_reply=None, when_quiet=False):
-        if message is None and (interval is not None or is_reply is not None or when_quiet):
-            raise TypeError("interval=, is_reply= and when_quiet= need a message to send")
-        if message is not None and interval is None:
-            raise TypeError("interval= is missing: how often to send the message, in seconds")
-        if timeout <= 0 or (interval is not None and interval <= 0):
-            raise ValueError("interval and timeout must be more than 0 seconds")
+    def __init__(self, message=None, *, interval=None, timeout, is_reply=None):
+        if (message is None) != (interval is None) or (is_reply and message is None):
+            raise TypeError("a message needs interval=, how often to send it; both need a message")
         self.message = message
-        self.interval = _INF if interval is None else interval
-        self.timeout = timeout
-        self.is_reply = is_reply
-        self.when_quiet = when_quiet
-
-
-class Acks:
-    """Acknowledgements in the application's own protocol, which confirm messages.
-
-    ``key(message)`` returns the key with which a message will be acknowledged, or ``None``;
-    ``acked(message)`` the keys that a received message acknowledges, or ``None``.
-    """
-
-    def __init__(self, key, acked, *, pass_on=True):
-        self.key = key
-        self.acked = acked
-        self.pass_on = pass_on
+        self.interval = limit("interval", interval)
+        self.timeout = limit("timeout", timeout)
+        self.is_reply = function("is_reply", is_reply)
+        if not (self.interval and self.timeout):
+            raise ValueError("interval and timeout must be more than 0 seconds")
 
 
 class _Link:
     """One attempt to connect, and its connection."""
 
+    ws = opening = inbox = error = event = close_code = None
+    address = ""
+    is_open = is_replaced = False
+
     def __init__(self):
-        self.ws = None
-        self.address = ""
         # Whether the attempt, including on_open, has succeeded or failed.
         self.settled = asyncio.Event()
         self.ended = asyncio.Event()
-        self.is_open = self.is_replaced = False
-        self.opening = None
-        self.error = None
-        self.event = None
-        self.close_code = None
 
 
-class QueuedWebSocket:
+class QueuedWebSocket(Outbox, Receiving):
     """Reconnects by itself, accepts messages in any state, and tells what became of each.
 
-    The options are those of the reference, without ``session``.
+    The options are those of the reference, without ``session``, ``acks`` and ``max_resends``.
     """
+
+    _STATS = Stats
 
     def __init__(
         self,
@@ -114,101 +109,56 @@ class QueuedWebSocket:
         give_up_after=None,
         should_reconnect=None,
         heartbeat=None,
-        acks=None,
         on_open=None,
         on_state=None,
-        ttl=None,
-        max_pending=2**16,
-        max_pending_bytes=2**26,
-        on_full="raise",
-        in_doubt="resend",
-        max_resends=None,
-        max_unconfirmed=2**14,
-        max_unconfirmed_bytes=2**24,
         max_queue=2**16,
         max_queue_bytes=2**26,
         on_overflow="drop-oldest",
+        **options,
     ):
+        super().__init__(**options)
         self._url = url
         self._protocols = protocols
-        self._connect_timeout = connect_timeout
-        self._close_timeout = close_timeout
-        self._should_reconnect = should_reconnect or _may_reconnect
-        self._heartbeat = heartbeat
-        self._acks = acks
-        self._on_open = on_open
-        self._on_state = on_state
-        self._outbox = Outbox(
-            max_pending,
-            max_pending_bytes,
-            on_full,
-            in_doubt,
-            max_unconfirmed,
-            max_unconfirmed_bytes,
-            max_resends,
-        )
-        self._sender = sender = Sender(self._outbox, ttl, self._refusal, self)
-        self._has_replies = heartbeat is not None and heartbeat.is_reply is not None
-        sender.by_leaving = not self._has_replies and acks is None
-        sender.key_of = acks.key if acks is not None else None
-        sender.wanted = self._want if self._has_replies else None
+        self._connect_timeout = limit("connect_timeout", connect_timeout)
+        self._close_timeout = limit("close_timeout", close_timeout)
+        self._should_reconnect = function("should_reconnect", should_reconnect) or _may_reconnect
+        self._heartbeat = instance("heartbeat", heartbeat, Heartbeat)
+        self._on_open = function("on_open", on_open)
+        self._on_state = function("on_state", on_state)
+        self._by_leaving = heartbeat is None or heartbeat.is_reply is None
         self._reconnector = Reconnector(backoff, max_attempts, give_up_after)
         self._receiver = Receiver(
             max_queue, max_queue_bytes, on_overflow, self._overflow, lambda: self._end
         )
-        self._state = State.WAITING
-        self._changes = []  # The lists of those who follow the states, and their events.
-        self._link = None
-        self._task = None
-        self._closing = None
-        self._pages = None
-        self._end = None
+        self._last_change = StateChange(State.WAITING)
+        self._state_changed = asyncio.Event()
+        self._link = self._task = self._closing = self._pages = self._end = None
         self._alarm = asyncio.Event()
+        # The requests of the heartbeat that were not answered: what was sent before, and when.
         self._requests = []
-        self._deadline = self._next_request = _INF
-        self._is_wanted = False
-        self._calling_on_open = False
+        self._deadline = self._next_request = INF
+        self._is_wanted = self._calling_on_open = False
         self.latency = None
 
     @property
     def state(self):
         """The current :class:`State`."""
-        return self._state
+        return self._last_change.state
 
     @property
     def url(self):
         """The URL of the current connection or attempt; ``""`` if there is none."""
-        return self._link.ws.url if self._link is not None and self._link.ws else ""
+        return self._link.ws.url if self._link and self._link.ws else ""
 
     @property
     def protocol(self):
         """The subprotocol chosen by the server."""
-        return self._link.ws.protocol if self._link is not None and self._link.ws else ""
-
-    @property
-    def pending(self):
-        """How many messages wait to be sent, or sent again."""
-        return self._outbox.pending
-
-    @property
-    def pending_bytes(self):
-        """How many bytes wait to be sent, or sent again."""
-        return self._outbox.pending_bytes
-
-    @property
-    def unconfirmed(self):
-        """How many messages were sent but are not confirmed yet."""
-        return self._outbox.unconfirmed
-
-    @property
-    def dropped(self):
-        """How many received messages ``on_overflow`` has dropped."""
-        return self._receiver.dropped
+        return self._link.ws.protocol if self._link and self._link.ws else ""
 
     @property
     def stats(self):
         """A copy of the statistics so far."""
-        stats = Stats(self._outbox.stats)
+        stats = self._stats.copy()
         stats.attempts = self._reconnector.attempts
         stats.reconnects = max(0, self._reconnector.connections - 1)
         return stats
@@ -222,11 +172,11 @@ class QueuedWebSocket:
         """
         if self._task is not None:
             raise RuntimeError("start() was called before: to start anew, make a new object")
-        if self._sender.is_over:
+        if self._is_over:
             raise self._refusal()
         ws = None
         if not (callable(self._url) or callable(self._protocols)):
-            ws = self._open(self._url, self._protocols)
+            ws = _open(self._url, self._protocols)
         self._begin()
         self._pages = PageEvents(self._came_back)
         self._task = asyncio.create_task(self._run(ws))
@@ -246,34 +196,31 @@ class QueuedWebSocket:
 
         Raises:
             ConnectionClosed: It is closing, or has ended.
-            QueueFull: As many messages wait as may, and ``on_full`` is "raise" or "wait".
+            QueueFull: There is no room.
             TypeError: ``data`` is neither text nor binary.
         """
-        if self._is_opening():
-            return self._sender.send_transient(data)
-        return self._sender.send(data, ttl)
+        return self._send_transient(data) if self._is_opening() else super().send(data, ttl=ttl)
 
     async def put(self, data, *, ttl=None):
         """Accepts a message like :meth:`send`; with ``on_full="wait"``, waits for room first."""
         if self._is_opening():
-            return self._sender.send_transient(data)
-        return await self._sender.put(data, ttl)
+            return self._send_transient(data)
+        return await super().put(data, ttl=ttl)
 
     async def drain(self):
         """Waits until every message is confirmed or dropped."""
-        self._refuse_opening("drain()")
-        await self._sender.drain()
+        self._check_wait("drain()")
+        await super().drain()
 
     async def wait_open(self, timeout=None):
         """Waits until there is a connection. Raises :exc:`ConnectionClosed` if there will be none,
         and ``asyncio.TimeoutError``.
         """
-        self._refuse_opening("wait_open()")
+        self._check_wait("wait_open()")
 
         async def follow():
-            async for change in self.states():
-                if change.state in (State.OPEN, State.CLOSED):
-                    break
+            while self._end is None and self.state != State.OPEN:
+                await self._state_changed.wait()
 
         await (follow() if timeout is None else asyncio.wait_for(follow(), timeout))
         if self._end is not None:
@@ -281,39 +228,23 @@ class QueuedWebSocket:
 
     def reconnect(self):
         """Replaces the connection at once, for example to use a new token."""
-        if self._sender.is_over:
+        if self._is_over:
             raise self._refusal()
         self._reconnector.restart()
         if self._link is not None:
             self._link.is_replaced = True
-            self._sender.confirm_left()
+            self._confirm_left()
             self._abandon(self._link)
         self._alarm.set()
-
-    def clear(self):
-        """Drops all waiting messages, and returns their number."""
-        return self._sender.clear("cleared")
-
-    def __iter__(self):
-        return iter(self._outbox)
 
     async def recv(self, decode=None):
         """Waits for the next message and returns it, across reconnections.
 
         Raises:
-            ConnectionClosed: It is closed for good, and all messages were received.
-            ConnectionFailed: It has given up connecting.
+            ConnectionClosed, ConnectionFailed: It has ended, and all messages were received.
         """
-        return await self._receiver.recv(decode)
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        try:
-            return await self._receiver.next()
-        except ConnectionClosedOK:
-            raise StopAsyncIteration
+        receiver = self._link.inbox if self._is_opening() else self._receiver
+        return await receiver.recv(decode)
 
     def states(self):
         """Iterates over the current state, then each change until CLOSED."""
@@ -328,11 +259,12 @@ class QueuedWebSocket:
             raise InvalidAccessError(f"the close code {code!r} is neither 1000 nor 3000 to 4999")
         if len(reason.encode()) > 123:
             raise DOMSyntaxError(f"the close reason {reason!r} is longer than 123 bytes of UTF-8")
-        self._refuse_opening("close()")
+        timeout = self._close_timeout if timeout is None else limit("timeout", timeout)
+        if self._is_opening():
+            self._check_wait("close()")
         if self._closing is None:
-            self._sender.is_over = True
-            self._sender.changed()
-            timeout = self._close_timeout if timeout is None else timeout
+            self._is_over = True
+            wake(self._changed)
             self._closing = asyncio.Event()
             asyncio.create_task(self._close(code, reason, timeout))
         await self._closing.wait()
@@ -343,17 +275,12 @@ class QueuedWebSocket:
         self._finish(end, "aborted")
 
     def __repr__(self):
-        return f"<QueuedWebSocket {self._address()} {self._state}>"
+        return f"<QueuedWebSocket {self._address()} {self.state}>"
 
     # One attempt after another
 
     def _address(self):
         return "url()" if callable(self._url) else shown(self._url)
-
-    def _open(self, url, protocols):
-        ws = WebSocket(url, protocols or None)
-        ws.binaryType = "arraybuffer"
-        return ws
 
     def _begin(self):
         self._reconnector.begin()
@@ -370,7 +297,7 @@ class QueuedWebSocket:
                 if not (goes_on or link.is_replaced):
                     self._finish(link.error)
                     return
-                if self._closing and not (self._outbox.pending or self._outbox.unconfirmed):
+                if self._closing and not (self._waiting or self._sent):
                     return
                 delay = self._reconnector.ended(link.error, link.address or self._address())
                 self._alarm.clear()
@@ -392,7 +319,7 @@ class QueuedWebSocket:
                 url, protocols = await _value(self._url), await _value(self._protocols)
                 if self._end is not None:
                     return False
-                ws = self._open(url, protocols)
+                ws = _open(url, protocols)
         except Exception as error:
             self._link = None
             link.error = error
@@ -411,35 +338,36 @@ class QueuedWebSocket:
             link.error = OpenTimeout(link.address, self._connect_timeout)
             self._abandon(link)
         await link.ended.wait()
+        event = link.event
         if link.error is None:
-            if link.is_open:
-                event = link.event
+            if link.is_open and event is not None:
                 link.error = connection_closed(event.code, event.reason, event.wasClean)
             else:
                 link.error = ConnectionFailed(link.address)
-        if link.event is None:
+        if event is None:
             return True
         try:
-            answer = self._should_reconnect(link.event)
-            return bool(await answer if hasattr(answer, "throw") else answer)
+            return bool(await awaited(self._should_reconnect(event)))
         except Exception as error:
             report(f"Exception in should_reconnect of {self!r}", error)
-            return _may_reconnect(link.event)
+            return _may_reconnect(event)
 
     def _opened(self, link):
         if link.ended.is_set():
             return
         link.is_open = True
+        self._ws = link.ws
+        self._is_held = True
         self._requests = []
         heartbeat = self._heartbeat
-        self._sender.connect(link.ws, True)
         if heartbeat is not None:
             self._next_request = now() + heartbeat.interval
-            self._deadline = now() + heartbeat.timeout if heartbeat.message is None else _INF
+            self._deadline = now() + heartbeat.timeout if heartbeat.message is None else INF
             asyncio.create_task(self._beat(link))
         if self._on_open is None:
             self._ready(link)
         else:
+            link.inbox = Receiver(None, None, "close", None, lambda: None)
             link.opening = asyncio.create_task(self._run_on_open(link))
 
     async def _run_on_open(self, link):
@@ -449,8 +377,7 @@ class QueuedWebSocket:
                 result = self._on_open(self)
             finally:
                 self._calling_on_open = False
-            if hasattr(result, "throw"):
-                await result
+            await awaited(result)
         except Exception as error:
             report(f"Exception in on_open of {self!r}", error)
             link.error = error
@@ -459,81 +386,71 @@ class QueuedWebSocket:
         self._ready(link)
 
     def _ready(self, link):
-        link.opening = None
-        if link.ended.is_set():
-            return
-        link.settled.set()
-        self._reconnector.connected()
-        self._change(State.OPEN)
-        self._sender.is_held = False
-        self._sender.flush()
-        self._ask_if_wanted()
+        self._end_opening(link)
+        if not link.ended.is_set():
+            link.settled.set()
+            self._reconnector.connected()
+            self._change(State.OPEN)
+            self._is_held = False
+            self._flush()
+
+    def _end_opening(self, link):
+        """Passes on the messages that on_open has not received."""
+        inbox, link.inbox, link.opening = link.inbox, None, None
+        if inbox is not None:
+            for message in inbox.queue:
+                self._receiver.push(message)
 
     def _is_opening(self):
-        link = self._link
-        return (
-            link is not None
-            and link.opening is not None
-            and (self._calling_on_open or asyncio.current_task() is link.opening)
-        )
+        """Whether on_open is calling."""
+        opening = self._link and self._link.opening
+        return bool(opening) and (self._calling_on_open or current_task() is opening)
 
-    def _refuse_opening(self, what):
+    def _check_wait(self, what):
         if self._is_opening():
             raise RuntimeError(f"{what} in on_open would wait forever: it waits for on_open")
+        if self._task is None and not self._is_over:
+            raise RuntimeError(f"{what} would wait forever: use 'async with', or call start()")
 
     def _received(self, link, message):
         if link is not self._link:
             return
-        confirmed = self._outbox.stats.confirmed
-        self._sender.confirm_left()
-        heartbeat = self._heartbeat
+        confirmed = self._stats.confirmed
+        self._confirm_left()
+        heartbeat, is_reply = self._heartbeat, False
         if heartbeat is not None:
-            self._deadline = now() + heartbeat.timeout if heartbeat.message is None else _INF
-            if heartbeat.when_quiet:
-                self._next_request = now() + heartbeat.interval
-        is_passed_on = self._confirm(message)
-        if is_passed_on or self._outbox.stats.confirmed > confirmed:
+            self._deadline = now() + heartbeat.timeout if heartbeat.message is None else INF
+            try:
+                is_reply = heartbeat.is_reply is not None and heartbeat.is_reply(message)
+            except Exception as error:
+                report(f"Exception in is_reply of {self!r}", error)
+        if is_reply and self._requests:
+            count, since = self._requests.pop(0)
+            self.latency = now() - since
+            self._confirm(lambda delivery: delivery._index < count, "heartbeat")
+        if not is_reply or self._stats.confirmed > confirmed:
             self._reconnector.has_progressed = True
-        self._sender.flush()
-        if is_passed_on:
-            self._receiver.push(message)
-        else:
-            self._ask_if_wanted()
-
-    def _confirm(self, message):
-        """Confirms what a message does; returns whether it is for the application."""
-        try:
-            if self._has_replies and self._heartbeat.is_reply(message):
-                if self._requests:
-                    mark, since = self._requests.pop(0)
-                    self.latency = now() - since
-                    self._outbox.confirm_before(mark, "heartbeat")
-                return False
-            if self._acks is not None:
-                keys = self._acks.acked(message)
-                if keys is not None:
-                    self._outbox.confirm_keys(keys)
-                    return self._acks.pass_on
-        except Exception as error:
-            report(f"Exception in is_reply or acked of {self!r}", error)
-        return True
+        self._flush()
+        if not is_reply:
+            (link.inbox or self._receiver).push(message)
 
     def _ended(self, link, event):
         """Called when a link has ended, with its ``close`` event, or ``None`` if it is dropped."""
         if link.ended.is_set():
             return
-        sender = self._sender
-        sender.is_held = True
+        self._is_held = True
         if event is not None and event.wasClean and link.close_code == event.code:
-            sender.confirm_left()
-            if not sender.by_leaving:
-                self._outbox.confirm_before(_INF, "closing handshake")
+            self._confirm_left()
+            if not self._by_leaving:
+                self._confirm(lambda _: True, "closing handshake")
         link.event = event
         self._link = None
-        if link.opening is not None and asyncio.current_task() is not link.opening:
-            link.opening.cancel()
-        sender.disconnect()
-        self._is_wanted = self._has_replies
+        opening = link.opening
+        self._end_opening(link)
+        if opening is not None and current_task() is not opening:
+            opening.cancel()
+        self._disconnect()
+        self._is_wanted = True
         link.settled.set()
         link.ended.set()
 
@@ -546,34 +463,35 @@ class QueuedWebSocket:
 
     def _want(self):
         self._is_wanted = True
-        self._ask_if_wanted()
+        self._ask()
 
-    def _ask_if_wanted(self):
-        outbox = self._outbox
-        if (
-            self._has_replies
-            and (self._is_wanted or outbox.is_half_full)
-            and outbox.unconfirmed
-            and not self._requests
-        ):
-            self._request()
+    def _flush(self):
+        super()._flush()
+        self._ask()
+
+    def _ask(self):
+        """Requests a confirmation, if a task waits for one, or soon no more can be sent."""
+        sent = len(self._sent)
+        if not self._by_leaving and sent and not self._requests:
+            fill = max(sent / (self._window or 1), self._sent_bytes / (self._window_bytes or 1))
+            if self._is_wanted or fill >= 0.5:
+                self._request()
 
     def _request(self):
-        heartbeat, sender = self._heartbeat, self._sender
-        if not sender.is_open or heartbeat.message is None:
+        heartbeat = self._heartbeat
+        if not self._is_open() or heartbeat.message is None:
             return
         try:
-            sender.ws.send(
-                heartbeat.message() if callable(heartbeat.message) else heartbeat.message
-            )
+            message = heartbeat.message
+            self._ws.send(message() if callable(message) else message)
         except Exception as error:
             report(f"The heartbeat of {self!r} cannot be sent", error)
             return
         self._next_request = now() + heartbeat.interval
         self._deadline = min(self._deadline, now() + heartbeat.timeout)
-        self._is_wanted = self._outbox.pending > 0
-        if self._has_replies:
-            self._requests.append((self._outbox.sent, now()))
+        self._is_wanted = bool(self._waiting)
+        if not self._by_leaving:
+            self._requests.append((self._count, now()))
 
     async def _beat(self, link):
         heartbeat, had_chance = self._heartbeat, False
@@ -588,13 +506,12 @@ class QueuedWebSocket:
                 self._deadline = now() + heartbeat.timeout
                 self._request()
             elif late >= 0:
-                link.error = connection_closed(
-                    1006, "", False, f"nothing has arrived within {heartbeat.timeout:g} s"
-                )
+                cause = f"nothing has arrived within {heartbeat.timeout:g} s"
+                link.error = connection_closed(1006, "", False, cause)
                 self._abandon(link)
                 return
             else:
-                had_chance = had_chance and self._deadline < _INF
+                had_chance = had_chance and self._deadline < INF
                 if now() >= self._next_request:
                     self._request()
 
@@ -602,7 +519,7 @@ class QueuedWebSocket:
         """Called when the network or the page came back."""
         self._reconnector.came_back()
         self._alarm.set()
-        if self._link is not None and self._heartbeat is not None:
+        if self._heartbeat is not None:
             self._request()  # The connection may be dead.
 
     # The end
@@ -612,22 +529,24 @@ class QueuedWebSocket:
         try:
             if self._task is not None:
                 self._alarm.set()
-                try:
-                    drain = self._sender.drain()
-                    await (drain if timeout is None else asyncio.wait_for(drain, timeout))
-                except asyncio.TimeoutError:
-                    pass
+                drained = asyncio.Event()
+                draining = asyncio.create_task(self._drain(drained))
+                await wait(drained, timeout)
+                draining.cancel()
             link = self._link
             if link is not None and link.ws is not None and link.settled.is_set():
                 link.close_code = code
                 link.ws.close(code, reason)
-                rest = None if timeout is None else max(1, since + timeout - now())
-                await wait(link.ended, rest)
+                await wait(link.ended, max(1, since + timeout - now()))
             self._finish(connection_closed(code, reason, True), "closed")
         except Exception as error:
             report(f"{self!r} has ended because of an exception", error)
             self._finish(error, "closed")
         self._closing.set()
+
+    async def _drain(self, drained):
+        await super().drain()
+        drained.set()
 
     def _overflow(self):
         cause = "more has arrived than max_queue and max_queue_bytes allow"
@@ -638,29 +557,29 @@ class QueuedWebSocket:
     def _refusal(self):
         return self._end or connection_closed(1000, "", True)
 
-    def _finish(self, end, reason=None):
+    def _finish(self, end, reason="closed"):
         if self._end is not None:
             return
         self._end = end
-        self._sender.is_over = True
-        self._sender.drop_reason = reason = reason or "closed"
+        self._is_over = True
+        self._drop_reason = reason
         if self._link is not None:
             self._abandon(self._link)
         else:
-            self._sender.disconnect()
-        self._sender.clear(reason)
+            self._disconnect()
+        self._clear(reason)
         self._alarm.set()
         if self._pages is not None:
             self._pages.destroy()
         self._change(State.CLOSED, None, end)
-        self._receiver.wake()
+        wake(self._receiver.changed)
 
     def _change(self, state, delay=None, error=None):
-        self._state = state
         attempt = 0 if state == State.OPEN else self._reconnector.attempt
         change = StateChange(state, attempt, delay, error)
-        for follower in self._changes:
-            follower.add(change)
+        self._last_change._next = change
+        self._last_change = change
+        wake(self._state_changed)
         if self._on_state is not None:
             call_handler(self._on_state, change, self)
 
@@ -670,40 +589,34 @@ class _States:
 
     def __init__(self, queue):
         self._queue = queue
-        self._seen = asyncio.Event()
-        self._list = [StateChange(queue.state)]
-        self._is_over = False
-        queue._changes.append(self)
-        self._seen.set()
-
-    def add(self, change):
-        """Called with each change."""
-        self._list.append(change)
-        self._seen.set()
+        self._last = None
 
     def __aiter__(self):
         return self
 
     async def __anext__(self):
-        if self._is_over:
+        last = self._last
+        if last is None:
+            last = self._queue._last_change
+        elif last.state == State.CLOSED:
             raise StopAsyncIteration
-        while not self._list:
-            self._seen.clear()
-            await self._seen.wait()
-        change = self._list.pop(0)
-        if change.state == State.CLOSED:
-            self._is_over = True
-            self._queue._changes.remove(self)
-        return change
+        else:
+            while last._next is None:
+                await self._queue._state_changed.wait()
+            last = last._next
+        self._last = last
+        return last
+
+
+def _open(url, protocols):
+    ws = WebSocket(url, protocols or None)
+    ws.binaryType = "arraybuffer"
+    return ws
 
 
 async def _value(given):
     """Returns ``given``, or the result of calling it."""
-    if callable(given):
-        given = given()
-        if hasattr(given, "throw"):
-            given = await given
-    return given
+    return await awaited(given()) if callable(given) else given
 
 
 def _may_reconnect(event):

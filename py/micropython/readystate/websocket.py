@@ -154,6 +154,10 @@ class _EventHandler:
             listener.callback = listener.call = handler
 
 
+def _native(name):
+    return property(lambda ws: getattr(ws.js_websocket, name))
+
+
 class WebSocket:
     """The browser's ``WebSocket``.
 
@@ -195,30 +199,11 @@ class WebSocket:
         self.onerror = onerror
         self.onclose = onclose
 
-    @property
-    def url(self):
-        """The URL, as resolved by the browser."""
-        return self.js_websocket.url
-
-    @property
-    def readyState(self):
-        """The state: CONNECTING, OPEN, CLOSING or CLOSED (0 to 3)."""
-        return self.js_websocket.readyState
-
-    @property
-    def bufferedAmount(self):
-        """How many bytes were sent but have not left the page."""
-        return self.js_websocket.bufferedAmount
-
-    @property
-    def extensions(self):
-        """The extensions in use, such as ``"permessage-deflate"``."""
-        return self.js_websocket.extensions
-
-    @property
-    def protocol(self):
-        """The subprotocol chosen by the server; ``""`` before ``open``, or if none."""
-        return self.js_websocket.protocol
+    url = _native("url")
+    readyState = _native("readyState")  # noqa: N815
+    bufferedAmount = _native("bufferedAmount")  # noqa: N815
+    extensions = _native("extensions")
+    protocol = _native("protocol")
 
     @property
     def binaryType(self):

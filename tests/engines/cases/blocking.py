@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from readystate import Backoff, ConnectionClosedError
-from readystate._host import can_run_sync
-from readystate.sync import connect
 from readystate_server.testing.inpage import journal, new_id, raises, url
 
 from .case import Cases, Report
+from .natives import IS_MICROPYTHON
+
+if not IS_MICROPYTHON:
+    from readystate._host import can_run_sync
+    from readystate.sync import connect
 
 CASES = Cases()
 ABLE = ("cpython", "chromium", "firefox", "deno")
@@ -47,7 +50,7 @@ async def round_trip(report: Report) -> None:
 async def flood(report: Report) -> None:
     if is_able(report):
         with connect(url("/ws/flood", count=5000, number=1, then="close")) as ws:
-            assert [int(message) for message in ws] == [*range(5000)]
+            assert [int(message) for message in ws] == list(range(5000))
 
 
 @CASES.add("sync: the end has a class, a code and a reason")

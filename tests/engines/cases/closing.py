@@ -67,7 +67,7 @@ for title, (arguments, received) in OURS.items():
 def add_theirs(code: int, reason: str) -> None:
     shown = f"{reason[:10]}…" if len(reason) > 10 else reason
 
-    @CASES.add(f"the server closes with {code} {shown!r}")
+    @CASES.add(f"the server closes with {code} '{shown}'")
     async def theirs(report: Report) -> None:
         ws = WebSocket(url("/ws/close", code=code, reason=reason, after=1))
         await event(ws, "open")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 _MEMORYVIEW = "MicroPython's memoryview has neither strides nor dimensions"
+_ACKS = "the edition has no Acks"
 _LEFT_OUT = {
+    "sync: ": "the edition has no readystate.sync",
+    "QueuedWebSocket: TCP is reset, text, confirmed by acks": _ACKS,
+    "QueuedWebSocket: TCP is reset, binary, confirmed by acks": _ACKS,
     "a session ": "the edition has no sessions",
     "connect(): backpressure where there is some": "the edition has no WebSocketStream",
     "nothing is left in the buffer when a large": "its json takes minutes for 4 MiB of the journal",

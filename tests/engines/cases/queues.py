@@ -8,12 +8,14 @@ from typing import Any
 from readystate import (
     Backoff,
     DeliveryState,
+    Heartbeat,
     MessageDropped,
     QueuedWebSocket,
     QueueFull,
     SendQueue,
     State,
     WebSocket,
+    connect,
 )
 from readystate_server.testing.inpage import event, journal, new_id, opened, raises, url
 from tests.faults import arrivals, exchange, problems, send_through
@@ -105,12 +107,12 @@ async def refused(report: Report) -> None:
         base=url(""),
         id=id,
         plan=[{"fault": "refuse"}, {"fault": "abort"}],
-        confirmation="acks",
+        confirmation="heartbeat",
         kind="text",
         steps=[("put", 200)],
         is_small=True,
     )
-    await _account(result, report, id, "acks", "text")
+    await _account(result, report, id, "heartbeat", "text")
     assert result["errors"] == ["ConnectionFailed"] * 2
 
 
@@ -295,3 +297,57 @@ async def received_bounded(report: Report) -> None:
             await asyncio.sleep(0.01)
         for number in range(15, 20):
             assert await ws.recv() == str(number)
+
+
+@CASES.add("QueuedWebSocket: on_open() receives what arrives meanwhile")
+async def logged_in(report: Report) -> None:
+    answers: list[object] = []
+
+    async def log_in(ws: QueuedWebSocket) -> None:
+        ws.send("login")
+        answers.append(await ws.recv())
+
+    async with QueuedWebSocket(url("/ws/echo"), on_open=log_in) as ws:
+        ws.send("waited")
+        assert await ws.recv() == "waited"
+    assert answers == ["login"]
+
+
+@CASES.add("options: a wrong type, a wrong value, and one that does not exist")
+async def wrong_options(report: Report) -> None:
+    address = url("/ws/echo")
+    queue: Any = SendQueue
+    connecting: list[Any] = [lambda **options: QueuedWebSocket(address, **options)]
+    connecting.append(lambda **options: connect(address, **options))
+    for make in (queue, connecting[0]):
+        for kind, name, value in (
+            (TypeError, "max_pending", "5"),
+            (ValueError, "max_pending_bytes", -1),
+            (ValueError, "on_full", "later"),
+            (ValueError, "in_doubt", "hope"),
+            (TypeError, "ttl", "5"),
+        ):
+            with raises(kind, match=name):
+                make(**{name: value})
+    for make in connecting:
+        for kind, name, value in (
+            (ValueError, "max_attempts", 0),
+            (TypeError, "backoff", 5),
+            (ValueError, "on_overflow", "wait"),
+            (TypeError, "close_timeout", "5"),
+        ):
+            with raises(kind, match=name):
+                make(**{name: value})
+    for make in [queue] + connecting:  # noqa: RUF005 - MicroPython
+        with raises(TypeError):
+            make(unknown=5)
+    for name in ("heartbeat", "on_state", "on_open", "should_reconnect"):
+        with raises(TypeError, match=name):
+            connecting[0](**{name: 5})
+    for timeout, interval in ((0, 5), (5, 0)):
+        with raises(ValueError):
+            Heartbeat("ping", timeout=timeout, interval=interval)
+    with raises(TypeError):
+        Heartbeat("ping", timeout=5)
+    with raises(ValueError):
+        Backoff(5, 1)

@@ -23,6 +23,8 @@ if sys.platform == "emscripten":
     import pyodide
 
     PYTHON = f"Pyodide {pyodide.__version__}"
+elif IS_MICROPYTHON:
+    PYTHON = f"MicroPython {'.'.join(map(str, sys.implementation.version[:3]))}"
 else:
     PYTHON = f"CPython {sys.version.split()[0]}"
 

@@ -1,4 +1,4 @@
-"""All cases in each minor version of Pyodide that the package supports, from the oldest on."""
+"""All cases in what the default suite leaves out: versions of Python, and places in a page."""
 
 from __future__ import annotations
 
