@@ -33,7 +33,7 @@ BAD_PROTOCOLS: dict[str, str | list[str]] = {
     "a protocol with a separator": "a,b",
     "a protocol with a control character": "a\x7f",
 }
-LONG_REASONS = {"124 bytes": "x" * 124, "62 letters of two bytes": "é" * 62}
+LONG_REASONS = (("124 bytes", "x" * 124), ("62 letters of two bytes", "é" * 62))
 
 
 @CASES.add("send(text) while CONNECTING")
@@ -168,7 +168,7 @@ def add_long_reason(title: str, reason: str) -> None:
         assert ws.readyState == WebSocket.OPEN
 
 
-for title, reason in LONG_REASONS.items():
+for title, reason in LONG_REASONS:
     add_long_reason(title, reason)
 
 
