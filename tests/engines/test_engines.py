@@ -49,7 +49,7 @@ def test_engine(runs: dict[str, Future[Run]], engine: str) -> None:
     done = runs[engine].result(TIMEOUT)
     assert done.failure is None
     assert re.fullmatch(r"\d+(\.\d+)+", done.version)
-    assert list(done.results) == list(ALL)
+    assert set(done.results) == set(ALL)  # MicroPython has dicts in an order of its own
     assert done.holds
 
 
