@@ -1,8 +1,8 @@
 // Starts PyScript on a page of the project, and says in the page how far that is and what fails.
 //
-// The page has <script type="py"> elements as usual, or type="mpy" for MicroPython, which find the readystate package installed.
-// A script's own config (JSON, or the URL of a .json file) is merged in; if it has the package, that
-// one is used. Progress is shown in the page's #boot, if it has one: in its [role=status] and its
+// The page has <script type="py"> elements as usual, or type="mpy" for MicroPython, which find the
+// readystate package installed. A script's own config (JSON, or the URL of a .json file) is merged in;
+// if it has the package, that one is used. Progress is shown in the page's #boot, if it has one: in its [role=status] and its
 // <progress>.
 
 const dialog = document.querySelector("#boot");

@@ -1,4 +1,8 @@
-"""A WebSocket that reconnects, with a queue for what is sent: :class:`QueuedWebSocket`."""
+"""A WebSocket that reconnects, with a queue for what is sent: :class:`QueuedWebSocket`.
+
+The class is long because it is what the sender, the supervisor and the queue of the package for
+Pyodide are together: without sessions and acknowledgements, they share most of their state.
+"""
 
 import asyncio
 

@@ -105,7 +105,7 @@ class EventConnection(Connection):
         self._ws.close(code, reason)
 
     def _transmit(self, data: Any) -> Awaitable[None] | None:
-        if self._native.readyState != 1:
+        if self._native.readyState != 1:  # OPEN
             return self._raise_closed()
         if isinstance(data, str):
             self._native_send(data)
