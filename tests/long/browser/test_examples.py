@@ -160,7 +160,7 @@ def test_hello_has_the_lines_of_the_guide() -> None:
 
 
 def test_the_wheels_that_are_named_are_the_ones_that_are_built() -> None:
-    pages = [path.read_text(encoding="utf-8") for path in EXAMPLES.glob("*")]
+    pages = [path.read_text(encoding="utf-8") for path in EXAMPLES.rglob("*.html")]
     wheels = {name for page in pages for name in re.findall(r"readystate-[\w.-]*?\.whl", page)}
     assert wheels == {f"readystate-{readystate.__version__}-py3-none-any.whl"}
 

@@ -119,8 +119,8 @@ def test_runs_under_a_strict_policy(page: Page, server: Server, tmp_path: Path) 
         expect_run(page)
 
 
-def test_a_static_host_is_told_from_the_server(page_in_trouble: Page, static_host: Site) -> None:
-    page = page_in_trouble
+@pytest.mark.complains
+def test_a_static_host_is_told_from_the_server(page: Page, static_host: Site) -> None:
     page.goto(f"{static_host.url}/some/path/web/")
     expect(page.get_by_role("alert")).to_contain_text("python -m readystate_server", timeout=BOOT)
     host = static_host.url.removeprefix("http://")
@@ -144,10 +144,10 @@ def test_a_server_that_comes_later_is_found(page: Page) -> None:
         expect(page.locator("#no-server")).to_be_hidden()
 
 
+@pytest.mark.complains
 def test_without_vendor_the_cdn_has_the_same_versions(
-    page_in_trouble: Page, server: Server, tmp_path: Path
+    page: Page, server: Server, tmp_path: Path
 ) -> None:
-    page = page_in_trouble
     web = tmp_path / "web"
     shutil.copytree(WEB, web, ignore=shutil.ignore_patterns("vendor"))
     asked: list[str] = []
@@ -169,9 +169,8 @@ def test_without_vendor_the_cdn_has_the_same_versions(
 
 
 @pytest.mark.parametrize("missing", ["core.js", "pyodide.mjs", "*.whl", "lab.py"])
-def test_what_cannot_be_loaded_is_said(page_in_trouble: Page, server: Server, missing: str) -> None:
-    page = page_in_trouble
-
+@pytest.mark.complains
+def test_what_cannot_be_loaded_is_said(page: Page, server: Server, missing: str) -> None:
     def refuse(route: Route) -> None:
         if route.request.method == "HEAD":
             route.continue_()
@@ -184,17 +183,16 @@ def test_what_cannot_be_loaded_is_said(page_in_trouble: Page, server: Server, mi
     expect(alert.first).to_contain_text("Python could not be started", timeout=BOOT)
 
 
-def test_what_does_not_come_is_said(page_in_trouble: Page, server: Server) -> None:
-    page = page_in_trouble
+@pytest.mark.complains
+def test_what_does_not_come_is_said(page: Page, server: Server) -> None:
     page.route("**/pyodide.asm.wasm", lambda route: route.fulfill(status=404, body=""))
     page.goto(f"{server.url}/")
     status = page.get_by_role("status").first
     expect(status).to_contain_text("takes long", timeout=BOOT)
 
 
-def test_an_exception_is_said(page_in_trouble: Page, server: Server) -> None:
-    page = page_in_trouble
-
+@pytest.mark.complains
+def test_an_exception_is_said(page: Page, server: Server) -> None:
     def break_it(route: Route) -> None:
         route.fulfill(body="raise ValueError('of no use')", content_type="text/x-python")
 
@@ -206,8 +204,8 @@ def test_an_exception_is_said(page_in_trouble: Page, server: Server) -> None:
     expect(alert).to_contain_text("lab.py", use_inner_text=True)
 
 
-def test_a_page_without_its_script_says_so(page_in_trouble: Page, server: Server) -> None:
-    page = page_in_trouble
+@pytest.mark.complains
+def test_a_page_without_its_script_says_so(page: Page, server: Server) -> None:
     page.route("**/boot.js", lambda route: route.abort())
     page.goto(f"{server.url}/")
     expect(page.locator(".stalled")).to_contain_text("has not started")

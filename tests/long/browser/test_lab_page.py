@@ -78,8 +78,8 @@ def test_axe_reports_nothing(page_as: PageAs, server: Server, scheme: Any) -> No
         assert page.evaluate(AXE) == []
 
 
-def test_the_examples_are_shown_with_their_sources(page_in_trouble: Page, server: Server) -> None:
-    page = page_in_trouble
+@pytest.mark.complains
+def test_the_examples_are_shown_with_their_sources(page: Page, server: Server) -> None:
     source = "<!doctype html>\n<p>Hello, <b>you</b> &amp; me</p>\n"
 
     def answer(route: Route) -> None:

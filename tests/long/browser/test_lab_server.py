@@ -13,7 +13,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from readystate_server.lab import Server
 
-from .conftest import BOOT
+from .conftest import BOOT, listen
 from .test_lab_exceptions import CALLS, Exceptions
 from .test_lab_try_it import ECHO, TryIt
 
@@ -83,6 +83,7 @@ def test_the_projects_server_elsewhere(page: Page, server: Server) -> None:
         expect(bench).to_have_attribute("data-state", "over", timeout=BOOT)
 
 
+@pytest.mark.complains
 def test_the_projects_server_that_does_not_let_the_page_in(page: Page, server: Server) -> None:
     with Server() as other:
         lab = Exceptions(page, address(server, other.ws_url("/")))
@@ -93,6 +94,7 @@ def test_the_projects_server_that_does_not_let_the_page_in(page: Page, server: S
         expect(lab.said).to_have_text(ALL_WELL)
 
 
+@pytest.mark.complains
 def test_a_server_that_is_not_there(page: Page, server: Server) -> None:
     with Server() as other:
         gone = other.url
@@ -103,6 +105,7 @@ def test_a_server_that_is_not_there(page: Page, server: Server) -> None:
     expect(lab.said).to_have_text(ALL_WELL)
 
 
+@pytest.mark.complains
 def test_a_server_that_is_not_the_projects(page: Page, server: Server, echo: str) -> None:
     lab = Exceptions(page, address(server, echo))
     expect_nothing_of_the_projects(page)
@@ -124,7 +127,9 @@ def test_a_server_that_is_not_the_projects(page: Page, server: Server, echo: str
         ("ws://me:secret@127.0.0.1:8000", "leave them out"),
     ],
 )
+@pytest.mark.complains
 def test_what_is_no_address_is_said(page: Page, server: Server, given: str, why: str) -> None:
+    console = listen(page)
     page.goto(address(server, given))
     alert = page.locator("#bad-address")
     expect(alert).to_contain_text(why, timeout=BOOT)
@@ -133,8 +138,10 @@ def test_what_is_no_address_is_said(page: Page, server: Server, given: str, why:
     alert.get_by_role("link", name="Correct the address").click()
     expect(page.get_by_role("textbox", name="Address of the server")).to_have_value(given)
     expect(page.locator("#lab")).to_have_attribute("data-state", "done", timeout=BOOT)
+    console.check()
 
 
+@pytest.mark.complains
 def test_mixed_content_is_said(page: Page, server: Server) -> None:
     def answer(route: Route) -> None:
         path = route.request.url.removeprefix("https://readystate.test")

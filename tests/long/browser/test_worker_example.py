@@ -69,9 +69,9 @@ def test_a_worker_leaves_the_page_its_frames(page: Page, server: Server) -> None
     assert number(page, "page", 1) < number(page, "worker", 1)
 
 
-def test_needs_no_headers(page_in_trouble: Page, static_host: Site) -> None:
+@pytest.mark.complains
+def test_needs_no_headers(page: Page, static_host: Site) -> None:
     with Server(allow_origins=[static_host.url]) as server:
-        page = page_in_trouble
         console = listen(page)
         url = f"{static_host.url}/some/path/web/examples/worker.html"
         open_example(page, f"{url}?server={server.ws_url('')}&count=1000")
