@@ -96,14 +96,7 @@ class Sender:
         outbox, outlet = self.outbox, self.outlet
         if outlet is not None and not self.is_held and outbox.is_clear(size) and outlet.is_open:
             delivery = outbox.accept_sent(message, size, ttl, key)
-            if confirmation.encode is None:
-                try:
-                    outlet.send(message)
-                except NativeError as error:
-                    self._refused(outlet, error)
-                confirmation.sent()
-            else:
-                self._hand_over(outlet, (message,), size)
+            self._hand_over(outlet, (message,), size)
             if log.is_debugging():
                 log.sends(self.owner, 1, size)
             if confirmation.asks and outbox.is_window_half_full:
@@ -251,17 +244,13 @@ class Sender:
             else:
                 outlet.send_all(messages, size)
         except NativeError as error:
-            self._refused(outlet, error)
-
-    def _refused(self, outlet: Outlet, error: NativeError) -> None:
-        """Closes a socket that has refused a message.
-
-        An open one takes every message unless the browser runs out of room. It is unknown which
-        ones it took, so the connection is of no more use.
-        """
-        self.disconnect()
-        outlet.native.close()
-        report(f"The browser refused to send, so {self.owner!r} has closed", python_error(error))
+            # An open socket takes every message unless the browser runs out of room. It is unknown
+            # which ones it took, so the connection is of no more use.
+            self.disconnect()
+            outlet.native.close()
+            report(
+                f"The browser refused to send, so {self.owner!r} has closed", python_error(error)
+            )
 
     def _watch_expiry(self) -> None:
         """Sets the timer for the next message that expires."""
