@@ -40,8 +40,13 @@ async function pyscript({ pyodide, "@pyscript/core": core }) {
 
 function fromPython(module, memory) {
   const call = async (work, options) => {
-    const result = await module[work].callKwargs(options);
-    return result?.toJs?.() ?? result;
+    const run = module[work];
+    try {
+      const result = await run.callKwargs(options);
+      return result?.toJs?.() ?? result;
+    } finally {
+      run.destroy(); // or it would count as held
+    }
   };
   return { call, allocated: () => memory.allocated(), held: () => memory.held() };
 }
