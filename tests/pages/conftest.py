@@ -15,7 +15,7 @@ import pytest
 
 from readystate_server.lab import Server
 from readystate_server.lab.places import WEB
-from tests.cpython.conftest import end_what_is_left
+from tests.coroutines import end_what_is_left
 
 from .dom import FakePage
 
