@@ -62,6 +62,12 @@ class MemoryEnd:
             return None
         return await self._queue.get()
 
+    async def until_closed(self) -> int | None:
+        """Reads to the end; returns the code of the close frame."""
+        while await self.receive() is not None:
+            pass
+        return self.close_code
+
     async def send(self, message: Message) -> None:
         self.sending.set()
         await self.takes.wait()
@@ -163,7 +169,10 @@ class SessionClient:
 
     Attributes:
         received: All messages that have arrived.
+        connection: Uses the last wire; its result is the code of the close frame.
     """
+
+    connection: asyncio.Task[int | None]
 
     def __init__(self, *, window: Window = WINDOW, max_unconfirmed: int = 1024) -> None:
         outbox = Outbox(
@@ -218,7 +227,7 @@ class SessionClient:
     @contextlib.asynccontextmanager
     async def connected(self, wire: Wire) -> AsyncIterator[asyncio.Task[int | None]]:
         """Uses a connection while the block runs, which ends it without a close frame."""
-        task = asyncio.create_task(self.serve(wire))
+        task = self.connection = asyncio.create_task(self.serve(wire))
         try:
             yield task
         finally:
