@@ -245,7 +245,8 @@ class SessionClient:
         await self.until(lambda: len(self.received) >= count)
 
     async def until_joined(self) -> None:
-        await self.until(lambda: self.core.is_joined)
+        # What was refused has ended again, perhaps before anybody could see it.
+        await self.until(lambda: self.core.is_joined or self.connection.done())
 
     async def until_confirmed(self) -> None:
         outbox = self.core.outbox
