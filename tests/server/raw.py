@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import struct
@@ -117,3 +118,50 @@ def assert_silent(sock: socket.socket) -> None:
 def assert_reset(sock: socket.socket) -> None:
     with pytest.raises(ConnectionResetError):
         sock.recv(1)
+
+
+OPCODES = {"CLOSE": 8, "PING": 9, "PONG": 10}
+
+
+def play(server: Server, path: str, talk: str) -> None:
+    """Has a conversation, such as "> PING hi; < PONG hi; > a text; < reset".
+
+    Instead of a frame there may come the "end", a "reset", or "silence"; BROKEN is a text that is
+    not UTF-8. What is sent side by side is sent at once, at the beginning with the request.
+    """
+    turns = [
+        (direction, [step[2:] for step in steps])
+        for direction, steps in itertools.groupby(talk.split("; "), lambda step: step[0])
+    ]
+    early = b""
+    if turns[0][0] == ">":
+        early = b"".join(frame(*parsed(said)) for said in turns.pop(0)[1])
+    with handshake(server, path, early=early) as sock:
+        for direction, steps in turns:
+            if direction == ">":
+                sock.sendall(b"".join(frame(*parsed(said)) for said in steps))
+            else:
+                for expected in steps:
+                    hear(sock, expected)
+
+
+def parsed(said: str) -> tuple[int, bytes]:
+    """The opcode and the payload of a frame."""
+    name, _, rest = said.partition(" ")
+    if name == "BROKEN":
+        return 1, b"\xff"
+    if name == "CLOSE" and rest:
+        code, _, reason = rest.partition(" ")
+        return 8, struct.pack("!H", int(code)) + reason.encode()
+    return (OPCODES[name], rest.encode()) if name in OPCODES else (1, said.encode())
+
+
+def hear(sock: socket.socket, expected: str) -> None:
+    if expected == "end":
+        assert sock.recv(1) == b""
+    elif expected == "reset":
+        assert_reset(sock)
+    elif expected == "silence":
+        assert_silent(sock)
+    else:
+        assert read(sock) == parsed(expected)

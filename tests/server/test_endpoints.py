@@ -6,8 +6,6 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -26,6 +24,7 @@ from .raw import (
     fill,
     frame,
     handshake,
+    play,
     read,
     request,
     text,
@@ -42,10 +41,81 @@ async def refusal(server: Server, path: str, **headers: str) -> tuple[int, Any]:
     return await ask(server, path, headers={**UPGRADE, **headers})
 
 
-def texts(server: Server, id: str) -> list[str]:
-    """What came over the only connection of an id, which has ended."""
+PEER = "/ws/peer?ack=1&ping=ping&after=2&fault"
+FIRST = '> 1; < {"ack": [1]}; > 2'
+LATE = "> 3; > ping; > PING; > CLOSE"
+
+TALKS = [
+    # path, what is said (see raw.play), which messages and which close frame the journal has
+    ("/ws/echo", "> PING hi; < PONG hi", [], ""),
+    ("/ws/echo", "> BROKEN; < CLOSE 1007", [], ""),
+    ("/ws/echo", "> CLOSE; < CLOSE; < end", [], "1005"),
+    ("/ws/close", "< CLOSE; > late; > CLOSE 4000 bye; < end", ["late"], "4000 bye"),
+    ("/ws/close?code=4001&after=2", "> a; < a; > b; < b; < CLOSE 4001", ["a", "b"], ""),
+    # Codes that nobody may send are sent.
+    *(
+        (f"/ws/close?code={code}", f"< CLOSE {code}", [], "")
+        for code in (0, 999, 1005, 1006, 1015, 65535)
+    ),
+    ("/ws/drop", "< PING; > a; > PONG; < reset", ["a"], ""),
+    ("/ws/drop", "< PING; < reset", [], ""),
+    ("/ws/drop?after=2", "> a; > PING; < PONG; > b; < reset", ["a", "b"], ""),
+    ("/ws/stall", "> PING; > a; > CLOSE; < silence", [], ""),
+    # Only if asked for.
+    ("/ws/peer", "> 1; > PING hi; < PONG hi; < silence", ["1"], ""),
+    ("/ws/peer", "> ping; > PING; < PONG; < silence", ["ping"], ""),
+    # Nothing is acknowledged after a close frame.
+    ("/ws/peer?ack=1", "> 1; > CLOSE 1000; < CLOSE 1000; < end", ["1"], "1000"),
+    ("/ws/peer?ack=1", "> 1; > BROKEN; < CLOSE 1007; < end", ["1"], ""),
+    # A heartbeat does not count for the fault.
+    (
+        "/ws/peer?ping=ping&fault=close&after=2",
+        "> ping 0; < pong 0; > ping 1; < pong 1; > ping 2; < pong 2; "
+        "> a; > ping; > b; < pong; < CLOSE; > CLOSE; < end",
+        ["a", "b"],
+        "1005",
+    ),
+    (
+        f"{PEER}=none",
+        f'{FIRST}; < {{"ack": [2]}}; > ping; < pong; > CLOSE 4000; < CLOSE 4000',
+        ["1", "2"],
+        "4000",
+    ),
+    (f"{PEER}=drop", f"{FIRST}; < reset", ["1", "2"], ""),
+    ("/ws/peer?fault=drop", "< PING; > PONG; < reset", [], ""),
+    (
+        f"{PEER}=close&code=4001&reason=d%C3%A4rf%C3%B6r",
+        f"{FIRST}; < CLOSE 4001 därför; > 3; > ping; > CLOSE 4001; < end",
+        ["1", "2", "3"],
+        "4001",
+    ),
+    ("/ws/peer?fault=close", "< CLOSE", [], ""),
+    (f"{PEER}=stall", f"{FIRST}; {LATE}; < silence", ["1", "2"], ""),
+    (f"{PEER}=deaf", f"{FIRST}; {LATE}; < silence", ["1", "2"], ""),
+    # Nothing is acknowledged of the turn in which it fails.
+    (f"{PEER}=stall", "> 1; > 2; > 3; < silence", ["1", "2"], ""),
+    (f"{PEER}=deaf", "> 1; > 2; > 3; < silence", ["1", "2"], ""),
+]
+
+
+@pytest.mark.parametrize(("path", "said", "messages", "end"), TALKS)
+def test_what_is_said_and_recorded(
+    server: Server,
+    id: str,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    said: str,
+    messages: list[str],
+    end: str,
+) -> None:
+    play(server, f"{path}{'&' if '?' in path else '?'}id={id}", said)
     (entry,) = server.journal(id, closed=1)
-    return [message["data"] for message in entry["messages"]]
+    assert entry["opened"]
+    assert [message["data"] for message in entry["messages"]] == messages
+    code, _, reason = end.partition(" ")
+    close = {"code": int(code) if code else None, "reason": reason, "clean": code != ""}
+    assert entry["close"] == close
+    assert caplog.records == []
 
 
 class TestEcho:
@@ -60,14 +130,6 @@ class TestEcho:
         async with connect(server, "/ws/echo") as ws:
             await ws.close(code=code)
             assert ws.close_code == code
-
-    def test_a_close_frame_without_a_body_is_echoed_so(self, server: Server, id: str) -> None:
-        with handshake(server, f"/ws/echo?id={id}") as sock:
-            sock.sendall(frame(8, b""))
-            assert sock.recv(100) == b"\x88\0"
-            assert sock.recv(100) == b""
-        close = server.journal(id, closed=1)[0]["close"]
-        assert close == {"code": 1005, "reason": "", "clean": True}
 
     async def test_a_message_of_the_limit_passes(self, server: Server) -> None:
         data = b"x" * LIMIT
@@ -86,18 +148,6 @@ class TestEcho:
         async with connect(server, "/ws/echo", compress=1, deflate=deflate) as ws:
             await ws.send_bytes(b"x" * (LIMIT + excess))
             assert await hear(ws) == 1009
-
-    @pytest.mark.parametrize(
-        ("sent", "answer"),
-        [
-            (frame(9, b"hi"), b"\x8a\x02hi"),  # a ping
-            (frame(1, b"\xff"), b"\x88\x02" + struct.pack("!H", 1007)),  # no UTF-8
-        ],
-    )
-    def test_frames(self, server: Server, sent: bytes, answer: bytes) -> None:
-        with handshake(server, "/ws/echo") as sock:
-            sock.sendall(sent)
-            assert sock.recv(100) == answer
 
 
 WRONG = {
@@ -233,54 +283,12 @@ class TestClose:
         assert entry["opened"]
         assert entry["close"]["clean"]
 
-    def test_no_code_is_an_empty_frame(self, server: Server, id: str) -> None:
-        with handshake(server, f"/ws/close?id={id}") as sock:
-            assert sock.recv(100) == b"\x88\0"
-            sock.sendall(frame(1, b"late") + frame(8, b"\x0f\xa0bye"))
-            assert sock.recv(100) == b""
-        close = server.journal(id, closed=1)[0]["close"]
-        assert close == {"code": 4000, "reason": "bye", "clean": True}
-        assert texts(server, id) == ["late"]
 
-    @pytest.mark.parametrize("code", [0, 999, 1005, 1006, 1015, 65535])
-    def test_codes_that_nobody_may_send_are_sent(self, server: Server, code: int) -> None:
-        with handshake(server, f"/ws/close?code={code}") as sock:
-            assert sock.recv(100) == b"\x88\x02" + struct.pack("!H", code)
-
-    async def test_after_some_messages(self, server: Server) -> None:
-        async with connect(server, "/ws/close", code=4001, after=2) as ws:
-            for message in ("one", "two"):
-                await say(ws, message)
-                assert await hear(ws) == message
-            assert await hear(ws) == 4001
-
-
-class TestDrop:
-    @pytest.mark.parametrize("answer", [frame(1, b"x") + frame(10, b""), b""])
-    def test_at_once_when_a_ping_is_answered_or_not(
-        self, server: Server, id: str, answer: bytes
-    ) -> None:
-        with handshake(server, f"/ws/drop?id={id}") as sock:
-            assert sock.recv(100) == b"\x89\0"
-            sock.sendall(answer)
-            assert_reset(sock)
-        (entry,) = server.journal(id, closed=1)
-        assert entry["opened"]
-        assert entry["close"] == NO_CLOSE_FRAME
-
-    def test_after_some_messages(self, server: Server, id: str) -> None:
-        with handshake(server, f"/ws/drop?after=2&id={id}") as sock:
-            sock.sendall(frame(1, b"one"))
-            assert server.journal(id, messages=1)[0]["close"] is None
-            sock.sendall(frame(2, b"two"))
-            assert_reset(sock)
-        assert server.journal(id, closed=1)[0]["count"] == 2
-
-    @pytest.mark.parametrize("path", ["/ws/drop?when=handshake", "/ws/peer?fault=abort&after=3"])
-    def test_instead_of_the_handshake(self, server: Server, id: str, path: str) -> None:
-        with asked(server, f"{path}&id={id}") as sock:
-            assert_reset(sock)
-        assert_recorded(server, id, 0, opened=False)
+@pytest.mark.parametrize("path", ["/ws/drop?when=handshake", "/ws/peer?fault=abort&after=3"])
+def test_a_reset_instead_of_the_handshake(server: Server, id: str, path: str) -> None:
+    with asked(server, f"{path}&id={id}") as sock:
+        assert_reset(sock)
+    assert_recorded(server, id, 0, opened=False)
 
 
 def assert_recorded(server: Server, id: str, count: int, *, opened: bool = True) -> None:
@@ -412,16 +420,6 @@ class TestSink:
         assert server.journal(id, closed=1)[0]["bytes"] == total
 
 
-def test_stall_neither_reads_nor_writes_until_the_peer_is_gone(id: str) -> None:
-    with Server(max_connections=1) as server:
-        with handshake(server, f"/ws/stall?id={id}") as sock:
-            sock.sendall(frame(9, b"ping") + text("text") + frame(8, b""))
-            assert_silent(sock)
-            assert server.journal(id)[0]["close"] is None
-        (entry,) = server.journal(id, closed=1)
-        assert (entry["opened"], entry["count"]) == (True, 0)
-
-
 @pytest.mark.parametrize(
     ("path", "before"),
     [
@@ -482,25 +480,6 @@ class TestPeerAcknowledges:
                 await say(ws, str(number))
                 assert json.loads(await hear(ws)) == {"ack": [number]}
 
-    @pytest.mark.parametrize(
-        ("end", "answer"), [(close_frame(1000), 1000), (frame(1, b"\xff"), 1007)]
-    )
-    def test_nothing_after_a_close(
-        self, server: Server, id: str, caplog: pytest.LogCaptureFixture, end: bytes, answer: int
-    ) -> None:
-        with handshake(server, f"/ws/peer?ack=1&id={id}", early=text("1") + end) as sock:
-            assert read(sock) == (8, struct.pack("!H", answer))
-            assert sock.recv(1) == b""
-        assert texts(server, id) == ["1"]
-        assert caplog.records == []
-
-    def test_only_if_asked(self, server: Server, id: str) -> None:
-        with handshake(server, f"/ws/peer?id={id}") as sock:
-            sock.sendall(text("1") + frame(9, b"hi"))
-            assert read(sock) == (10, b"hi")
-            assert_silent(sock)
-        assert server.journal(id, closed=1)[0]["count"] == 1
-
     def test_it_stops_reading_while_they_are_not_taken(self, server: Server) -> None:
         # An acknowledgement takes more bytes than what it acknowledges.
         frames = frame(2, b"\xff\xff\xff\xff") * 2000
@@ -531,84 +510,14 @@ class TestPeerHeartbeat:
             assert [await hear(ws) for _ in [*answers, "2"]] == [*answers, "pong 2"]
         assert server.journal(id, closed=1)[0]["count"] == 1 - len(answers)
 
-    def test_there_is_none_unless_asked_for(self, server: Server, id: str) -> None:
-        with handshake(server, f"/ws/peer?id={id}") as sock:
-            sock.sendall(text("ping") + frame(9, b""))
-            assert read(sock) == (10, b"")
-        assert texts(server, id) == ["ping"]
-
     def test_is_answered_when_all_before_it_is_recorded(self, server: Server, id: str) -> None:
         with handshake(server, f"/ws/peer?ping=ping&id={id}") as sock:
             sock.sendall(text(*["x"] * 1000, "ping", "x"))
             assert read(sock) == (1, b"pong")
             assert server.journal(id)[0]["count"] >= 1000
 
-    def test_does_not_count_for_the_fault(self, server: Server, id: str) -> None:
-        with handshake(server, f"/ws/peer?ping=ping&fault=close&after=2&id={id}") as sock:
-            for number in range(3):
-                sock.sendall(text(f"ping {number}"))
-                assert read(sock) == (1, f"pong {number}".encode())
-            sock.sendall(text("a", "ping", "b"))
-            assert read(sock) == (1, b"pong")
-            assert read(sock) == (8, b"")
-            sock.sendall(frame(8, b""))
-            assert sock.recv(1) == b""
-        assert texts(server, id) == ["a", "b"]
-
 
 class TestPeerFaults:
-    @contextmanager
-    def two_messages(self, server: Server, fault: str, id: str) -> Iterator[socket.socket]:
-        """A connection with the fault at its second message, which has just been sent."""
-        path = f"/ws/peer?ack=1&ping=ping&after=2&fault={fault}&id={id}"
-        with handshake(server, path) as sock:
-            sock.sendall(text("1"))
-            assert acknowledged(sock) == [1]
-            sock.sendall(text("2"))
-            yield sock
-
-    def test_none(self, server: Server, id: str) -> None:
-        with self.two_messages(server, "none", id) as sock:
-            assert acknowledged(sock) == [2]
-            sock.sendall(text("3", "ping"))
-            assert {read(sock), read(sock)} == {(1, b'{"ack": [3]}'), (1, b"pong")}
-            sock.sendall(close_frame(4000))
-            assert read(sock) == (8, b"\x0f\xa0")
-
-    def test_drop(self, server: Server, id: str) -> None:
-        with self.two_messages(server, "drop", id) as sock:
-            assert_reset(sock)
-        assert_recorded(server, id, 2)
-
-    def test_drop_at_once_waits_until_the_client_is_open(self, server: Server, id: str) -> None:
-        with handshake(server, f"/ws/peer?fault=drop&id={id}") as sock:
-            assert read(sock) == (9, b"")
-            sock.sendall(frame(10, b""))
-            assert_reset(sock)
-        assert_recorded(server, id, 0)
-
-    def test_close(self, server: Server, id: str) -> None:
-        with self.two_messages(server, "close&code=4001&reason=d%C3%A4rf%C3%B6r", id) as sock:
-            assert read(sock) == (8, b"\x0f\xa1" + "därför".encode())
-            sock.sendall(text("3", "ping") + close_frame(4001))
-            assert sock.recv(1) == b""
-        assert texts(server, id) == ["1", "2", "3"]
-        close = server.journal(id)[0]["close"]
-        assert close == {"code": 4001, "reason": "", "clean": True}
-
-    def test_close_at_once(self, server: Server) -> None:
-        with handshake(server, "/ws/peer?fault=close") as sock:
-            assert read(sock) == (8, b"")
-
-    @pytest.mark.parametrize("fault", ["stall", "deaf"])
-    def test_who_stalls_or_is_deaf_says_nothing_more(self, id: str, fault: str) -> None:
-        with Server(max_connections=1) as server:
-            with self.two_messages(server, fault, id) as sock:
-                sock.sendall(text("3", "ping") + frame(9, b"") + frame(8, b""))
-                assert_silent(sock)
-                assert server.journal(id)[0]["close"] is None
-            assert_recorded(server, id, 2)
-
     @pytest.mark.parametrize("after", [0, 1])
     def test_deaf_takes_what_comes(self, server: Server, id: str, after: int) -> None:
         path = f"/ws/peer?fault=deaf&after={after}&id={id}&delay=0.1"
@@ -616,15 +525,6 @@ class TestPeerFaults:
         with handshake(server, path, early=frame(2, bytes(1000)) * 1000) as sock:
             assert fill(sock) >= LIMIT
         assert_recorded(server, id, after)
-
-    @pytest.mark.parametrize("fault", ["stall", "deaf"])
-    def test_acknowledges_nothing_of_the_turn_in_which_it_fails(
-        self, server: Server, id: str, fault: str
-    ) -> None:
-        path = f"/ws/peer?ack=1&fault={fault}&after=2&id={id}"
-        with handshake(server, path, early=text("1", "2", "3")) as sock:
-            assert_silent(sock)
-        assert_recorded(server, id, 2)
 
     @pytest.mark.parametrize(("query", "status"), [("", 403), ("&status=503", 503)])
     async def test_refuse(self, server: Server, id: str, query: str, status: int) -> None:
