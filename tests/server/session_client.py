@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import TypeAlias
 
 import websockets
 from websockets.asyncio.client import ClientConnection
@@ -22,24 +22,6 @@ from readystate_server.sessions.store import Message
 WINDOW = Window(1024, 2**20)
 TIMEOUT = 20.0
 """Seconds after which a test has waited for long enough."""
-
-
-class Wire(Protocol):
-    """The client's end of a connection."""
-
-    close_code: int | None
-
-    async def send(self, message: Message) -> None:
-        """Sends; raises ConnectionError if the connection has ended."""
-
-    async def receive(self) -> Message | None:
-        """The next message, or None at the end."""
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Closes with a close frame."""
-
-    def abort(self) -> None:
-        """Ends without one."""
 
 
 class MemoryEnd:
@@ -162,6 +144,10 @@ async def connect(
     finally:
         connection.transport.abort()
         await connection.wait_closed()
+
+
+Wire: TypeAlias = MemoryEnd | WebSocketWire
+"""The client's end of a connection."""
 
 
 class SessionClient:
