@@ -10,7 +10,7 @@ import pytest
 
 from readystate_server.lab import Server
 
-from .conftest import alive, load, run, until
+from .conftest import OpenFake, alive, load, until
 from .dom import FakePage
 
 COUNT = 40
@@ -52,16 +52,7 @@ def section(fake: FakePage) -> Section:
     return Section(fake)
 
 
-def test_the_numbers_are_those_of_real_handshakes(section: Section, server: Server) -> None:
-    async def test() -> None:
-        module = load("why_not_sleep")
-        # A network on which a second is too short for every fifth.
-        delays = [1150.0 if number % 5 == 0 else 10.0 for number in range(COUNT)]
-        module.NETWORKS = {"mobile": Drawn(delays)}
-        section.choose("mobile", 1)
-        async with alive(module.main()):
-            id = await section.run()
-        check(id, delays)
+async def test_the_numbers_are_those_of_real_handshakes(section: Section, server: Server) -> None:
 
     def check(id: str, delays: list[float]) -> None:
         entries = server.journal(id, closed=COUNT)
@@ -101,7 +92,14 @@ def test_the_numbers_are_those_of_real_handshakes(section: Section, server: Serv
         label = plot.getAttribute("aria-label")
         assert label == f"Plot of {COUNT} handshakes: {sentence}"
 
-    run(test())
+    module = load("why_not_sleep")
+    # A network on which a second is too short for every fifth.
+    delays = [1150.0 if number % 5 == 0 else 10.0 for number in range(COUNT)]
+    module.NETWORKS = {"mobile": Drawn(delays)}
+    section.choose("mobile", 1)
+    async with alive(module.main()):
+        id = await section.run()
+    check(id, delays)
 
 
 class Drawn:
@@ -115,61 +113,51 @@ class Drawn:
         return self._delays
 
 
-def test_the_network_and_the_seed_decide(section: Section) -> None:
-    async def test() -> None:
-        module = load("why_not_sleep")
-        drawn: list[list[float]] = []
+async def test_the_network_and_the_seed_decide(section: Section) -> None:
+    module = load("why_not_sleep")
+    drawn: list[list[float]] = []
 
-        async def note(handshakes: Any, *_: Any) -> None:
-            drawn.append([handshake.delay for handshake in handshakes])
+    async def note(handshakes: Any, *_: Any) -> None:
+        drawn.append([handshake.delay for handshake in handshakes])
 
-        module.run = note
-        async with alive(module.main()):
-            for network, seed in (("office", 6), ("office", 6), ("office", 7), ("home", 6)):
-                section.choose(network, seed)
-                await section.run()
-        first, same, *others = drawn
-        assert first == same
-        assert first not in others
-        assert others[0] != others[1]
-
-    run(test())
+    module.run = note
+    async with alive(module.main()):
+        for network, seed in (("office", 6), ("office", 6), ("office", 7), ("home", 6)):
+            section.choose(network, seed)
+            await section.run()
+    first, same, *others = drawn
+    assert first == same
+    assert first not in others
+    assert others[0] != others[1]
 
 
-def test_it_stops_and_begins_anew(section: Section, server: Server) -> None:
-    async def test() -> None:
-        section.choose("office", 1)
-        module = load("why_not_sleep")
-        async with alive(module.main()):
-            section.button.click()
-            await until(lambda: section.button.textContent == "Stop")
-            await until(lambda: section.text("measured")[0] in "123456789")
-            section.button.click()
-            await section.over("stopped")
-            count = len(section.times("delay"))
-            # What had begun has come to its end.
-            id = str(section.place.getAttribute("data-id"))
-            assert len(server.journal(id, closed=count)) == count
-            assert section.text("said") == f"{count} handshakes measured."
-            assert section.text("queue_arrived") == str(count)
-            assert await section.run() != id
-        assert section.text("measured") == f"{COUNT} of {COUNT}"
-        # The code shown is the code that runs.
-        for way in (module.by_sleep, module.by_queue):
-            body = inspect.getsource(way).partition("\n")[2]
-            shown = section.text(way.__name__).split()
-            assert shown == body.split()
-
-    run(test())
+async def test_it_stops_and_begins_anew(section: Section, server: Server) -> None:
+    section.choose("office", 1)
+    module = load("why_not_sleep")
+    async with alive(module.main()):
+        section.button.click()
+        await until(lambda: section.button.textContent == "Stop")
+        await until(lambda: section.text("measured")[0] in "123456789")
+        section.button.click()
+        await section.over("stopped")
+        count = len(section.times("delay"))
+        # What had begun has come to its end.
+        id = str(section.place.getAttribute("data-id"))
+        assert len(server.journal(id, closed=count)) == count
+        assert section.text("said") == f"{count} handshakes measured."
+        assert section.text("queue_arrived") == str(count)
+        assert await section.run() != id
+    assert section.text("measured") == f"{COUNT} of {COUNT}"
+    # The code shown is the code that runs.
+    for way in (module.by_sleep, module.by_queue):
+        body = inspect.getsource(way).partition("\n")[2]
+        shown = section.text(way.__name__).split()
+        assert shown == body.split()
 
 
-def test_a_server_that_is_not_there_is_missed(open_fake: Any) -> None:
+async def test_a_server_that_is_not_there_is_missed(open_fake: OpenFake) -> None:
     section = Section(open_fake("http://127.0.0.1:9/"))
-
-    async def test() -> None:
-        async with alive(load("why_not_sleep").main()):
-            section.button.click()
-            await section.over("failed")
-        assert "did not accept a connection" in section.text("said")
-
-    run(test())
+    async with alive(load("why_not_sleep").main()):
+        section.button.click()
+        await section.over("failed")
+    assert "did not accept a connection" in section.text("said")
