@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from aiohttp import ClientWebSocketResponse
@@ -226,7 +227,7 @@ class TestCommonQuery:
     ) -> None:
         status, said = await refusal(server, f"/ws/{endpoint}?{query}")
         assert status == 400
-        assert said.startswith(f"{query.partition('=')[0]}=") or "=" in said
+        assert said.partition("=")[0] in dict(parse_qsl(query, keep_blank_values=True))
         assert "is not valid: give " in said
 
     async def test_what_is_no_handshake_of_an_endpoint(self, server: Server) -> None:
@@ -268,7 +269,7 @@ async def test_too_many_connections_answer_503() -> None:
 @pytest.mark.parametrize("status", [400, 403, 503, 599, None])
 async def test_refuse(server: Server, id: str, status: int | None) -> None:
     query = f"status={status}&" if status else ""
-    assert (await refusal(server, f"/ws/refuse?{query}id={id}"))[0] == status or 403
+    assert (await refusal(server, f"/ws/refuse?{query}id={id}"))[0] == (status or 403)
     (entry,) = server.journal(id, closed=1)
     assert not entry["opened"]
 
