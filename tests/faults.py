@@ -112,7 +112,13 @@ def urls(
 ) -> Callable[[], str]:
     """A function that gives the URL of the next connection, with what is planned for it."""
     planned = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
-    return lambda: base + "?" + urlencode({**query, **next(planned)})
+
+    def url() -> str:
+        this = dict(query)  # MicroPython has no {**query}
+        this.update(next(planned))
+        return f"{base}?{urlencode(this)}"
+
+    return url
 
 
 def told(ws: QueuedWebSocket, since: float) -> dict[str, Any]:
@@ -251,13 +257,12 @@ async def send_through(
     finally:
         ws.abort()
     outcomes = itertools.groupby(f"{delivery.state} {delivery.reason}" for delivery in deliveries)
-    return {
-        **told(ws, since),
-        "outcomes": [(outcome, sum(1 for _ in those)) for outcome, those in outcomes],
-        "ranges": losses.ranges,
-        "errors": losses.errors,
-        "longest_delay": losses.longest_delay,
-    }
+    result = told(ws, since)
+    result["outcomes"] = [(outcome, sum(1 for _ in those)) for outcome, those in outcomes]
+    result["ranges"] = losses.ranges
+    result["errors"] = losses.errors
+    result["longest_delay"] = losses.longest_delay
+    return result
 
 
 async def exchange(
@@ -322,13 +327,9 @@ async def exchange(
             late += 1
     except Exception as error:
         end = repr(error)
-    return {
-        **told(ws, since),
-        "confirmed": confirmed,
-        "wrong": wrong,
-        "late": late,
-        "end": end,
-    }
+    result = told(ws, since)
+    result.update({"confirmed": confirmed, "wrong": wrong, "late": late, "end": end})
+    return result
 
 
 def ranges_of(numbers: Iterable[int]) -> str:
