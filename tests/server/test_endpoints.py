@@ -557,39 +557,39 @@ class TestPeerFaults:
             assert 0.3 <= time.monotonic() - start < 10
 
 
-class TestPeerTimes:
-    async def statuses(self, server: Server, count: int, **query: object) -> list[int]:
-        options = {"fault": "refuse", **query}
-        return [await handshake_status(server, "/ws/peer", **options) for _ in range(count)]
+REFUSE = "/ws/peer?fault=refuse"
 
-    async def test_the_first_connections_of_an_id_have_the_fault(
-        self, server: Server, id: str
-    ) -> None:
-        assert await self.statuses(server, 4, times=2, id=id) == [403, 403, 101, 101]
-        assert await self.statuses(server, 2, times=1, id=f"{id} too") == [403, 101]
 
-    async def test_all_have_it_by_default(self, server: Server, id: str) -> None:
-        for query in ({}, {"id": id}, {"id": id, "times": 0}):
-            assert await self.statuses(server, 3, **query) == [403] * 3
+@pytest.mark.parametrize(
+    ("paths", "statuses"),
+    [
+        # All have the fault, or the first ones of an id.
+        ([REFUSE] * 3, [403] * 3),
+        ([f"{REFUSE}&id=ID"] * 3, [403] * 3),
+        ([f"{REFUSE}&id=ID&times=0"] * 3, [403] * 3),
+        ([f"{REFUSE}&id=ID&times=2"] * 4, [403, 403, 101, 101]),
+        ([f"{REFUSE}&id={id}&times=1" for id in ("ID", "ID", "IDtoo")], [403, 101, 403]),
+        # Connections of other URLs count, and those that were not let in do not.
+        (["/ws/echo?id=ID", *[f"{REFUSE}&id=ID&times=2"] * 2], [101, 403, 101]),
+        ([f"{REFUSE}&id=ID&times={times}" for times in ("x", 1, 1)], [400, 403, 101]),
+    ],
+)
+async def test_which_connections_have_the_fault(
+    server: Server, id: str, paths: list[str], statuses: list[int]
+) -> None:
+    assert [await handshake_status(server, path.replace("ID", id)) for path in paths] == statuses
 
-    async def test_connections_of_other_urls_count(self, server: Server, id: str) -> None:
-        await talk(server, id)
-        assert await self.statuses(server, 2, times=2, id=id) == [403, 101]
 
-    async def test_those_that_were_not_let_in_do_not(self, server: Server, id: str) -> None:
-        assert await self.statuses(server, 1, times="x", id=id) == [400]
-        assert await self.statuses(server, 2, times=1, id=id) == [403, 101]
-
-    def test_one_without_the_fault_works(self, server: Server, id: str) -> None:
-        path = f"/ws/peer?ack=1&ping=ping&fault=drop&after=1&times=1&id={id}"
-        with handshake(server, path) as sock:
-            sock.sendall(text("1"))
-            assert_reset(sock)
-        with handshake(server, path) as sock:
-            for number in range(3):
-                sock.sendall(text(str(number)))
-                assert acknowledged(sock) == [number]
-        assert server.journal(id, closed=2)[1]["count"] == 3
+def test_a_connection_after_those_with_the_fault_works(server: Server, id: str) -> None:
+    path = f"/ws/peer?ack=1&ping=ping&fault=drop&after=1&times=1&id={id}"
+    with handshake(server, path) as sock:
+        sock.sendall(text("1"))
+        assert_reset(sock)
+    with handshake(server, path) as sock:
+        for number in range(3):
+            sock.sendall(text(str(number)))
+            assert acknowledged(sock) == [number]
+    assert server.journal(id, closed=2)[1]["count"] == 3
 
 
 async def test_a_client_may_go_before_it_is_answered(
