@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -39,6 +40,28 @@ async def listen(session: ServerSession) -> None:
 async def wait(session: ServerSession) -> None:
     """Is done with nothing."""
     await asyncio.Event().wait()
+
+
+def hooked(store: MemoryStore, **hooks: Callable[..., Awaitable[object]]) -> MemoryStore:
+    """Has each of these methods of a store wait for a hook first, which gets its arguments."""
+    for name, hook in hooks.items():
+        setattr(store, name, functools.partial(_after, hook, getattr(store, name)))
+    return store
+
+
+async def _after(
+    hook: Callable[..., Awaitable[object]],
+    method: Callable[..., Awaitable[Any]],
+    *arguments: Any,
+    **options: Any,
+) -> Any:
+    await hook(*arguments, **options)
+    return await method(*arguments, **options)
+
+
+async def others_first(*_: Any) -> None:
+    """Lets other tasks go on."""
+    await asyncio.sleep(0)
 
 
 async def is_waiting(awaitable: Awaitable[Any]) -> bool:

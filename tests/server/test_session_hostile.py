@@ -9,6 +9,7 @@ import json
 import secrets
 import tracemalloc
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +23,8 @@ from readystate_server.sessions.store import Message
 from tests.server.session_server import (
     OPEN,
     Server,
+    hooked,
+    others_first,
     resume,
     serving,
     two_processes,
@@ -29,14 +32,6 @@ from tests.server.session_server import (
 )
 
 ASK = encode("ask", 1)
-
-
-class CountingStore(MemoryStore):
-    claims = 0
-
-    async def claim(self, *arguments: Any) -> Any:
-        self.claims += 1
-        return await super().claim(*arguments)
 
 
 # Guessed and stolen ids.
@@ -74,13 +69,11 @@ async def test_all_wrong_ids_are_told_the_same() -> None:
 async def test_a_session_that_is_being_forgotten_is_none_already() -> None:
     forgets, is_forgetting = asyncio.Event(), asyncio.Event()
 
-    class Store(MemoryStore):
-        async def delete(self, *arguments: Any) -> None:
-            is_forgetting.set()
-            await forgets.wait()
-            await super().delete(*arguments)
+    async def forget(*_: Any) -> None:
+        is_forgetting.set()
+        await forgets.wait()
 
-    async with serving(store=Store()) as server:
+    async with serving(store=hooked(MemoryStore(), delete=forget)) as server:
         wire, secret = await server.open()
         await wire.close(1000)
         await is_forgetting.wait()
@@ -102,11 +95,12 @@ async def test_an_owner_cannot_be_made_up_of_parts() -> None:
 
 
 async def test_ids_are_not_tried_without_end() -> None:
-    store = CountingStore()
+    claims = AsyncMock()
+    store = hooked(MemoryStore(), claim=claims)
     async with serving(store=store, unknown_burst=50, unknown_rate=0) as server:
         codes = [await server.refusal_code(resume(secrets.token_urlsafe(32))) for _ in range(200)]
         assert codes == [4404] * 50 + [1013] * 150
-        assert store.claims == 50
+        assert claims.await_count == 50
         # New sessions, and those that are here, go on.
         _, secret = await server.open()
         await server.resume(secret)
@@ -303,12 +297,8 @@ async def test_a_flood_of_sessions() -> None:
 
 
 async def test_a_flood_of_sessions_at_once() -> None:
-    class Store(MemoryStore):
-        async def create(self, *arguments: Any) -> int:
-            await asyncio.sleep(0)
-            return await super().create(*arguments)
-
-    async with serving(max_sessions=10, store=Store()) as server:
+    store = hooked(MemoryStore(), create=others_first)
+    async with serving(max_sessions=10, store=store) as server:
         wires = [server.connect() for _ in range(10)]
         for wire in wires:
             await wire.send(OPEN)
@@ -346,14 +336,15 @@ async def test_handlers_that_do_not_return_count_as_sessions() -> None:
 
 
 async def test_a_flood_of_resumptions() -> None:
-    store = CountingStore()
+    claims = AsyncMock()
+    store = hooked(MemoryStore(), claim=claims)
     async with serving(store=store, resume_burst=5, resume_rate=0) as server:
         wire, secret = await server.open()
         for _ in range(5):
             wire = await server.resume(secret)
         codes = [await server.refusal_code(resume(secret)) for _ in range(50)]
         assert codes == [1013] * 50
-        assert store.claims == 0
+        assert claims.await_count == 0
         # The one that has it is not disturbed, and the session not ended.
         await wire.send("still here")
         while await wire.receive() != "still here":

@@ -23,13 +23,15 @@ from readystate.exceptions import SessionExpired
 from readystate.session import control
 from readystate.session.control import Window
 from readystate_server.sessions import MemoryStore, ServerSession, Sessions
-from readystate_server.sessions.store import Message, Record
+from readystate_server.sessions.store import Message
 from tests.server.session_client import SessionClient
 from tests.server.session_server import (
     Server,
     echo,
+    hooked,
     is_waiting,
     listen,
+    others_first,
     serving,
     two_processes,
     wait,
@@ -409,19 +411,11 @@ async def test_nothing_is_received_after_the_session_has_expired() -> None:
 
 
 async def test_a_session_with_a_connection_does_not_expire() -> None:
-    class Store(MemoryStore):
-        def __init__(self) -> None:
-            super().__init__(clock=lambda: 0)
-            self.kept: asyncio.Queue[None] = asyncio.Queue()
-
-        async def keep(self, *arguments: Any) -> None:
-            await super().keep(*arguments)
-            self.kept.put_nowait(None)
-
-    store = Store()
+    kept: asyncio.Queue[Any] = asyncio.Queue()
+    store = hooked(MemoryStore(clock=lambda: 0), keep=lambda *arguments: kept.put(arguments))
     async with serving(echo, expires=0.05, store=store) as server, server.client() as client:
         for _ in range(5):
-            await store.kept.get()
+            await kept.get()
         client.send("still here")
         await client.until_received(1)
 
@@ -501,12 +495,8 @@ async def test_a_half_open_connection_does_not_hold_up_the_next_one() -> None:
 
 @pytest.mark.parametrize("where", ["the same process", "another process"])
 async def test_of_many_resumptions_at_once_one_wins(where: str) -> None:
-    class Store(MemoryStore):
-        async def claim(self, *arguments: Any) -> Record | None:
-            await asyncio.sleep(0)
-            return await super().claim(*arguments)
-
-    async with two_processes(echo, store=Store()) as (one, two):
+    store = hooked(MemoryStore(), claim=others_first)
+    async with two_processes(echo, store=store) as (one, two):
         client = await one.absent_client()
         server = one if where == "the same process" else two
         wires = [server.connect() for _ in range(20)]
@@ -618,28 +608,20 @@ class SlowStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
+        hooked(self, create=self._fail, claim=self._fail, save=self._wait)
         self.saves = asyncio.Event()
         self.saves.set()
         self.is_saving = asyncio.Event()
         self.error: Exception | None = None
         self.tries = 0
 
-    async def save(self, *arguments: Any, **options: Any) -> None:
+    async def _wait(self, *_: Any, **__: Any) -> None:
         self.is_saving.set()
         self.tries += 1
         await self.saves.wait()
-        self._fail()
-        await super().save(*arguments, **options)
+        await self._fail()
 
-    async def create(self, *arguments: Any) -> int:
-        self._fail()
-        return await super().create(*arguments)
-
-    async def claim(self, *arguments: Any) -> Record | None:
-        self._fail()
-        return await super().claim(*arguments)
-
-    def _fail(self) -> None:
+    async def _fail(self, *_: Any) -> None:
         if self.error is not None:
             raise self.error
 
@@ -675,12 +657,11 @@ async def test_shutting_down_waits_for_what_is_being_saved() -> None:
 async def test_an_answer_is_saved_together_with_what_it_answers() -> None:
     saved: list[tuple[int, int]] = []
 
-    class Store(MemoryStore):
-        async def save(self, *arguments: Any, **options: Any) -> None:
-            saved.append((options["done"], len(options["messages"])))
-            await super().save(*arguments, **options)
+    async def note(*_: Any, done: int, messages: list[Message], **__: Any) -> None:
+        saved.append((done, len(messages)))
 
-    async with serving(echo, store=Store()) as server, server.client() as client:
+    store = hooked(MemoryStore(), save=note)
+    async with serving(echo, store=store) as server, server.client() as client:
         for number in range(1, 100):
             client.send(str(number))
         await client.until_received(99)
