@@ -14,6 +14,8 @@ from .conftest import OpenFake, alive, load, until
 from .dom import FakePage
 
 COUNT = 40
+ROUNDED = 55
+"""Milliseconds: the page shows tenths of a second, or less."""
 
 
 class Section:
@@ -26,6 +28,10 @@ class Section:
 
     def text(self, field: str) -> str:
         return str(self.page.one(f"#why_not_sleep [data-field={field}]").textContent)
+
+    def milliseconds(self, field: str) -> float:
+        number, unit = self.text(field).split()
+        return float(number) * {"ms": 1, "s": 1000}[unit]
 
     def times(self, name: str) -> list[float]:
         return [float(time) for time in str(self.place.getAttribute(f"data-{name}")).split()]
@@ -84,6 +90,11 @@ async def test_the_numbers_are_those_of_real_handshakes(section: Section, server
         assert opened[number] >= delays[number] - 5
         assert (opened[number] <= slept[number]) == (arrived[number] == late)
         assert flushed[number] >= opened[number] - 1
+    wasted = [s - o for s, o, got in zip(slept, opened, arrived, strict=True) if got == late]
+    assert section.milliseconds("sleep_wasted") == pytest.approx(sum(wasted), abs=ROUNDED)
+    assert section.milliseconds("sleep_longest") == pytest.approx(max(wasted), abs=ROUNDED)
+    waited = sum(flushed) - sum(opened)
+    assert section.milliseconds("queue_wasted") == pytest.approx(waited, abs=ROUNDED)
     plot = section.place.querySelector("svg.handshakes")
     marks = {
         "circle.flushed": COUNT,
