@@ -188,7 +188,6 @@ def to_bytes(buffer):
     return b"".join([bytes.fromhex(array.subarray(at, at + _PART).toHex()) for at in starts])
 
 
-_encoder = js.TextEncoder.new()
 _decoder = js.TextDecoder.new("utf-8", to_js({"ignoreBOM": True}))
 
 
@@ -232,18 +231,13 @@ async def awaited(result):
 
 
 def call_handler(handler, argument, owner):
-    """Calls ``handler(argument)``; a coroutine runs as a task. Exceptions are reported."""
+    """Calls ``handler(argument)``; a coroutine runs as a task. Exceptions are reported, those of
+    the task by the event loop.
+    """
     try:
         result = handler(argument)
         if result is not None and hasattr(result, "throw"):
-            asyncio.create_task(_finish(result, owner))
-    except Exception as error:
-        report(f"Exception in a function given to {owner!r}", error)
-
-
-async def _finish(coroutine, owner):
-    try:
-        await coroutine
+            asyncio.create_task(result)
     except Exception as error:
         report(f"Exception in a function given to {owner!r}", error)
 
@@ -271,17 +265,15 @@ def choice(name, value, *choices):
     return value
 
 
-def function(name, value):
-    """Returns an option that is a function, or ``None``. Raises :exc:`TypeError`."""
-    if value is not None and not callable(value):
-        raise TypeError(f"{name}={value!r} must be a function, or None")
-    return value
+def instance(name, value, kind=None):
+    """Returns an option that is a ``kind``, or else a function; or ``None``.
 
-
-def instance(name, value, kind):
-    """Returns an option that is an instance of ``kind``, or ``None``. Raises :exc:`TypeError`."""
-    if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{name}={value!r} must be a {kind.__name__}, or None")
+    Raises:
+        TypeError: It is something else.
+    """
+    if value is not None and not (isinstance(value, kind) if kind else callable(value)):
+        what = kind.__name__ if kind else "function"
+        raise TypeError(f"{name}={value!r} must be a {what}, or None")
     return value
 
 
@@ -291,16 +283,16 @@ def wake(event):
     event.clear()
 
 
-async def wait(event, timeout=INF):
-    """Waits for an :class:`asyncio.Event`; returns whether it came within ``timeout`` seconds."""
+async def within(timeout, coroutine):
+    """Runs it; returns whether it has ended within ``timeout`` seconds."""
     if timeout == INF:
-        await event.wait()
+        await coroutine
     else:
         try:
-            await asyncio.wait_for(event.wait(), max(timeout, 0))
+            await asyncio.wait_for(coroutine, max(timeout, 0))
         except asyncio.TimeoutError:
-            pass
-    return event.is_set()
+            return False
+    return True
 
 
 def now():
@@ -308,27 +300,24 @@ def now():
     return js.performance.now() / 1000
 
 
-class PageEvents:
-    """Calls ``back()`` when the network comes back or the page is shown again."""
+def when_back(back):
+    """Calls ``back()`` when the network comes back or the page is shown again.
 
-    def __init__(self, back):
-        self._back = back
-        self._proxy = create_proxy(self._on_event)
-        document = getattr(js.globalThis, "document", None)
-        self._places = [(js.globalThis, "online"), (js.globalThis, "pageshow")]
-        if document is not None:
-            self._places.append((document, "visibilitychange"))
-        for target, type in self._places:
-            target.addEventListener(type, self._proxy)
+    Returns a function that ends it.
+    """
 
-    def _on_event(self, event):
+    def on_event(event):
         if event.type != "visibilitychange" or not js.document.hidden:
-            self._back()
+            back()
 
-    def destroy(self):
-        """Listens no more."""
-        for target, type in self._places:
-            target.removeEventListener(type, self._proxy)
+    proxy, controller = create_proxy(on_event), js.AbortController.new()
+    listening = to_js({"signal": controller.signal})
+    document = getattr(js.globalThis, "document", None)
+    for type in ("online", "pageshow"):
+        js.globalThis.addEventListener(type, proxy, listening)
+    if document is not None:
+        document.addEventListener("visibilitychange", proxy, listening)
+    return lambda: controller.abort()
 
 
 def shown(url):
