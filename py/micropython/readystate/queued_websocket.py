@@ -200,7 +200,8 @@ class QueuedWebSocket(Outbox, Receiving):
             while self._end is None and self.state != State.OPEN:
                 await self._state_changed.wait()
 
-        await (follow() if timeout is None else asyncio.wait_for(follow(), timeout))
+        if not await within(limit("timeout", timeout), follow()):
+            raise asyncio.TimeoutError
         if self._end is not None:
             raise self._end
 
