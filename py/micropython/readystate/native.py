@@ -6,11 +6,18 @@ returns. https://dom.spec.whatwg.org/#concept-event-listener-inner-invoke
 """
 
 import asyncio
+import sys
 
 import js
 from jsffi import JsProxy, create_proxy, to_js
 
 from .exceptions import python_error
+
+if sys.implementation.version[:2] == (1, 26):
+    # By this map it gives all Python references to a JavaScript object one number, and it frees the
+    # object with the first of them that is collected. Without the map each has a number of its own.
+    js.globalThis.proxy_js_ref_map.set = js.Object
+    js.globalThis.proxy_js_ref_map.clear()
 
 INF = float("inf")
 _define = js.Object.defineProperty
