@@ -30,13 +30,14 @@ async def lap(way, url: str, messages: list[str]) -> dict[str, object]:
         The "way", how many milliseconds after the open event the first answer came ("answered"),
         how many messages have no answer ("lost"), and the name of its exception ("error").
     """
-    over = asyncio.Event()
+    ready, over, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
     opened = answered = None
     answers = 0
 
     def on_open(_: object) -> None:
         nonlocal opened
         opened = js.performance.now()
+        ready.set()
 
     def on_message(_: object) -> None:
         nonlocal answered, answers
@@ -46,10 +47,14 @@ async def lap(way, url: str, messages: list[str]) -> dict[str, object]:
         if answers == len(messages):
             over.set()
 
+    def on_close(_: object) -> None:
+        for event in (ready, over, closed):
+            event.set()
+
     ws = WebSocket(url)
     ws.addEventListener("open", on_open)
     ws.addEventListener("message", on_message)
-    ws.addEventListener("close", lambda _: over.set())
+    ws.addEventListener("close", on_close)
     error = ""
     try:
         working = way(ws, messages)
@@ -58,7 +63,10 @@ async def lap(way, url: str, messages: list[str]) -> dict[str, object]:
         await asyncio.wait_for(over.wait(), PATIENCE)
     except Exception as raised:
         error = type(raised).__name__
+    # The browser complains of connections that end before they are open, or with their page.
+    await ready.wait()
     ws.close()
+    await closed.wait()
     lost = len(messages) - answers
     return {"way": way.__name__, "answered": answered, "lost": lost, "error": error}
 
