@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from readystate_server.lab import Server
 
-from .conftest import alive, load, run, until
+from .conftest import alive, load, until
 from .dom import FakePage
 
 WAYS = (
@@ -18,14 +18,14 @@ WAYS = (
 )
 
 
-def test_a_frame_tells_how_each_way_went(fake: FakePage, server: Server) -> None:
+async def test_a_frame_tells_how_each_way_went(fake: FakePage, server: Server) -> None:
     told: list[dict[str, Any]] = []
     query = {"python": "py", "url": server.ws_url("/ws/echo?delay=0.1")}
     fake.js.URLSearchParams = SimpleNamespace(new=lambda _: query)
     fake.js.parent = SimpleNamespace(
         postMessage=lambda text, origin: told.append(json.loads(text) | {"to": origin})
     )
-    run(load("lap").main())
+    await load("lap").main()
     assert {each["python"] for each in told} == {"py"}
     assert {each["to"] for each in told} == {fake.js.location.origin}
     start, *laps, end = told
@@ -88,23 +88,19 @@ class Section:
         assert self.page.document.querySelectorAll("#two_pythons iframe") == []
 
 
-def test_the_page_shows_both(fake: FakePage, server: Server) -> None:
+async def test_the_page_shows_both(fake: FakePage, server: Server) -> None:
     section = Section(fake)
-
-    async def test() -> None:
-        async with alive(load("two_pythons").main()):
-            fake.one("#two_pythons button").click()
-            query = await section.frame("mpy")
-            assert query["url"] == [server.ws_url("/ws/echo?delay=0.3")]
-            # Neither another window nor another frame is believed.
-            section.tell("mpy", {"over": True}, "https://elsewhere.example")
-            section.tell("py", {"over": True})
-            fake.post(42)
-            await section.lap("mpy", 180.4, LAPS)
-            await section.lap("py", 1900.0, LAPS)
-            await section.over("done")
-
-    run(test())
+    async with alive(load("two_pythons").main()):
+        fake.one("#two_pythons button").click()
+        query = await section.frame("mpy")
+        assert query["url"] == [server.ws_url("/ws/echo?delay=0.3")]
+        # Neither another window nor another frame is believed.
+        section.tell("mpy", {"over": True}, "https://elsewhere.example")
+        section.tell("py", {"over": True})
+        fake.post(42)
+        await section.lap("mpy", 180.4, LAPS)
+        await section.lap("py", 1900.0, LAPS)
+        await section.over("done")
     assert section.cell("start", "mpy") == ("", "180 ms")
     assert section.cell("start", "py") == ("", "1.9 s")
     for python in ("mpy", "py"):
@@ -116,30 +112,22 @@ def test_the_page_shows_both(fake: FakePage, server: Server) -> None:
     )
 
 
-def test_the_page_says_where_they_differ(fake: FakePage) -> None:
+async def test_the_page_says_where_they_differ(fake: FakePage) -> None:
     section = Section(fake)
-
-    async def test() -> None:
-        async with alive(load("two_pythons").main()):
-            fake.one("#two_pythons button").click()
-            await section.lap("mpy", 180.0, (*LAPS[:-1], lap("queue_until_open", 2.0, lost=1)))
-            await section.lap("py", 1900.0, LAPS)
-            await section.over("done")
-
-    run(test())
+    async with alive(load("two_pythons").main()):
+        fake.one("#two_pythons button").click()
+        await section.lap("mpy", 180.0, (*LAPS[:-1], lap("queue_until_open", 2.0, lost=1)))
+        await section.lap("py", 1900.0, LAPS)
+        await section.over("done")
     assert section.cell("queue_until_open", "mpy") == ("failed", "1 message lost")
     assert str(section.said.textContent).endswith("They differ in queue_until_open.")
 
 
-def test_a_frame_that_never_ends_is_given_up(fake: FakePage) -> None:
+async def test_a_frame_that_never_ends_is_given_up(fake: FakePage) -> None:
     section = Section(fake)
-
-    async def test() -> None:
-        module = load("two_pythons")
-        module.PATIENCE = 0.05
-        async with alive(module.main()):
-            fake.one("#two_pythons button").click()
-            await section.over("failed")
-
-    run(test())
+    module = load("two_pythons")
+    module.PATIENCE = 0.05
+    async with alive(module.main()):
+        fake.one("#two_pythons button").click()
+        await section.over("failed")
     assert section.said.textContent == "MicroPython has not come to an end within 0.05 s."
