@@ -1,10 +1,12 @@
-"""A rate limit: a token bucket."""
+"""Rate limits: what comes too soon is refused, or waits for its turn."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 
-__all__ = ["Bucket"]
+__all__ = ["Bucket", "Turns"]
 
 
 class Bucket:
@@ -29,3 +31,33 @@ class Bucket:
     def put_back(self) -> None:
         """Returns a token."""
         self._tokens += 1
+
+
+class Turns:
+    """A leaky bucket that queues, as nginx's ``limit_req``: ``rate`` turns per second, in order.
+
+    Args:
+        rate: How many turns there are per second.
+        longest: The longest wait for one, in seconds.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(
+        self, rate: float, longest: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pause = 1 / rate
+        self._longest = longest
+        self._clock = clock
+        self._next = -math.inf
+
+    def take(self) -> float | None:
+        """Takes the next turn; returns in how many seconds it is.
+
+        ``None`` if it would be later than ``longest``, so that none was taken.
+        """
+        now = self._clock()
+        turn = max(now, self._next)
+        if turn - now > self._longest:
+            return None
+        self._next = turn + self._pause
+        return turn - now
