@@ -7,6 +7,7 @@ import contextlib
 import gc
 import itertools
 import json
+import math
 import secrets
 import tracemalloc
 from collections.abc import AsyncIterator, Coroutine
@@ -38,7 +39,8 @@ class Server:
     """A server that echoes, and its clients."""
 
     def __init__(self, **options: Any) -> None:
-        self.sessions = Sessions(self._handle, **options)
+        # One after the other at the default rate would take long, and show nothing more.
+        self.sessions = Sessions(self._handle, **{"connect_rate": math.inf, **options})
         self.all: list[ServerSession] = []
         self.ends: asyncio.Queue[BaseException | None] = asyncio.Queue()
         self.serving: set[asyncio.Task[None]] = set()

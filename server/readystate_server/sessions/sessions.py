@@ -44,7 +44,7 @@ from .transport import Transport, close_transport
 
 __all__ = ["Handler", "Sessions"]
 
-_LONGEST_WAIT = 5.0
+LONGEST_WAIT = 5.0
 """Seconds to wait for a turn: half of a client's default ``connect_timeout``."""
 
 _logger = logging.getLogger("readystate")
@@ -109,7 +109,7 @@ class Sessions:
         handshake_timeout: float = 10.0,
         ack_timeout: float = 60.0,
         close_timeout: float = 10.0,
-        connect_rate: float = 100.0,
+        connect_rate: float = 200.0,
         resume_burst: int = 20,
         resume_rate: float = 1.0,
         unknown_burst: int = 1000,
@@ -141,7 +141,7 @@ class Sessions:
         )
         # The prefix of this process's ids, which tells expired sessions from unknown ones.
         self._mark = secrets.token_urlsafe(6)
-        self._turns = Turns(connect_rate, _LONGEST_WAIT)
+        self._turns = Turns(connect_rate, LONGEST_WAIT)
         self._unknown = Bucket(unknown_burst, unknown_rate)
         self._refusals = Refusals()
         self._opened = self._resumed = self._taken_over = self._expired = 0
