@@ -224,8 +224,9 @@ class Run:
 
     async def _start_clients(self) -> None:
         plan = self.plan
-        urls = [server.url for server in self.servers]
-        urls.append(self.proxy.url)
+        # Half of the first server's connections go over the proxy; all servers get as many.
+        one, *others = (server.url for server in self.servers)
+        urls = [one, self.proxy.url, *others, *others]
         for index in range(plan.processes):
             first = plan.clients * index // plan.processes
             config = {
