@@ -66,12 +66,28 @@ async def opened(wire: MemoryEnd) -> str:
 def test_turns_are_evenly_spaced_and_in_order() -> None:
     now = 100.0
     turns = Turns(10, 0.25, clock=lambda: now)
-    assert [turns.take() for _ in range(3)] == pytest.approx([0, 0.1, 0.2])
+    assert [turns.take() for _ in range(3)] == pytest.approx([100, 100.1, 100.2])
     assert turns.take() is None  # its turn would be in 0.3 s
+    assert turns.wait(100.0) == 0
+    assert turns.wait(100.2) == pytest.approx(0.2)
     now += 0.1
-    assert turns.take() == pytest.approx(0.2)
+    assert turns.take() == pytest.approx(100.3)
     now += 60  # what was not used is not saved up
-    assert [turns.take() for _ in range(2)] == pytest.approx([0, 0.1])
+    assert [turns.take() for _ in range(2)] == pytest.approx([160.1, 160.2])
+
+
+def test_turns_that_a_busy_process_is_late_for_do_not_come_at_once() -> None:
+    now = 100.0
+    turns = Turns(10, 5, clock=lambda: now)
+    taken = [turns.take() or 0.0 for _ in range(4)]
+    assert turns.wait(taken[0]) == 0
+    now += 3
+    assert [turns.wait(turn) for turn in taken[1:]] == pytest.approx([0, 0.1, 0.2])
+    new = turns.take()
+    assert new is not None
+    assert turns.wait(new) == pytest.approx(0.3)
+    now += 0.15
+    assert [turns.wait(turn) for turn in taken[2:]] == pytest.approx([0, 0.05])
 
 
 def test_who_comes_at_once_is_let_in_one_after_the_other() -> None:

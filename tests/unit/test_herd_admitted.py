@@ -8,8 +8,8 @@ from tests.long.scale.herd import admit, ours, simulate
 from tests.long.scale.report import SOON, even_rate
 
 CLIENTS, SERVERS = 2_000, 3
-RATE = CLIENTS / SERVERS / 12
-"""As the documentation recommends: so that all may be back in 12 s."""
+RATE = CLIENTS / SERVERS / 10
+"""As the documentation recommends: so that all may be back in 10 s."""
 
 
 @pytest.mark.parametrize("away", [1, 3, 6])

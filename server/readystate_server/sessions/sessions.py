@@ -299,20 +299,18 @@ class Sessions:
         Raises:
             ProtocolError: Too many are before it, or the server is going away.
         """
-        wait = self._turns.take()
-        if wait is None:
+        turn = self._turns.take()
+        if turn is None:
             raise self._refusals.refuse("connect_rate", "too many connections at once")
-        if wait == 0:
-            return
         self._waiting += 1
         try:
-            async with asyncio.timeout(wait):
-                await self._closing.wait()
-        except TimeoutError:
-            return
+            while wait := self._turns.wait(turn):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._closing.wait()
+                        raise ProtocolError("the server is going away", GOING_AWAY)
         finally:
             self._waiting -= 1
-        raise ProtocolError("the server is going away", GOING_AWAY)
 
     async def _open(self, transport: Transport, hello: Hello, owner: str, user: Any) -> Link:
         secret = self._mark + secrets.token_urlsafe(32)

@@ -24,7 +24,7 @@ from .children import end_after, lift_limits
 from .run import Outcome, Plan, run
 
 _SPARE = 900.0
-_BACK_IN = 12.0
+_BACK_IN = 10.0
 """In how many seconds all clients may be back, if they come evenly."""
 _INTERRUPTED = 130
 
@@ -107,7 +107,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--connect-rate",
         type=float,
-        help="of each server's Sessions; by default so that all clients are back in 12 s",
+        help="of each server's Sessions; by default so that all clients are back in 10 s",
     )
     parser.add_argument("--docs", action="store_true", help="show this run in docs/sessions.md")
     parser.add_argument("--report", type=Path, help="the folder for scale.json and scale.svg")

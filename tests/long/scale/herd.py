@@ -152,12 +152,12 @@ def admit(
         now, index = heapq.heappop(due)
         herd.attempts[int(now)] += 1
         herd.tenths[int(10 * now)] += 1
-        wait = generator.choice(turns).take() if now >= away else None
-        if wait is None:
+        turn = generator.choice(turns).take() if now >= away else None
+        if turn is None:
             herd.refused += now >= away
             heapq.heappush(due, (now + next(waits[index]), index))
         else:
-            herd.returned[int(now + wait)] += 1
+            herd.returned[int(turn)] += 1
     return herd
 
 
