@@ -48,7 +48,7 @@ def main() -> int:
         store=options.store,
         fsync=options.appendfsync,
         former=options.former,
-        connect_rate=options.connect_rate or options.clients / options.servers / _BACK_IN,
+        connect_rate=options.connect_rate or round(options.clients / options.servers / _BACK_IN, 1),
     )
     logging.info("seed %d", seed)
     end_after(plan.seconds + plan.drain + _SPARE)
