@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -81,7 +82,8 @@ class Server:
     def __init__(self, handler: Callable[[ServerSession], Awaitable[None]], **options: Any) -> None:
         self.all: list[ServerSession] = []
         self.ends: list[BaseException | None] = []
-        self.sessions = Sessions(self._handle, **options)
+        # One after the other at the default rate would take long, and show nothing more.
+        self.sessions = Sessions(self._handle, **{"connect_rate": math.inf, **options})
         self._handler = handler
         self._changed = asyncio.Event()
         self._serving: set[asyncio.Task[None]] = set()
