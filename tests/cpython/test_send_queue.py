@@ -14,16 +14,7 @@ from typing import Any
 
 import pytest
 
-from readystate import (
-    Blob,
-    Delivery,
-    DeliveryState,
-    MessageDropped,
-    QueueClosed,
-    QueueFull,
-    SendQueue,
-    WebSocket,
-)
+from readystate import Blob, Delivery, MessageDropped, QueueClosed, QueueFull, SendQueue, WebSocket
 from readystate._host.cpython.errors import NativeError
 from readystate._host.cpython.events import NativeCloseEvent, NativeEvent
 from readystate._host.cpython.native_websocket import NativeWebSocket
@@ -348,17 +339,6 @@ async def test_full_raises_and_says_what_to_do(id: str) -> None:
     assert list(queue) == ["a"]
 
 
-async def test_the_bound_in_bytes_is_one_of_utf_8() -> None:
-    queue = SendQueue(max_pending_bytes=6)
-    queue.send("éé")
-    with raises(QueueFull):
-        queue.send("日")
-    send_all(queue, [b"12", ""])
-    with raises(QueueFull):
-        queue.send("x")
-    assert (list(queue), queue.pending_bytes) == (["éé", b"12", ""], 6)
-
-
 async def test_put_waits_for_room_and_goes_on(id: str) -> None:
     queue = SendQueue(max_pending=2, max_pending_bytes=3, on_full="wait", max_unconfirmed=3)
     await queue.put("a")
@@ -422,17 +402,6 @@ async def test_a_cancelled_put_has_accepted_nothing_and_others_go_on() -> None:
     queue.clear()
     await tasks[1]
     assert (list(queue), queue.stats.accepted) == (["c"], 2)
-    check(queue)
-
-
-@pytest.mark.parametrize(("on_full", "end"), [("drop-oldest", "DDQQ"), ("drop-newest", "QQDD")])
-async def test_what_is_too_much_is_dropped(on_full: Any, end: str) -> None:
-    queue = SendQueue(max_pending=2, on_full=on_full)
-    sent = [*send_all(queue, "abc"), await queue.put("d")]
-    assert states(sent) == end
-    assert list(queue) == [each.message for each in sent if each.state == "QUEUED"]
-    assert await dropped(sent[end.index("D")]) == "overflow"
-    assert queue.stats.dropped == {"overflow": 2}
     check(queue)
 
 
@@ -572,21 +541,6 @@ async def test_what_expires_makes_room_for_those_that_wait() -> None:
 # What it tells
 
 
-async def test_pending_and_unconfirmed() -> None:
-    ws = WebSocket(url("/ws/echo"))
-    queue = SendQueue(ws, max_unconfirmed=2)
-    assert (queue.pending, queue.pending_bytes, queue.unconfirmed, list(queue)) == (0, 0, 0, [])
-    send_all(queue, ("é", b"123", bytearray(b"4"), ""))
-    assert (queue.pending, queue.pending_bytes, queue.unconfirmed) == (4, 6, 0)
-    assert list(queue) == ["é", b"123", b"4", ""]
-    ws.onopen = lambda _: seen.extend((queue.pending, queue.pending_bytes, queue.unconfirmed))
-    seen: list[int] = []
-    await until(lambda: seen)
-    assert seen == [2, 1, 2]
-    await queue.drain()
-    assert (queue.pending, queue.pending_bytes, queue.unconfirmed) == (0, 0, 0)
-
-
 async def test_clear_drops_what_waits_and_nothing_else(id: str) -> None:
     ws = await opened("/ws/sink", id=id)
     queue = SendQueue(ws, max_unconfirmed=1)
@@ -667,19 +621,6 @@ async def test_close_ends_the_wait_for_room() -> None:
 
 
 # Deliveries
-
-
-async def test_a_delivery_goes_from_queued_to_sent_to_confirmed() -> None:
-    ws = WebSocket(url("/ws/echo"))
-    queue = SendQueue(ws)
-    delivery = queue.send("é")
-    seen: list[tuple[str, object]] = [(delivery.state, delivery.reason)]
-    ws.onopen = lambda _: seen.append((delivery.state, delivery.reason))
-    await delivery
-    seen.append((delivery.state, delivery.reason))
-    assert seen == [("QUEUED", None), ("SENT", None), ("CONFIRMED", "left the page")]
-    assert delivery.state is DeliveryState.CONFIRMED
-    assert (delivery.message, delivery.size) == ("é", 2)
 
 
 async def test_confirmed_means_that_the_browser_has_it_no_more() -> None:
