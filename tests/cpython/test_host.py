@@ -56,7 +56,7 @@ from .conftest import taken
 SECONDS = 20.0
 """How long a process may take."""
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
 LOST = (1006, "", False)
 
 
@@ -412,6 +412,8 @@ async def test_a_handshake_that_fails(answer: bytes) -> None:
         assert ws.seen == [("error", 3), ("close", 3)]
         with pytest.raises(InvalidAccessError):
             ws.native.close(999)
+        with pytest.raises(TypeError, match="reason must be a str"):
+            ws.native.close(1000, 5)
         ws.native.close()
         ws.native.send("x")
         assert ws.native.bufferedAmount == 1

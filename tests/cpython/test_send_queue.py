@@ -145,7 +145,11 @@ async def test_even_before_the_open_event_has_been_delivered_to_the_queue() -> N
     """In a listener that comes before its own, the socket is open."""
     ws = WebSocket(url("/ws/echo"))
     seen: list[object] = []
-    ws.onopen = lambda _: seen.extend((queue.send("a").state, queue.pending))
+
+    def on_open(_: object) -> None:
+        seen.extend((queue.send("a").state, queue.pending))
+
+    ws.onopen = on_open
     queue = SendQueue(ws)
     await event(ws, "open")
     assert seen == ["SENT", 0]
@@ -882,7 +886,7 @@ async def test_through_many_sockets_nothing_is_lost_or_reordered(id: str) -> Non
 
 
 @pytest.mark.parametrize("window", [{}, {"max_unconfirmed": 2000, "max_unconfirmed_bytes": 5000}])
-async def test_10_000_messages_that_waited(id: str, window: dict[str, int]) -> None:
+async def test_10_000_messages_that_waited(id: str, window: Any) -> None:
     ws = WebSocket(url("/ws/sink", id=id, ack=0))
     queue = SendQueue(ws, **window)
     send_all(queue, numbers(10_000))
