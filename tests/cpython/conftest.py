@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from readystate import Backoff, Heartbeat, QueuedWebSocket, State, StateChange
 from readystate._host.cpython import page as host_page
 from readystate._host.cpython.native_websocket import NativeWebSocket
 from readystate._host.cpython.page import PageEvents
 from readystate_server.lab import Server
 from readystate_server.testing import inpage
+
+AT_ONCE = Backoff(0, 0)
+FOREVER = Backoff(600, 600, jitter=0)
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +31,61 @@ def server() -> Iterator[Server]:
 def _address(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The helpers of :mod:`inpage` use this server."""
     monkeypatch.setattr(inpage, "server", server.url)
+
+
+@pytest.fixture
+def id() -> str:
+    """That of the test's connections in the server's journal."""
+    return inpage.new_id()
+
+
+async def the_one(id: str) -> dict[str, Any]:
+    """The one connection with ``id``, as the server has seen it, once it is closed."""
+    (connection,) = await inpage.journal(id, closed=1)
+    return connection
+
+
+def texts(connection: dict[str, Any]) -> list[str]:
+    """What a connection of the journal has received."""
+    return [message["data"] for message in connection["messages"]]
+
+
+def in_turn(*paths: str) -> Callable[[], str]:
+    """A function for the URL: the paths one after the other, and then the last one again."""
+    left = list(paths)
+    return lambda: inpage.url(left.pop(0) if len(left) > 1 else left[0])
+
+
+async def forever(*_: object) -> str:
+    """A function that does not return, for any option."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def echoed_heartbeat(message: Any = "ping", **options: Any) -> Heartbeat:
+    """For an echo. Its interval is as good as never."""
+    is_reply = lambda reply: reply == "ping"  # noqa: E731
+    return Heartbeat(message, **{"interval": 60, "timeout": 60, "is_reply": is_reply, **options})
+
+
+async def reached(ws: QueuedWebSocket, state: State) -> StateChange:
+    """Waits until it is in this state, and returns the change that led to it."""
+    async for change in ws.states():
+        if change.state is state:
+            return change
+    raise AssertionError(f"{ws} was never {state}")
+
+
+async def lost(ws: QueuedWebSocket) -> StateChange:
+    """Waits until it waits for the next attempt, and returns that change."""
+    return await reached(ws, State.WAITING)
+
+
+def taken() -> list[Any]:
+    """The exceptions that were reported, which the test expects."""
+    errors = [context["exception"] for context in inpage.reported]
+    inpage.reported.clear()
+    return errors
 
 
 class Page:
