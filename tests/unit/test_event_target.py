@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -169,3 +170,13 @@ def test_while_an_event_is_dispatched(
     assert seen == reached
     assert list(listeners.reached_by("open")) == then
     assert listeners.types() == ({"open"} if then else set())
+
+
+def test_a_bound_method_is_the_same_listener_each_time() -> None:
+    """Though it is another object, and another one for each object that has the method."""
+    listeners, one, other = Listeners(), Counter[str](a=1), Counter[str](b=1)
+    for callback in (one.elements, one.elements, other.elements):
+        listeners.add("open", callback)
+    assert list(listeners.reached_by("open")) == [one.elements, other.elements]
+    listeners.remove("open", one.elements)
+    assert list(listeners.reached_by("open")) == [other.elements]
