@@ -118,7 +118,7 @@ class Joined:
             case "<":
                 before = self.core.received
                 got = self.receive(*map(frame, words))
-                sent = [message(word) for word in words if not word.startswith(("ack:", "ask"))]
+                sent = [message(word) for word in words if word.partition(":")[0] not in CONTROLS]
                 assert got == sent[: self.core.received - before if self.core.failure else None]
             case "send":
                 return self.send(*map(message, words))
@@ -160,11 +160,14 @@ def message(word: str) -> str | bytes:
     return text.replace("␐", DLE) * int(times or 1)
 
 
+CONTROLS = ("ask", "ack", "resumed")
+
+
 def frame(word: str) -> str | bytes:
-    """What goes over the connection for a word: also ``ask``, and ``ack:2``."""
+    """What goes over the connection for a word: also ``ask``, ``ack:2`` or ``resumed:2``."""
     kind, _, number = word.partition(":")
-    if kind in ("ask", "ack"):
-        return encode(kind, int(number or 1))
+    if kind in CONTROLS:
+        return resumed(int(number)) if kind == "resumed" else encode(kind, int(number or 1))
     text = message(word)
     return DLE + text if isinstance(text, str) and text.startswith(DLE) else text
 
@@ -369,6 +372,26 @@ and what was sent
 """
 
 
+CLIENTS_RULES = """
+who has nothing unacknowledged need not wait for the answer
+    send a                      > a             ? need_not_wait=False
+    < ack:1                                     ? need_not_wait=True
+    lost; hello; send b c       > b c
+    < resumed:1                                 ? again=[]
+    resume 2                    > c
+    lost                                        ? again=[]
+    resume 3
+what comes right behind the first control is none of the answer
+    lost; hello; send a         > a
+    < resumed:1                                 ! 4400
+"""
+
+
+@pytest.mark.parametrize("rule", parse(CLIENTS_RULES))
+def test_rule_of_clients(rule: Rule) -> None:
+    Joined(ClientCore).follow(rule)
+
+
 @both_ends
 @pytest.mark.parametrize("rule", parse(RULES))
 def test_rule(rule: Rule, kind: type[Core]) -> None:
@@ -523,37 +546,6 @@ def test_a_resumption_that_is_late_changes_nothing(connection: int) -> None:
     assert (core.is_joined, core.controls()) == (True, [])
     core.receive([encode("ack", 1)])
     assert core.confirmed == 1
-
-
-def test_who_has_nothing_unacknowledged_need_not_wait_for_the_answer() -> None:
-    end = Joined(ClientCore)
-    core = end.core
-    assert isinstance(core, ClientCore)
-    assert core.need_not_wait
-    end.send("a")
-    assert not core.need_not_wait
-    end.receive(encode("ack", 1))
-    core.disconnect()
-    core.hello()
-    assert end.send("b", "c") == ["b", "c"]
-    end.receive(resumed(1))
-    assert (core.failure, core.again) == (None, [])
-    # If these are lost, they are sent again like all others, over this connection only.
-    assert end.resume(2) == ["c"]
-    core.disconnect()
-    assert (core.again, core.session) == ([], ID)
-    assert end.resume(3) == []
-
-
-def test_what_comes_right_behind_the_first_control_is_none_of_the_answer() -> None:
-    end = Joined(ClientCore)
-    assert isinstance(end.core, ClientCore)
-    end.core.disconnect()
-    end.core.hello()
-    end.send("a")
-    end.receive(resumed(1))
-    assert end.core.failure is not None
-    assert end.core.failure.code == PROTOCOL_ERROR
 
 
 def test_who_goes_on_with_what_was_kept_has_to_wait() -> None:
