@@ -491,7 +491,8 @@ class Told:
             case "at":
                 self.clock.now = float(words[0])
             case "lost":
-                outbox.connection_lost(*words)  # type: ignore[arg-type]
+                reasons: list[Any] = [word.replace("_", " ") for word in words]
+                outbox.connection_lost(*reasons)
             case "confirm_keys":
                 outbox.confirm_keys(words)
             case _:
