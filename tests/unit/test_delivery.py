@@ -151,12 +151,15 @@ async def test_cancelling_one_who_waits_changes_nothing(ends_in: str) -> None:
     assert [type(result) for result in results] == [type(results[0])] * 2
 
 
+@pytest.mark.parametrize("is_cancelled_first", [False, True])
 @on_a_loop
-async def test_cancelled_after_the_end_but_before_its_turn() -> None:
+async def test_cancelled_in_the_turn_in_which_it_ends(is_cancelled_first: bool) -> None:
     outbox, delivery = one_message()
     results: list[Any] = []
     cancelled, other = await begin(delivery, results), await begin(delivery, results)
     outbox.take()
+    if is_cancelled_first:
+        cancelled.cancel()
     outbox.confirm_bytes(7)
     await cancel(cancelled)
     await other
