@@ -42,6 +42,12 @@ class Backoff:
     def __init__(self, factor: float) -> None:
         pass
 
+    @overload
+    def delays(self, count: int) -> list[float]: ...
+    @overload
+    def delays(self) -> Iterator[float]:
+        """And its documentation."""
+
     def delays(self) -> Iterator[float]:
         """So is this."""
         return "# grün"  # ist das
@@ -90,6 +96,12 @@ class Backoff:
 
     def __init__(self, factor: float) -> None:
         pass
+
+
+
+
+
+
 
     def delays(self) -> Iterator[float]:
         """So is this."""

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import importlib.util
 import json
+import marshal
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import readystate
-from readystate_server.lab import compiler, wheel
+from readystate_server.lab import bundle, compiler, wheel
 from readystate_server.lab.places import MICROPYTHON
 
 VERSION = readystate.__version__
@@ -27,7 +28,7 @@ NAMES = {
     "py3": [f"readystate-{VERSION}-py3-none-any.whl", "readystate.whl"],
     OWN: [f"readystate-{VERSION}-{OWN}-none-any.whl", f"readystate-{OWN}.whl"],
 }
-LIMITS = {"py3": 116_000, OWN: 300_000}
+LIMITS = {"py3": 90_000, OWN: 250_000}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,30 +103,70 @@ def test_it_has_the_package_without_what_pages_cannot_use(
     made: Path, tag: str, suffix: str
 ) -> None:
     modules = {
-        f"readystate/{path.relative_to(wheel.PACKAGE).with_suffix(suffix).as_posix()}"
+        path.relative_to(wheel.PACKAGE).with_suffix(suffix).as_posix()
         for path in wheel.PACKAGE.rglob("*.py")
         if "cpython" not in path.parts and path.name != "port.py"
     }
-    names = {name for name in contents(made / NAMES[tag][0]) if name.startswith("readystate/")}
-    assert names == {*modules, "readystate/py.typed"}
+    files = contents(made / NAMES[tag][0])
+    own = f"__init__{suffix}"
+    names = {name for name in files if name.startswith("readystate/")}
+    assert names == {f"readystate/{own}", bundle.MODULES}
+    found = marshal.loads(files[bundle.MODULES])  # noqa: S302 - made here
+    assert found.keys() == modules - {own}
 
 
-def test_compiled_it_works_and_is_as_telling(made: Path) -> None:
-    program = (
-        "import sys, traceback; sys.path.insert(0, sys.argv[1])\n"
-        "from readystate import exceptions\n"
-        "from readystate.core.backoff import Backoff\n"
-        "print(exceptions.__file__.endswith('.pyc'), bool(Backoff.__doc__))\n"
-        "print(Backoff.__init__.__code__.co_filename)\n"
-    )
+def run(program: str, path: Path) -> list[str]:
+    """The lines that a program prints with the package of a wheel."""
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program, made / NAMES[OWN][1]],
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            f"import sys; sys.path[:0] = sys.argv[1:]\n{program}",
+            path,
+        ],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.stdout.splitlines() == ["True True", "readystate/core/backoff.py"], done.stderr
+    assert not done.stderr
+    return done.stdout.splitlines()
+
+
+def test_compiled_it_works_and_is_as_telling(made: Path) -> None:
+    program = (
+        "from readystate import exceptions\n"
+        "from readystate.core.backoff import Backoff\n"
+        "print(exceptions.__file__.endswith('/readystate/exceptions.pyc'), bool(Backoff.__doc__))\n"
+        "print(Backoff.__init__.__code__.co_filename)\n"
+    )
+    assert run(program, made / NAMES[OWN][1]) == ["True True", "readystate/core/backoff.py"]
+
+
+def test_tracebacks_show_the_lines_of_the_sources(made: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(made / NAMES["py3"][1]) as archive:
+        archive.extractall(tmp_path)
+    program = (
+        "import traceback; from readystate import Backoff\n"
+        "try: Backoff(initial=-1)\n"
+        "except ValueError as error: frame = traceback.extract_tb(error.__traceback__)[-1]\n"
+        "print(frame.filename, frame.lineno, frame.line, sep='\\n')\n"
+    )
+    file, number, line = run(program, tmp_path)
+    in_package = Path(file).relative_to(tmp_path / "readystate")
+    assert line
+    assert (wheel.PACKAGE / in_package).read_text().splitlines()[int(number) - 1].strip() == line
+
+
+def test_a_module_that_is_not_there_is_missing_as_usual(made: Path) -> None:
+    program = (
+        "try: import readystate.core.nothing\n"
+        "except ModuleNotFoundError as error: print(error.name, error)\n"
+    )
+    missing = "readystate.core.nothing"
+    assert run(program, made / NAMES["py3"][1]) == [f"{missing} No module named '{missing}'"]
 
 
 def test_the_edition_for_micropython_is_small_and_has_nothing_else(made: Path) -> None:

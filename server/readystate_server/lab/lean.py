@@ -1,7 +1,8 @@
 """Leaves out of sources what pages cannot use: a quarter of the package.
 
 That is comments, docstrings and annotations of what is not public, and what only type checkers
-read. Each line stays where it is, so that tracebacks name the lines of the sources.
+read, overloads included. Each line stays where it is, so that tracebacks name the lines of the
+sources.
 """
 
 import ast
@@ -14,7 +15,8 @@ import readystate
 
 PUBLIC = {*dir(readystate), "install", "uninstall"}
 """What has docstrings in pages, at the top of its module; the last two are compat's."""
-NAMED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+NAMED = (ast.ClassDef, *FUNCTIONS)
 INDENTATION = re.compile(rb"^ +", re.MULTILINE)
 Span = tuple[int, int, int]
 """A line's index, and from which of its bytes to which."""
@@ -35,6 +37,7 @@ def lean(source: bytes, *, documented: bool = True) -> bytes:
     bodies = [body for node in ast.walk(module) if isinstance(body := vars(node).get("body"), list)]
     alone = {body[0] for body in bodies if len(body) == 1}
     lines = source.splitlines()
+    overloads: list[int] = []
     # From the end of each line, so that what is before is where it was parsed.
     for row, start, end in sorted(annotations(module, public, lines), reverse=True):
         lines[row] = lines[row][:start] + lines[row][end:]
@@ -44,6 +47,10 @@ def lean(source: bytes, *, documented: bool = True) -> bytes:
         elif isinstance(node, ast.If) and is_for_type_checkers(node):
             for statement in node.body:
                 replace(lines, statement, b"pass")
+        elif isinstance(node, FUNCTIONS) and is_overload(node):
+            overloads.extend(range(node.decorator_list[0].lineno - 1, node.end_lineno or 0))
+    for row in overloads:
+        lines[row] = b""
     source = without_comments(b"\n".join(lines).decode())
     return source if documented else narrow(source)
 
@@ -65,9 +72,7 @@ def annotations(node: ast.AST, public: Collection[ast.AST], lines: list[bytes]) 
     do too.
     """
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and is_internal(
-            child, public
-        ):
+        if isinstance(child, FUNCTIONS) and is_internal(child, public):
             for argument in ast.walk(child.args):
                 if isinstance(argument, ast.arg) and argument.annotation is not None:
                     start = argument.col_offset + len(argument.arg.encode())
@@ -108,6 +113,12 @@ def is_for_type_checkers(node: ast.If) -> bool:
     """Whether nothing else reads a block."""
     test = node.test
     return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING" and not node.orelse
+
+
+def is_overload(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a function is a signature of the one below, by :func:`typing.overload`."""
+    first = function.decorator_list[:1]
+    return any(isinstance(node, ast.Name) and node.id == "overload" for node in first)
 
 
 def replace(lines: list[bytes], statement: ast.stmt, instead: bytes) -> None:

@@ -1,6 +1,7 @@
 """Builds readystate's wheels for pages from the imported package.
 
-They lack what pages cannot use: the port to CPython, and what lean.py leaves out.
+They lack what pages cannot use: the port to CPython, and what lean.py leaves out. Their modules are
+in one file, as bundle.py says.
 
 ======================================  ===========================================================
 readystate-<version>-py3-none-any.whl    its sources
@@ -23,13 +24,14 @@ from pathlib import Path
 import readystate
 
 from . import compiler
+from .bundle import bundled, with_finder
 from .lean import lean
 from .places import MICROPYTHON, WEB
 
 PLAIN = "py3"
 """The tag of the wheel with sources, for every Python."""
 FOR_MICROPYTHON = "readystate-mpy.zip"
-NOT_FOR_PAGES = ("_host/cpython/", "_host/port.py", "__pycache__/")
+NOT_FOR_PAGES = ("_host/cpython/", "_host/port.py", "py.typed", "__pycache__/")
 PACKAGE = Path(readystate.__file__).parent
 INFO = f"readystate-{readystate.__version__}.dist-info"
 METADATA = f"""\
@@ -49,15 +51,15 @@ def build(package: Path = PACKAGE, folder: Path = WEB / "wheel") -> dict[str, Pa
     other versions are deleted.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = read(package)
-    plain = pack(files, PLAIN)
+    files = with_finder(read(package))
+    plain = pack(bundled(files), PLAIN)
     # A hash of what compiled wheels are made of, and how, stored in them.
     origin = hashlib.sha256(plain + repr(compiler.COMPILEALL).encode()).hexdigest().encode()
     wheels = {PLAIN: plain}
     for tag in compiler.MAGIC:
         found = kept(folder / versioned(tag), origin)
         if found is None and (code := compiler.compiled(files, tag)):
-            found = pack(code, tag, origin)
+            found = pack(bundled(code), tag, origin)
         if found is not None:
             wheels[tag] = found
     index = {tag: versioned(tag) for tag in wheels}

@@ -30,7 +30,7 @@ __all__ = [
     "whole_url",
 ]
 
-_SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:")
+_SCHEME = r"\s*[A-Za-z][A-Za-z0-9+.-]*:"  # compiled when first used, as a page waits for it
 
 _TOO_LONG = "x" * 124
 """An invalid reason for close()."""
@@ -93,7 +93,7 @@ def whole_url(url: Any) -> Any:
     """
     if not isinstance(url, (str, NativeObject)):
         raise TypeError(f"url must be a str or a js.URL, not {describe(url)}")
-    if not isinstance(url, str) or _SCHEME.match(url):
+    if not isinstance(url, str) or re.match(_SCHEME, url):
         return url
     location = getattr(js, "location", None)
     if not str(getattr(location, "href", "")).startswith(("blob:", "data:")):
