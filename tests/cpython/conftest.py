@@ -1,12 +1,9 @@
-"""Runs coroutines as tests, each in an event loop of its own, against a server in this process."""
+"""A server in this process for the tests, and a page that is made up."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import inspect
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,24 +14,12 @@ from readystate._host.cpython.page import PageEvents
 from readystate_server.lab import Server
 from readystate_server.testing import inpage
 
-TIMEOUT = 30.0
-"""Seconds that a test may take on a busy machine; ``@pytest.mark.timeout()`` gives it more."""
-
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The server of all these tests; no page comes from it."""
     with Server() as server:
         yield server
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _collected() -> Iterator[None]:
-    """What is there before the first test is not looked at by the garbage collector after each."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
@@ -133,51 +118,3 @@ def sockets(monkeypatch: pytest.MonkeyPatch) -> Sockets:
     monkeypatch.setattr(NativeWebSocket, "__init__", noted)
     monkeypatch.setattr(NativeWebSocket, "on_message", arrived)
     return sockets
-
-
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """A coroutine function is a test too."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    marker = pyfuncitem.get_closest_marker("timeout")
-    run(
-        pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}),
-        marker.args[0] if marker else TIMEOUT,
-    )
-    return True
-
-
-def run(test: Coroutine[Any, Any, None], timeout: float) -> None:
-    """Runs a test, and fails with it, or if the event loop is told of what it has not taken.
-
-    What it leaves open is ended; what it leaves unclosed otherwise, such as a transport that nobody
-    refers to, is a warning, and so an error, when it is collected.
-    """
-
-    async def limited() -> None:
-        async with asyncio.timeout(timeout):
-            await test
-
-    inpage.reported.clear()
-    with asyncio.Runner() as runner:
-        handler = lambda _, context: inpage.reported.append(context)  # noqa: E731
-        runner.get_loop().set_exception_handler(handler)
-        try:
-            runner.run(limited())
-        finally:
-            runner.run(end_what_is_left())
-    gc.collect()
-    reported, inpage.reported[:] = [*inpage.reported], []
-    assert not reported, f"reported, and not expected: {reported}"
-
-
-async def end_what_is_left() -> None:
-    """Aborts the connections that are left, each of which would have to be closed in each test."""
-    left = [thing for thing in gc.get_objects() if type(thing) is NativeWebSocket]
-    for native in left:
-        native.close()
-        if (wire := native._wire) is not None:
-            wire.abort()
-    while any(native.readyState != NativeWebSocket.CLOSED for native in left):
-        await asyncio.sleep(0)

@@ -28,7 +28,7 @@ STAMP = MODULES / "fetched.json"
 SUPPORTED = ("0.26.4", "0.27.7", "0.28.3", "0.29.5", "314.0.0", "315.0.0-alpha.2")
 """The versions of Pyodide that all cases run in, besides the pinned one; others are PyScript's."""
 OLDEST, NEWEST = SUPPORTED[0], SUPPORTED[-1]
-MICROPYTHON = ("1.27.0", "1.29.0-6")
+MICROPYTHON = ("1.26.0", "1.27.0", "1.29.0-6")
 """The versions of MicroPython that all cases run in, besides the pinned one."""
 NODE = ("25.9.0", "26.10.0")
 """The versions of Node.js that all cases run in: from 25 on it suspends Python (JSPI)."""

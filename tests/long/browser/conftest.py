@@ -1,5 +1,19 @@
-"""What the tests of browsers have."""
+"""What the tests of browsers have, and how each page is looked at."""
 
+from __future__ import annotations
+
+import functools
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, Route, expect
+
+from readystate_server.lab import Server
+from readystate_server.testing import Console
 from tests.browser.conftest import (
     EXPECTED,
     PageAs,
@@ -9,6 +23,7 @@ from tests.browser.conftest import (
     pyodide_session,
     runtime,
 )
+from tests.browsers import ROOT
 
 __all__ = [
     "EXPECTED",
@@ -19,3 +34,124 @@ __all__ = [
     "pyodide_session",
     "runtime",
 ]
+
+WEB = ROOT / "web"
+BOOT = 60_000
+"""Milliseconds that Python may take to start on a busy machine."""
+PATIENCE = 75_000
+"""Firefox may wait for a minute before it connects to a server again where connections failed."""
+BOTH_WIDTHS = pytest.mark.parametrize("width", [360, 1280])
+BOTH_SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+def listen(page: Page) -> Console:
+    """Returns what the page complains of, from now on."""
+    console = Console(page, warnings=True)
+    console.expected += EXPECTED
+    return console
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "complains: The page may complain, on it or on its console.")
+
+
+@pytest.fixture
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page in a context of its own; at the end nothing has complained."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        console = listen(page)
+        yield page
+        if request.node.get_closest_marker("complains") is None:
+            expect(page.locator(".trouble:visible")).to_have_count(0)
+            console.check()
+
+
+class Look(Protocol):
+    """The fixture ``look``."""
+
+    def __call__(self, place: Page | Locator, name: str, scheme: str = "light") -> None:
+        """Sees that the page fits into its window, and keeps a picture of the place."""
+
+
+@pytest.fixture
+def look(browser_name: str) -> Look:
+    """A function for the end of a test; the pictures are in ``artifacts``."""
+
+    def look(place: Page | Locator, name: str, scheme: str = "light") -> None:
+        page = place if isinstance(place, Page) else place.page
+        assert page.viewport_size is not None
+        width = page.viewport_size["width"]
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        is_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+        assert is_dark == (scheme == "dark")
+        path = ROOT / "artifacts" / f"{name}-{browser_name}-{width}-{scheme}.png"
+        if isinstance(place, Page):
+            place.screenshot(path=path, full_page=True)
+        else:
+            place.screenshot(path=path)
+
+    return look
+
+
+def hold_python(page: Page) -> Callable[[], None]:
+    """Has pages not get Python until the function that this returns is called."""
+    held: list[Route] = []
+    page.route("**/pyodide.asm.wasm", lambda route: held.append(route))
+
+    def release() -> None:
+        # The page may say that it loads it a little before it asks for it.
+        while not held:
+            page.wait_for_timeout(50)
+        held[0].continue_()
+
+    return release
+
+
+def heights(section: Locator) -> set[str]:
+    """How high each part of a section of the first page is that has a place of its own."""
+    found = section.evaluate(
+        """(section) => [section, ...section.querySelectorAll(".bench *")]
+            .filter((element) => !element.closest("svg *, code, .unseen"))
+            .filter((element) => getComputedStyle(element).display !== "inline")
+            .map((element) => {
+                const name = element.dataset.field ?? element.getAttribute("class");
+                const { height } = element.getBoundingClientRect();
+                return `${element.tagName} ${name} ${Math.round(height)}`;
+            })"""
+    )
+    return set(found)
+
+
+class Site(threading.Thread):
+    """A plain web server for a folder, which knows nothing of WebSockets."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(daemon=True)
+        handler = functools.partial(_Quiet, directory=str(folder))
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+
+    def run(self) -> None:
+        self.http.serve_forever(0.05)
+
+    def stop(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def static_host(server: Server, tmp_path: Path) -> Iterator[Site]:
+    """web/ below a path of a host that has none of the server's endpoints."""
+    (tmp_path / "some" / "path").mkdir(parents=True)
+    (tmp_path / "some" / "path" / "web").symlink_to(WEB)
+    site = Site(tmp_path)
+    site.start()
+    yield site
+    site.stop()

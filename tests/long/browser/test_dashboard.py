@@ -12,11 +12,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from readystate_server.lab import Server
 from readystate_server.lab.endpoints import PERIOD, measurements
-from tests.browsers import ROOT
+from readystate_server.testing import Console
 
-from .conftest import PageAs
+from .conftest import BOOT, Look, PageAs, listen
 from .frames import BUSY, frame_times, idle_rate, now, per, record_frames
-from .test_lab import BOOT, complaints
 
 ID = "dashboard"
 COUNT = 6_000
@@ -75,26 +74,24 @@ def assert_drawn(drawn: list[list[float]], numbers: range) -> None:
 
 
 @pytest.fixture(scope="module")
-def dashboard(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
+def dashboard(browser: Browser, server: Server) -> Iterator[tuple[Page, Console]]:
     """The page after its first run, and what its console has said."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    said = complaints(page)
+    console = listen(page)
     open_dashboard(page, server, COUNT, ID)
-    yield page, said
+    yield page, console
     page.close()
 
 
-def test_each_point_that_was_sent_is_drawn(
-    dashboard: tuple[Page, list[str]], server: Server
-) -> None:
-    page, said = dashboard
+def test_each_point_that_was_sent_is_drawn(dashboard: tuple[Page, Console], server: Server) -> None:
+    page, console = dashboard
     drawn = points(page)
     assert len(drawn) == server.journal(ID, closed=1)[-1]["sent"] == COUNT
     assert_drawn(drawn, range(COUNT))
-    assert said == []
+    console.check()
 
 
-def test_drops_no_frames(dashboard: tuple[Page, list[str]]) -> None:
+def test_drops_no_frames(dashboard: tuple[Page, Console]) -> None:
     page, _ = dashboard
     idle = idle_rate(page)
     deadline = time.monotonic() + 60
@@ -116,8 +113,8 @@ def test_drops_no_frames(dashboard: tuple[Page, list[str]]) -> None:
     raise AssertionError(f"idle {idle} frames a second, else (frames, points): {seconds}")
 
 
-def test_a_hidden_tab_does_not_grow(dashboard: tuple[Page, list[str]], server: Server) -> None:
-    page, said = dashboard
+def test_a_hidden_tab_does_not_grow(dashboard: tuple[Page, Console], server: Server) -> None:
+    page, console = dashboard
     start(page)
     page.wait_for_function("drawn.length", timeout=BUSY)
     page.evaluate("held = true")
@@ -125,11 +122,11 @@ def test_a_hidden_tab_does_not_grow(dashboard: tuple[Page, list[str]], server: S
     page.evaluate("drawn.length = 0; held = false")
     expect(page.locator("#total")).to_have_text(f"{COUNT:,}", timeout=BUSY)
     assert_drawn(points(page), range(COUNT - SHOWN, COUNT))
-    assert said == []
+    console.check()
 
 
-def test_stops(dashboard: tuple[Page, list[str]], server: Server) -> None:
-    page, said = dashboard
+def test_stops(dashboard: tuple[Page, Console], server: Server) -> None:
+    page, console = dashboard
     start(page)
     page.wait_for_function("drawn.length", timeout=BUSY)
     page.get_by_role("button", name="Stop").click()
@@ -137,17 +134,11 @@ def test_stops(dashboard: tuple[Page, list[str]], server: Server) -> None:
     connections = len(server.journal(ID))
     ended = server.journal(ID, closed=connections)[-1]
     assert ended["close"] == {"code": 1000, "reason": "", "clean": True}
-    assert said == []
+    console.check()
 
 
 @pytest.mark.parametrize(("scheme", "motion"), [("light", "no-preference"), ("dark", "reduce")])
-def test_fits(
-    page_as: PageAs,
-    browser_name: str,
-    server: Server,
-    scheme: Any,
-    motion: Any,
-) -> None:
+def test_fits(page_as: PageAs, look: Look, server: Server, scheme: Any, motion: Any) -> None:
     page = page_as(scheme, motion=motion)
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 800})
@@ -156,9 +147,7 @@ def test_fits(
         else:
             start(page)
             expect_end(page, FEW)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        path = ROOT / "artifacts" / "dashboard" / f"{browser_name}-{width}-{scheme}.png"
-        page.screenshot(path=path, full_page=True)
+        look(page, "dashboard", scheme)
     strokes: list[float] = page.evaluate("strokes")
     pauses = [after - before for before, after in pairwise(strokes)]
     assert (min(pauses) > 900) == (motion == "reduce")

@@ -5,24 +5,18 @@ from __future__ import annotations
 import re
 import textwrap
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 import readystate
 from readystate_server.lab import Server
-from readystate_server.testing.runtime import CONNECTION_FAILS
 from tests.browsers import ROOT
 
-from .conftest import EXPECTED
+from .conftest import BOOT, PATIENCE, WEB, Look, PageAs, listen
 
-WEB = ROOT / "web"
 EXAMPLES = WEB / "examples"
-BOOT = 60_000
-PATIENCE = 75_000
-"""Firefox may wait for a minute before it connects to a server again where connections failed."""
 
 # What both do in examples/migrate.html, by what is tried.
 MIGRATE = {
@@ -48,24 +42,14 @@ class Visit:
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
-        self.complaints: list[str] = []
+        self.console = listen(page)
         self.wheels: list[str] = []
-        page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self._complain(str(error)))
         page.on("request", lambda request: self._note(request.url))
         page.goto(url)
 
     def assert_no_complaint(self) -> None:
-        assert self.complaints == []
+        self.console.check()
         expect(self.page.locator(".trouble")).to_have_count(0)
-
-    def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self._complain(message.text)
-
-    def _complain(self, text: str) -> None:
-        if not text.startswith((*CONNECTION_FAILS, *EXPECTED)):
-            self.complaints.append(text)
 
     def _note(self, url: str) -> None:
         name = url.rpartition("/")[2]
@@ -115,14 +99,11 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-def shoot(page: Page, name: str, browser_name: str, scheme: str = "light") -> None:
-    """Sees that the page fits, and how it looks; for which Playwright adds styles to it."""
+def look_at(page: Page, look: Look, name: str, scheme: str = "light") -> None:
+    """Sees how it looks on a phone and on a desk."""
     for width in (360, 1280):
         page.set_viewport_size({"width": width, "height": 800})
-        page.wait_for_function("width => innerWidth === width", arg=width)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        path = ROOT / "artifacts" / "examples" / f"{name}-{browser_name}-{width}-{scheme}.png"
-        page.screenshot(path=path, full_page=True)
+        look(page, f"examples/{name}", scheme)
 
 
 def open_hello(page: Page, url: str, name: str = "hello") -> Visit:
@@ -179,28 +160,28 @@ def test_hello_has_the_lines_of_the_guide() -> None:
 
 
 def test_the_wheels_that_are_named_are_the_ones_that_are_built() -> None:
-    pages = [path.read_text(encoding="utf-8") for path in EXAMPLES.glob("*")]
+    pages = [path.read_text(encoding="utf-8") for path in EXAMPLES.rglob("*.html")]
     wheels = {name for page in pages for name in re.findall(r"readystate-[\w.-]*?\.whl", page)}
     assert wheels == {f"readystate-{readystate.__version__}-py3-none-any.whl"}
 
 
-def test_hello(context: BrowserContext, browser_name: str, server: Server) -> None:
+def test_hello(context: BrowserContext, look: Look, server: Server) -> None:
     visit = open_hello(context.new_page(), server.url)
     visit.assert_no_complaint()
     assert visit.wheels == ["readystate.whl"]
-    shoot(visit.page, "hello", browser_name)
+    look_at(visit.page, look, "hello")
 
 
-def test_hello_in_micropython(context: BrowserContext, browser_name: str, server: Server) -> None:
+def test_hello_in_micropython(context: BrowserContext, look: Look, server: Server) -> None:
     visit = open_hello(context.new_page(), server.url, "hello_mpy")
     visit.assert_no_complaint()
-    shoot(visit.page, "hello_mpy", browser_name)
+    look_at(visit.page, look, "hello_mpy")
 
 
-def test_plain(context: BrowserContext, browser_name: str, server: Server) -> None:
+def test_plain(context: BrowserContext, look: Look, server: Server) -> None:
     visit = open_plain(context.new_page(), server.url)
     visit.assert_no_complaint()
-    shoot(visit.page, "plain", browser_name)
+    look_at(visit.page, look, "plain")
     # Not within evaluate(), which the policy does not bind.
     refused = visit.page.evaluate(
         """() => new Promise((resolve) => setTimeout(() => {
@@ -210,16 +191,16 @@ def test_plain(context: BrowserContext, browser_name: str, server: Server) -> No
     assert refused == "EvalError"
 
 
-def test_migrate(context: BrowserContext, browser_name: str, server: Server) -> None:
+def test_migrate(context: BrowserContext, look: Look, server: Server) -> None:
     visit = open_migrate(context.new_page(), server.url)
     for name, texts in MIGRATE.items():
         expect(visit.page.locator(f"#{name} dd")).to_have_text(list(texts))
     expect(visit.page.locator("#megabyte dd")).to_have_text([re.compile(r"^[\d.]+ ms$")] * 2)
     visit.assert_no_complaint()
-    shoot(visit.page, "migrate", browser_name)
+    look_at(visit.page, look, "migrate")
 
 
-def test_chat(context: BrowserContext, browser_name: str, server: Server) -> None:
+def test_chat(context: BrowserContext, look: Look, server: Server) -> None:
     room = uuid.uuid4().hex[:8]
     ada = Chatter(context.new_page(), server.url, room)
     bob = Chatter(context.new_page(), server.url, room)
@@ -274,7 +255,7 @@ def test_chat(context: BrowserContext, browser_name: str, server: Server) -> Non
         expect(heard).to_have_text(
             [re.compile(f"^{re.escape(other)}{number}") for number in range(9)], timeout=PATIENCE
         )
-    shoot(ada.page, "chat", browser_name)
+    look_at(ada.page, look, "chat")
 
     # Bob loads the page again: he is gone. The name of somebody who is here cannot be had.
     bob.page.reload()
@@ -294,20 +275,14 @@ def test_chat(context: BrowserContext, browser_name: str, server: Server) -> Non
     bob.page.close()
     expect(ada.here).to_have_text(["Ada"], timeout=PATIENCE)
     for one in (ada, bob):
-        assert one.complaints == []
+        one.console.check()
         (wheel,) = set(one.wheels)
         assert wheel.startswith("readystate-")
     expect(ada.page.locator(".trouble")).to_have_count(0)
 
 
-def test_dark(launch_browser: Callable[..., Browser], browser_name: str, server: Server) -> None:
-    # A stock Firefox takes the scheme from its preferences only.
-    dark: dict[str, Any] = {"firefox_user_prefs": {"ui.systemUsesDarkTheme": 1}}
-    browser = launch_browser(**(dark if browser_name == "firefox" else {}))
-    for name, open_example in OPEN.items():
-        visit = open_example(browser.new_page(color_scheme="dark"), server.url)
-        assert visit.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
-        visit.assert_no_complaint()
-        shoot(visit.page, name, browser_name, "dark")
-        visit.page.close()
-    browser.close()
+@pytest.mark.parametrize("name", OPEN)
+def test_dark(page_as: PageAs, look: Look, server: Server, name: str) -> None:
+    visit = OPEN[name](page_as("dark"), server.url)
+    visit.assert_no_complaint()
+    look_at(visit.page, look, name, "dark")

@@ -9,12 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from readystate_server.lab import Server
-from readystate_server.testing import Console
 
-from .conftest import EXPECTED
-
-BOOT = 60_000
-PATIENCE = 75_000
+from .conftest import BOOT, PATIENCE, listen
 
 SYNTAX = ("DOMSyntaxError", "name SyntaxError, code 12")
 STATE = ("InvalidStateError", "name InvalidStateError, code 11")
@@ -53,8 +49,7 @@ class Exceptions:
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
-        self.console = Console(page, warnings=True)
-        self.console.expected += EXPECTED
+        self.console = listen(page)
         page.goto(url)
         self.section = page.locator("#exceptions")
         self.start = self.section.get_by_role("button", name="Run the calls")

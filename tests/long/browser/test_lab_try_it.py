@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
 from readystate_server.lab import Server
-from readystate_server.testing.runtime import CONNECTION_FAILS
-from tests.browsers import ROOT
 
-from .conftest import EXPECTED, PageAs
+from .conftest import BOOT, BOTH_SCHEMES, BOTH_WIDTHS, Look, PageAs, listen
 
 WAYS = {
     "send_at_once": "Send at once",
@@ -23,7 +21,6 @@ WAYS = {
     "check_ready_state": "Check readyState",
     "queue_until_open": "A queue by hand",
 }
-BOOT = 60_000
 ECHO = re.compile("^The server has echoed ")
 ENDLESS = """\
 import asyncio
@@ -39,10 +36,10 @@ class TryIt:
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.requests: list[str] = []
-        self.complaints: list[str] = []
+        self.console = listen(page)
+        # What goes wrong in the program is written there too.
+        self.console.expected += ("Traceback",)
         page.on("request", lambda request: self.requests.append(request.url))
-        page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.goto(url)
         self.section = page.locator("#try_it")
         self.said = self.section.get_by_role("status")
@@ -78,14 +75,6 @@ class TryIt:
         """How often Python has been loaded."""
         return sum(url.endswith("/pyodide.asm.wasm") for url in self.requests)
 
-    def _on_console(self, message: ConsoleMessage) -> None:
-        # What goes wrong in the program is written there too.
-        is_expected = "Traceback" in message.text or message.text.startswith(
-            (*CONNECTION_FAILS, *EXPECTED)
-        )
-        if message.type in ("error", "warning") and not is_expected:
-            self.complaints.append(message.text)
-
 
 @pytest.fixture(scope="module")
 def lab(browser: Browser, server: Server) -> Iterator[TryIt]:
@@ -117,7 +106,7 @@ def test_each_way_runs(lab: TryIt, server: Server) -> None:
     assert lab.pythons() == before + 1
     elsewhere = [url for url in lab.requests if not url.startswith((server.url, "blob:", "data:"))]
     assert elsewhere == []
-    assert lab.complaints == []
+    lab.console.check()
 
 
 def test_what_the_visitor_writes_is_run(lab: TryIt) -> None:
@@ -180,15 +169,9 @@ def test_a_program_without_end_is_stopped(lab: TryIt) -> None:
     assert lab.pythons() == before + 1
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_fits(
-    page_as: PageAs,
-    browser_name: str,
-    server: Server,
-    width: int,
-    scheme: Any,
-) -> None:
+@BOTH_SCHEMES
+@BOTH_WIDTHS
+def test_fits(page_as: PageAs, look: Look, server: Server, width: int, scheme: Any) -> None:
     """With the table of exceptions, and all that is below."""
     page = page_as(scheme, width=width)
     lab = TryIt(page, f"{server.url}/")
@@ -197,9 +180,6 @@ def test_fits(
     expect(page.locator("#exceptions")).to_have_attribute("data-state", "done", timeout=BOOT)
     lab.run()
     expect(lab.output).to_contain_text("InvalidStateError")
-    assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
     for part in ("exceptions", "try_it", "examples", "server"):
-        path = ROOT / "artifacts" / "lab" / f"{part}-{browser_name}-{width}-{scheme}.png"
-        page.locator(f"#{part}").screenshot(path=path)
-    assert lab.complaints == []
+        look(page.locator(f"#{part}"), f"lab/{part}", scheme)
+    lab.console.check()

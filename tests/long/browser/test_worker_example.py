@@ -7,16 +7,12 @@ import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from readystate_server.lab import Server
-from tests.browsers import ROOT
 
-from .conftest import PageAs
+from .conftest import BOOT, Look, PageAs, Site, listen
 from .frames import BUSY, frame_times, idle_rate, now, per, record_frames
-from .test_lab import BOOT, Site, complaints, static_host
-
-__all__ = ["static_host"]
 
 ID = "worker-example"
 COUNT = 200_000
@@ -50,7 +46,6 @@ def number(page: Page, row: str, column: int) -> float:
 
 
 def test_a_worker_leaves_the_page_its_frames(page: Page, server: Server) -> None:
-    said = complaints(page)
     open_example(page, f"{server.url}/examples/worker.html?count={COUNT}&id={ID}")
     idle = idle_rate(page)
     frames = take(page, "a worker")
@@ -72,35 +67,27 @@ def test_a_worker_leaves_the_page_its_frames(page: Page, server: Server) -> None
     assert {connection["sent"] for connection in server.journal(ID)} == {COUNT}
     assert number(page, "page", 0) > 0
     assert number(page, "page", 1) < number(page, "worker", 1)
-    assert said == []
 
 
-def test_needs_no_headers(browser: Browser, static_host: Site) -> None:
+@pytest.mark.complains
+def test_needs_no_headers(page: Page, static_host: Site) -> None:
     with Server(allow_origins=[static_host.url]) as server:
-        page = browser.new_page()
-        said = complaints(page)
+        console = listen(page)
         url = f"{static_host.url}/some/path/web/examples/worker.html"
         open_example(page, f"{url}?server={server.ws_url('')}&count=1000")
         assert not page.evaluate("crossOriginIsolated")
         take(page, "a worker")
         # PyScript's own, to whom it may concern: this worker touches neither.
-        assert [text for text in said if "`window` or `document` in worker" not in text] == []
+        assert all("`window` or `document` in worker" in text for text in console.complaints)
     for where in ("a worker", "the page"):
         page.get_by_role("button", name=where).click()
         expect(page.locator("#said")).to_contain_text(
             f"could not connect to {server.ws_url('/ws/points')}", timeout=BUSY
         )
-    page.close()
 
 
 @pytest.mark.parametrize(("scheme", "motion"), [("light", "no-preference"), ("dark", "reduce")])
-def test_fits(
-    page_as: PageAs,
-    browser_name: str,
-    server: Server,
-    scheme: Any,
-    motion: Any,
-) -> None:
+def test_fits(page_as: PageAs, look: Look, server: Server, scheme: Any, motion: Any) -> None:
     page = page_as(scheme, motion=motion)
     open_example(page, f"{server.url}/examples/worker.html?count=10000")
     take(page, "the page")
@@ -108,7 +95,5 @@ def test_fits(
     expect(page.locator("#nobody td").last).to_contain_text("ms", timeout=BUSY)
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        path = ROOT / "artifacts" / "worker" / f"{browser_name}-{width}-{scheme}.png"
-        page.screenshot(path=path, full_page=True)
+        look(page, "worker", scheme)
     expect(page.locator("#track")).to_be_visible(visible=motion == "no-preference")
