@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import threading
@@ -18,7 +19,7 @@ from xdist.workermanage import WorkerController
 from readystate_server.lab import Server
 from readystate_server.lab.places import WEB
 
-from . import processes
+from . import coroutines, processes
 from .browsers import NAMES, launch_options
 
 pytest_plugins = ["readystate_server.testing"]
@@ -199,3 +200,17 @@ def app_folders() -> dict[str, Path]:
 def server(ws_server: Server) -> Server:
     """The project's server, with the package as it is now."""
     return ws_server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _collected() -> Iterator[None]:
+    """What is there before the first test is not looked at by the garbage collector after each."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A coroutine function is a test too."""
+    return coroutines.run_item(pyfuncitem)

@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -107,6 +107,36 @@ class Losses:
             await self._change.wait()
 
 
+def urls(
+    base: str, plan: list[dict[str, Any]], is_endless: bool, **query: Any
+) -> Callable[[], str]:
+    """A function that gives the URL of the next connection, with what is planned for it."""
+    planned = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
+
+    def url() -> str:
+        this = dict(query)  # MicroPython has no {**query}
+        this.update(next(planned))
+        return f"{base}?{urlencode(this)}"
+
+    return url
+
+
+def told(ws: QueuedWebSocket, since: float) -> dict[str, Any]:
+    """What a queue says of itself."""
+    stats = ws.stats
+    return {
+        "accepted": stats.accepted,
+        "confirmed": stats.confirmed,
+        "dropped": dict(stats.dropped),
+        "sent": stats.sent,
+        "resent": stats.resent,
+        "attempts": stats.attempts,
+        "reconnects": stats.reconnects,
+        "left": ws.pending + ws.unconfirmed,
+        "seconds": time.monotonic() - since,
+    }
+
+
 def page_event(type: str) -> asyncio.Future[None]:
     """The next event of this type that the page, or the worker, has."""
     import js
@@ -162,34 +192,27 @@ async def send_through(
         backoff: Its initial and longest wait and its jitter.
         options: Further ones of the queue.
     """
+    query: dict[str, Any] = {"id": id, "ping": "ping"}
+    more = dict(options or {})
+    if confirmation.startswith("acks"):
+        from readystate import Acks  # which MicroPython lacks
+
+        more["acks"] = Acks(number_of, acknowledged, pass_on=False)
+        query["ack"] = 1
     has_replies = confirmation.startswith("heartbeat")
-    queries = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
-
-    def url() -> str:
-        query: dict[str, Any] = {"id": id, "ping": "ping"}
-        query.update(next(queries))
-        if confirmation.startswith("acks"):
-            query["ack"] = 1
-        return f"{base}/ws/peer?{urlencode(query)}"
-
     heartbeat = None
     if has_replies or pulse is not None:
         interval, timeout = pulse or (5, 20)
         heartbeat = Heartbeat(
             "ping", interval=interval, timeout=timeout, is_reply=is_pong if has_replies else None
         )
-    more = dict(options or {})
-    if confirmation.startswith("acks"):
-        from readystate import Acks  # which MicroPython lacks
-
-        more["acks"] = Acks(number_of, acknowledged, pass_on=False)
     deliveries: list[Delivery] = []
     losses = Losses(deliveries)
     events = {step[1]: page_event(step[1]) for step in steps if step[0] == "until"}
     initial, longest, jitter = backoff
     since = time.monotonic()
     ws = QueuedWebSocket(
-        url,
+        urls(f"{base}/ws/peer", plan, is_endless, **query),
         backoff=Backoff(initial, longest, jitter=jitter),
         heartbeat=heartbeat,
         in_doubt="drop" if confirmation.endswith("-drop") else "resend",
@@ -234,22 +257,12 @@ async def send_through(
     finally:
         ws.abort()
     outcomes = itertools.groupby(f"{delivery.state} {delivery.reason}" for delivery in deliveries)
-    stats = ws.stats
-    return {
-        "outcomes": [(outcome, sum(1 for _ in those)) for outcome, those in outcomes],
-        "ranges": losses.ranges,
-        "errors": losses.errors,
-        "longest_delay": losses.longest_delay,
-        "accepted": stats.accepted,
-        "confirmed": stats.confirmed,
-        "dropped": dict(stats.dropped),
-        "sent": stats.sent,
-        "resent": stats.resent,
-        "attempts": stats.attempts,
-        "reconnects": stats.reconnects,
-        "left": ws.pending + ws.unconfirmed,
-        "seconds": time.monotonic() - since,
-    }
+    result = told(ws, since)
+    result["outcomes"] = [(outcome, sum(1 for _ in those)) for outcome, those in outcomes]
+    result["ranges"] = losses.ranges
+    result["errors"] = losses.errors
+    result["longest_delay"] = losses.longest_delay
+    return result
 
 
 async def exchange(
@@ -269,26 +282,12 @@ async def exchange(
     """Sends messages to ``/ws/session``, receives each of them again, and tells how that went.
 
     Args:
-        base: The server's address, ``ws://host:port``.
-        id: Of the session's application and journal.
-        plan: The queries of the first connections; then there is no fault any more.
-        is_endless: The plan begins anew instead.
-        kind: "text" or "binary".
         count: How many messages.
-        is_small: Whether messages have 64 bytes each, and not up to 64 KiB.
-        seed: Of the messages.
         pulse: How often to see whether the connection lives, and how long to wait for that.
-        backoff: Its initial and longest wait and its jitter.
-        options: Further ones of the queue.
+
+    The others are as those of :func:`send_through`.
     """
     from readystate import Session  # which MicroPython lacks
-
-    queries = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
-
-    def url() -> str:
-        query: dict[str, Any] = {"id": id, "echo": 1}
-        query.update(next(queries))
-        return f"{base}/ws/session?{urlencode(query)}"
 
     def message(index: int) -> str | bytes:
         return message_of(index, seed=seed, kind=kind, is_small=is_small)
@@ -299,7 +298,7 @@ async def exchange(
     deliveries: list[Delivery] = []
     wrong: list[int] = []
     ws = QueuedWebSocket(
-        url,
+        urls(f"{base}/ws/session", plan, is_endless, id=id, echo=1),
         session=Session(interval=interval, timeout=timeout),
         backoff=Backoff(initial, longest, jitter=jitter),
         on_full="wait",
@@ -328,21 +327,9 @@ async def exchange(
             late += 1
     except Exception as error:
         end = repr(error)
-    stats = ws.stats
-    return {
-        "wrong": wrong,
-        "late": late,
-        "end": end,
-        "confirmed": confirmed,
-        "accepted": stats.accepted,
-        "sent": stats.sent,
-        "resent": stats.resent,
-        "dropped": dict(stats.dropped),
-        "attempts": stats.attempts,
-        "reconnects": stats.reconnects,
-        "left": ws.pending + ws.unconfirmed,
-        "seconds": time.monotonic() - since,
-    }
+    result = told(ws, since)
+    result.update({"confirmed": confirmed, "wrong": wrong, "late": late, "end": end})
+    return result
 
 
 def ranges_of(numbers: Iterable[int]) -> str:
@@ -377,9 +364,12 @@ def arrivals(
     return [index_of[record["sha256"]] for record in records]
 
 
-def outcomes_of(result: dict[str, Any]) -> list[str]:
-    """What became of each message."""
-    return [outcome for outcome, times in result["outcomes"] for _ in range(times)]
+def outcomes_of(result: dict[str, Any]) -> tuple[list[str], set[int], set[int]]:
+    """What became of each message, which of them are confirmed, and which dropped in doubt."""
+    outcomes = [outcome for outcome, times in result["outcomes"] for _ in range(times)]
+    confirmed = {i for i, outcome in enumerate(outcomes) if outcome.startswith("CONFIRMED")}
+    in_doubt = {i for i, outcome in enumerate(outcomes) if outcome == "DROPPED in doubt"}
+    return outcomes, confirmed, in_doubt
 
 
 def problems(result: dict[str, Any], arrived: list[int], confirmation: str) -> list[str]:
@@ -394,7 +384,7 @@ def problems(result: dict[str, Any], arrived: list[int], confirmation: str) -> l
 
 
 def _problems(result: dict[str, Any], arrived: list[int], confirmation: str) -> Iterator[str]:
-    outcomes = outcomes_of(result)
+    outcomes, confirmed, in_doubt = outcomes_of(result)
     count = len(outcomes)
     times: dict[int, int] = {}
     firsts = []
@@ -404,15 +394,10 @@ def _problems(result: dict[str, Any], arrived: list[int], confirmation: str) -> 
         times[index] = times.get(index, 0) + 1
     missing = {index for index in range(count) if index not in times}
     twice = {index for index, number in times.items() if number > 1}
-    confirmed = {i for i, outcome in enumerate(outcomes) if outcome.startswith("CONFIRMED")}
-    in_doubt = {i for i, outcome in enumerate(outcomes) if outcome == "DROPPED in doubt"}
-
-    yield from accounting(result, count, confirmed, in_doubt)
+    yield from accounting(result)
     if firsts != sorted(firsts):
         place = next(i for i, (a, b) in enumerate(itertools.pairwise(firsts)) if a > b)
         yield f"not in order: {firsts[max(0, place - 2) : place + 4]} at first arrival {place}"
-    if others := set(range(count)) - confirmed - in_doubt:
-        yield f"neither confirmed nor dropped in doubt: {ranges_of(others)}"
 
     if confirmation == "none":
         # Only what had left the page when a connection was lost may be missing.
@@ -466,13 +451,9 @@ def problems_of_tail(
 def _problems_of_tail(
     result: dict[str, Any], before: list[int], after: list[int], confirmation: str
 ) -> Iterator[str]:
-    outcomes = outcomes_of(result)
+    outcomes, _, in_doubt = outcomes_of(result)
     count = len(outcomes)
-    confirmed = {i for i, outcome in enumerate(outcomes) if outcome.startswith("CONFIRMED")}
-    in_doubt = {i for i, outcome in enumerate(outcomes) if outcome == "DROPPED in doubt"}
-    yield from accounting(result, count, confirmed, in_doubt)
-    if others := set(range(count)) - confirmed - in_doubt:
-        yield f"neither confirmed nor dropped in doubt: {ranges_of(others)}"
+    yield from accounting(result)
     if before != list(range(len(before))):
         yield f"not in order at the first server: {ranges_of(before)}"
     if len(result["ranges"]) != 1:
@@ -501,15 +482,17 @@ def _problems_of_tail(
         yield f"sent again: {result['resent']}, but {unsure}-{end - 1} were in doubt"
 
 
-def accounting(
-    result: dict[str, Any], count: int, confirmed: set[int], in_doubt: set[int]
-) -> Iterator[str]:
+def accounting(result: dict[str, Any]) -> Iterator[str]:
     """What is wrong with the numbers."""
+    outcomes, confirmed, in_doubt = outcomes_of(result)
+    count = len(outcomes)
+    if others := set(range(count)) - confirmed - in_doubt:
+        yield f"neither confirmed nor dropped in doubt: {ranges_of(others)}"
     dropped = sum(result["dropped"].values())
-    told = {name: result[name] for name in ("accepted", "confirmed", "left")}
+    stats = {name: result[name] for name in ("accepted", "confirmed", "left")}
     right = {"accepted": count, "confirmed": len(confirmed), "left": 0}
-    if told != right or dropped != count - len(confirmed):
-        yield f"stats say {told} and {dropped} dropped; it is {right}"
+    if stats != right or dropped != count - len(confirmed):
+        yield f"stats say {stats} and {dropped} dropped; it is {right}"
     if result["dropped"].get("in doubt", 0) != len(in_doubt):
         yield f"stats say {result['dropped']}; {len(in_doubt)} deliveries are"
     if result["sent"] != result["resent"] + count:

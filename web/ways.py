@@ -1,31 +1,30 @@
-"""Six ways to send the first messages over a socket that has just been made."""
+"""Six ways to send the first messages over a socket that has just been made.
 
-from __future__ import annotations
+Pyodide and MicroPython run them, which has neither typing nor dataclasses: see lap.py.
+"""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
 
 from readystate import Delivery, Event, SendQueue, WebSocket
 
 
-def send_at_once(ws: WebSocket, messages: Sequence[str]) -> None:
+def send_at_once(ws: WebSocket, messages: list[str]) -> None:
     for message in messages:
         ws.send(message)
 
 
-async def sleep_then_send(ws: WebSocket, messages: Sequence[str]) -> None:
+async def sleep_then_send(ws: WebSocket, messages: list[str]) -> None:
     await asyncio.sleep(1)
     for message in messages:
         ws.send(message)
 
 
-def send_queue(ws: WebSocket, messages: Sequence[str]) -> list[Delivery]:
+def send_queue(ws: WebSocket, messages: list[str]) -> list[Delivery]:
     queue = SendQueue(ws)
     return [queue.send(message) for message in messages]
 
 
-def send_on_open(ws: WebSocket, messages: Sequence[str]) -> None:
+def send_on_open(ws: WebSocket, messages: list[str]) -> None:
     def on_open(_: Event) -> None:
         for message in messages:
             ws.send(message)
@@ -33,7 +32,7 @@ def send_on_open(ws: WebSocket, messages: Sequence[str]) -> None:
     ws.onopen = on_open
 
 
-def check_ready_state(ws: WebSocket, messages: Sequence[str]) -> None:
+def check_ready_state(ws: WebSocket, messages: list[str]) -> None:
     def send_all(_: Event | None = None) -> None:
         for message in messages:
             ws.send(message)
@@ -46,7 +45,7 @@ def check_ready_state(ws: WebSocket, messages: Sequence[str]) -> None:
         raise ConnectionError("closed for good")
 
 
-def queue_until_open(ws: WebSocket, messages: Sequence[str]) -> None:
+def queue_until_open(ws: WebSocket, messages: list[str]) -> None:
     queue: list[str] = []
 
     def safe_send(message: str) -> None:
@@ -65,7 +64,7 @@ def queue_until_open(ws: WebSocket, messages: Sequence[str]) -> None:
 
 
 # Each is shown in the element of the page whose id is its name.
-WAYS: tuple[Callable[[WebSocket, Sequence[str]], Any], ...] = (
+WAYS = (
     send_at_once,
     sleep_then_send,
     send_queue,

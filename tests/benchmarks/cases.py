@@ -218,12 +218,14 @@ def start(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
 def growth(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     """What is held after a flood that was not held before, once garbage is collected."""
     _flood(case, page, server, max(1, count // 10))
-    python, heap = page.allocated(), page.devtools.heap()
+    held, python, heap = page.held(), page.allocated(), page.devtools.heap()
     _flood(case, page, server, count)
-    python_after, heap_after = page.allocated(), page.devtools.heap()
+    held_after, python_after, heap_after = page.held(), page.allocated(), page.devtools.heap()
     sample = {"heap": (heap_after - heap) / 1024}
     if python is not None and python_after is not None:
         sample["python"] = (python_after - python) / 1024
+    if held is not None and held_after is not None:
+        sample["held"] = held_after - held
     return sample
 
 
@@ -511,10 +513,14 @@ CASES = (
         count=1_000_000,
         quick=20_000,
         message={"kind": "text", "size": 64},
-        metrics=(measure.HEAP, measure.PYTHON),
+        metrics=(measure.HEAP, measure.PYTHON, measure.HELD),
         plotted=(measure.HEAP,),
         # Less than a bit a message is noise.
-        targets=(Target(measure.HEAP, 100), Target(measure.PYTHON, 100)),
+        targets=(
+            Target(measure.HEAP, 100),
+            Target(measure.PYTHON, 100),
+            Target(measure.HELD, 0),
+        ),
         repeat=1,
     ),
     Case(

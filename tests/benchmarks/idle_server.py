@@ -33,7 +33,7 @@ async def handle_plain(request: web.Request) -> web.WebSocketResponse:
 
 async def main() -> None:
     """Serves until it is told to end."""
-    sessions = Sessions(handle, store=MemoryStore(), expires=3600)
+    sessions = Sessions(handle, store=MemoryStore(), expires=3600, connect_rate=1e6)
     app = web.Application()
     app.router.add_get("/session", functools.partial(serve, sessions))
     app.router.add_get("/plain", handle_plain)

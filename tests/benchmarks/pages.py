@@ -123,6 +123,11 @@ class PeerPage:
         size: int | None = self._page.evaluate("allocated()")
         return size
 
+    def held(self) -> int | None:
+        """How many objects Python and JavaScript hold of each other; ``None`` without Python."""
+        count: int | None = self._page.evaluate("held()")
+        return count
+
 
 class Pages:
     """Pages that stay open until the end of a ``with`` statement."""

@@ -92,22 +92,27 @@ async def test_a_queued_websocket_and_a_session_send_them() -> None:
 
 
 @in_browser
-async def test_what_cannot_be_sent_is_a_type_error_and_changes_nothing() -> None:
+async def test_what_cannot_be_sent_is_a_type_error_that_says_what_to_do() -> None:
     import js
     from pyodide.ffi import jsnull
 
-    queue = SendQueue()
-    for bad, name in (
-        (js.Object.new(), "a JavaScript Object"),
-        (js.Array.new(), "a JavaScript Array"),
-        (js.SharedArrayBuffer.new(4), "a JavaScript SharedArrayBuffer"),
-        (jsnull, "JavaScript's null"),
+    ws, queue, queued = await opened(), SendQueue(), QueuedWebSocket(url("/ws/echo"))
+    for bad, told in (
+        (js.Object.new(), r"a JavaScript Object: encode it first, .*js\.JSON\.stringify\(\)"),
+        (js.Array.new(), r"a JavaScript Array: encode it first, .*js\.JSON\.stringify\(\)"),
+        (js.Map.new(), r"a JavaScript Map: encode it first, .*js\.JSON\.stringify\(\)"),
+        (js.URL.new("ws://host/"), "a JavaScript URL: encode it first"),
+        (js.Date, "a JavaScript Function: encode it first"),
+        (js.SharedArrayBuffer.new(4), "a JavaScript SharedArrayBuffer(:|$)"),
+        (jsnull, "JavaScript's null: encode it first"),
     ):
-        with raises(TypeError, match=rf"not {name}(:|$)"):
-            queue.send(bad)
-        with raises(TypeError, match=rf"not {name}(:|$)"):
+        for send in (ws.send, queue.send, queued.send):
+            with raises(TypeError, match=f"not {told}"):
+                send(bad)
+        with raises(TypeError, match=f"not {told}"):
             await queue.put(bad)
-    assert (queue.pending, queue.stats.accepted) == (0, 0)
+    assert (ws.bufferedAmount, queue.pending, queue.stats.accepted) == (0, 0, 0)
+    await closed(ws)
 
 
 @pytest.mark.parametrize("kind", ["URL", "function", "promise"])

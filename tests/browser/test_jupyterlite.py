@@ -37,19 +37,28 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+def repl(lab: Server, *cells: str) -> str:
+    """The URL of the REPL that runs the cells, one after the other."""
+    query = urlencode([("kernel", "python"), *(("code", cell) for cell in cells)])
+    return f"{lab.url}/jupyter/repl/index.html?{query}"
+
+
 def test_the_notebook(context: BrowserContext, lab: Server) -> None:
     """The cells run one after the other in the REPL, which takes them from its URL."""
     id = new_id()
     notebook = json.loads((WEB / "examples" / "notebook.ipynb").read_text(encoding="utf-8"))
-    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    texts, cells = (
+        ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == kind]
+        for kind in ("markdown", "code")
+    )
+    assert not set(texts) & set(cells)
     assert 'SERVER = "ws://127.0.0.1:8000"' in cells[0]
     cells[0] = cells[0].replace("ws://127.0.0.1:8000", lab.ws_url(""))
     cells[-1] = cells[-1].replace("id=cancelled", f"id={id}")
     strangers: list[str] = []
     context.on("request", lambda request: strangers.append(request.url))
     page = context.new_page()
-    query = urlencode([("kernel", "python"), *(("code", cell) for cell in cells)])
-    page.goto(f"{lab.url}/jupyter/repl/index.html?{query}")
+    page.goto(repl(lab, *cells))
     outputs = page.locator(".jp-OutputArea-output pre")
     expect(outputs).to_have_text(SAYS, timeout=PATIENCE)
     # The server has seen the connection of the cancelled task end.

@@ -119,17 +119,11 @@ def test_a_page_that_is_loaded_again_goes_on(kept: Runtime, server: Server) -> N
 
 
 @in_browser
-async def test_persisting_needs_a_page() -> None:
+async def test_blobs_cannot_be_kept() -> None:
+    """They are not to be read at once, as a page that goes away would have to."""
     import js
 
-    session = Session(persist="sessionStorage")
-    where = url("/ws/session")
-    if not hasattr(js, "sessionStorage"):  # in a worker
-        with raises(RuntimeError, match="sessionStorage"):
-            QueuedWebSocket(where, session=session)
-        return
-    ws = QueuedWebSocket(where, session=session)
-    # They are not to be read at once, as a page that goes away would have to.
+    ws = QueuedWebSocket(url("/ws/session"), session=Session(persist="sessionStorage"))
     for blob in (js.Blob.new(), Blob(js.Blob.new())):
         with raises(TypeError, match="bytes"):
             ws.send(blob)

@@ -104,6 +104,18 @@ def test_the_race(lab: Page) -> None:
     expect(lab.locator("#send_at_once [data-field=message]")).to_have_text(thrown)
 
 
+def test_the_race_in_micropython_beside_pyodide(lab: Page) -> None:
+    section = lab.locator("#two_pythons")
+    section.get_by_role("button").click()
+    said = section.get_by_role("status")
+    expect(said).to_have_text(re.compile("^MicroPython had started after"), timeout=PATIENCE)
+    for python in ("mpy", "py"):
+        early, *others = section.locator(f"td[data-outcome][data-python={python}]").all()[1:]
+        expect(early).to_have_text("InvalidStateError")
+        assert [other.text_content() for other in others if "ms" not in other.inner_text()] == []
+        assert len(others) == 5
+
+
 def test_why_not_sleep(lab: Page) -> None:
     section = lab.locator("#why_not_sleep")
     section.locator("[name=network][value=office]").check()

@@ -15,12 +15,14 @@ from readystate import (
     Blob,
     ConnectionClosedOK,
     ConnectionFailed,
+    DOMSyntaxError,
     Event,
     Heartbeat,
     InvalidAccessError,
     InvalidStateError,
     QueuedWebSocket,
     SendQueue,
+    Session,
     WebSocket,
     connect,
 )
@@ -168,6 +170,38 @@ async def test_acknowledgements() -> None:
     async with QueuedWebSocket(url("/ws/echo"), acks=acks) as ws:
         async with asyncio.timeout(20):
             await ws.send("1")
+
+
+@in_browser
+async def test_relative_urls_where_the_worker_was_made_from_a_blob() -> None:
+    import js
+
+    from readystate._host.js.values import options
+
+    origin = str(js.location.origin)
+    place = options(href=f"blob:{origin}/0815", origin=origin)
+    js.Object.defineProperty(js.globalThis, "location", options(value=place, configurable=True))
+    try:
+        ws = WebSocket("/ws/echo")
+        assert ws.url == f"{origin.replace('http', 'ws', 1)}/ws/echo"
+        await event(ws, "open")
+        await closed(ws)
+        async with connect("/ws/echo?token=x") as connection:
+            await connection.send("x")
+        for bad in ("ws/echo?SECRET", "?SECRET"):
+            with raises(DOMSyntaxError, match="does not know its page's URL") as caught:
+                WebSocket(bad)
+            assert "SECRET" not in str(caught.value)
+    finally:
+        js.Reflect.deleteProperty(js.globalThis, "location")
+    with raises(ConnectionClosedOK):
+        await connection.recv()
+
+
+@in_browser
+async def test_a_session_is_kept_by_a_page_only() -> None:
+    with raises(RuntimeError, match="sessionStorage"):
+        QueuedWebSocket(url("/ws/session"), session=Session(persist="sessionStorage"))
 
 
 def test_it_comes_online(runtime: Runtime, server: Server) -> None:

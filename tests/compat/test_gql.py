@@ -1,4 +1,4 @@
-"""``gql``: each of its transports for WebSockets, to Strawberry."""
+"""``gql``, to Strawberry. tests/long/compat has its other transport."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ async def test_websockets_transport(servers: str) -> None:
     await query_and_subscribe(WebsocketsTransport(url=f"{servers.replace('http', 'ws')}/graphql"))
 
 
-async def test_aiohttp_transport(servers: str) -> None:
+async def aiohttp_transport(servers: str) -> None:
     from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
 
     await query_and_subscribe(AIOHTTPWebsocketsTransport(url=f"{servers}/graphql"))

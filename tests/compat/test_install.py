@@ -11,6 +11,7 @@ import select
 import selectors
 import socket
 import ssl
+import sys
 import uuid
 import warnings
 from typing import Any
@@ -76,6 +77,27 @@ async def test_it_is_undone(peer: str) -> None:
         await ws.close()
     finally:
         readystate.compat.install()
+
+
+async def test_it_says_what_is_missing_without_ssl() -> None:
+    """As before Pyodide 314, until the package is loaded."""
+    import readystate.compat
+
+    readystate.compat.uninstall()
+    try:
+        with Warnings() as caught:
+            sys.modules["ssl"] = None  # type: ignore[assignment]
+            readystate.compat.install()
+            readystate.compat.install()  # which only changes the options
+            sys.modules["ssl"] = ssl
+            readystate.compat.uninstall()
+            readystate.compat.install()
+    finally:
+        sys.modules["ssl"] = ssl
+        readystate.compat.install()
+    (warning,) = caught
+    assert 'loadPackage("ssl")' in str(warning.message)
+    assert ssl.SSLContext.wrap_socket.__module__ == "readystate.compat.tls"
 
 
 async def test_what_is_no_websocket() -> None:

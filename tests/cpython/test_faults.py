@@ -45,9 +45,7 @@ def before_open(options: dict[str, Any] | None = None, **query: Any) -> Fault:
 
 
 def mid_burst(
-    pulse: tuple[float, float] | None = None,
-    options: dict[str, Any] | None = None,
-    **query: Any,
+    pulse: tuple[float, float] | None = None, options: dict[str, Any] | None = None, **query: Any
 ) -> Fault:
     plan = [{**query, "after": 300}, {**query, "after": 100}]
     return Fault(plan, [{**query, "after": 1}], pulse=pulse, options=options or {})
@@ -81,7 +79,8 @@ def parameters(names: list[str]) -> list[Any]:
     return chosen
 
 
-async def check_fault(server: Server, name: str, confirmation: str, kind: str, count: int) -> None:
+@pytest.mark.parametrize(("name", "confirmation", "kind", "count"), parameters([*FAULTS]))
+async def test_a_fault(server: Server, name: str, confirmation: str, kind: str, count: int) -> None:
     fault, id = FAULTS[name], new_id()
     plan = fault.plan_for_one if count == 1 else fault.plan
     if confirmation == "none":
@@ -115,11 +114,6 @@ def process() -> Iterator[ServerProcess]:
     """A server that can be killed."""
     with ServerProcess() as process:
         yield process
-
-
-@pytest.mark.parametrize(("name", "confirmation", "kind", "count"), parameters([*FAULTS]))
-async def test_a_fault(server: Server, name: str, confirmation: str, kind: str, count: int) -> None:
-    await check_fault(server, name, confirmation, kind, count)
 
 
 @pytest.mark.parametrize(("confirmation", "kind"), [("acks", "text"), ("none", "binary")])
@@ -185,11 +179,7 @@ async def test_no_connection_lasts(
 
 @pytest.mark.parametrize(
     ("confirmation", "kind", "count"),
-    [
-        ("heartbeat", "text", MANY),
-        ("acks-drop", "binary", MANY),
-        ("heartbeat", "binary", 1),
-    ],
+    [("heartbeat", "text", MANY), ("acks-drop", "binary", MANY), ("heartbeat", "binary", 1)],
 )
 async def test_the_server_is_killed(
     process: ServerProcess, confirmation: str, kind: str, count: int

@@ -215,9 +215,7 @@ async def test_a_page_that_may_not_keep_anything(
     assert "Access is denied for this document." in str(caught.value)
 
 
-async def test_keeping_much_does_not_take_all_of_the_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_keeping_much_does_not_take_all_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes right after is kept later, together, and before it is acknowledged."""
     now = 0.0
     saved = 0

@@ -16,35 +16,25 @@ from readystate import (
     DOMSyntaxError,
     OpenTimeout,
     QueuedWebSocket,
-    State,
     connect,
 )
 from readystate_server.testing.inpage import raises, until, url
 
-from .conftest import Page
+from .conftest import AT_ONCE, FOREVER, Page
 
-AT_ONCE = Backoff(0, 0)
-FOREVER = Backoff(600, 600, jitter=0)
 SECRET = "hunter2"
 
 
 @pytest.fixture
-def records(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[list[logging.LogRecord]]:
-    """What is logged, of any level."""
-    records: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    monkeypatch.setattr(handler, "emit", records.append)
-    logger = logging.getLogger("readystate")
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What is logged, of any level, which never is a secret."""
     with caplog.at_level(logging.DEBUG, "readystate"):
-        logger.addHandler(handler)
-        yield records
-        logger.removeHandler(handler)
+        yield caplog
+    assert SECRET not in "".join(record.getMessage() for record in caplog.get_records("call"))
 
 
-def lines(records: list[logging.LogRecord], level: int) -> list[str]:
-    return [record.getMessage() for record in records if record.levelno == level]
+def lines(logged: pytest.LogCaptureFixture, level: int) -> list[str]:
+    return [record.getMessage() for record in logged.records if record.levelno == level]
 
 
 async def iterate(**options: Any) -> int:
@@ -55,15 +45,17 @@ async def iterate(**options: Any) -> int:
     return count
 
 
-async def test_attempts_that_fail_are_given_up() -> None:
-    with raises(ConnectionFailed, match="given up after 3 attempts in a row") as caught:
-        await iterate(url=url("/ws/refuse"), max_attempts=3)
+@pytest.mark.parametrize(
+    ("limit", "match"),
+    [
+        ({"max_attempts": 3}, "given up after 3 attempts in a row"),
+        ({"give_up_after": 0.2, "backoff": Backoff(0.05, 0.05)}, "given up"),
+    ],
+)
+async def test_attempts_that_fail_are_given_up(limit: dict[str, Any], match: str) -> None:
+    with raises(ConnectionFailed, match=match) as caught:
+        await iterate(url=url("/ws/refuse"), **limit)
     assert isinstance(caught.value.__cause__, ConnectionFailed)
-
-
-async def test_attempts_that_fail_are_given_up_in_time() -> None:
-    with raises(ConnectionFailed, match="given up"):
-        await iterate(url=url("/ws/refuse"), give_up_after=0.2, backoff=Backoff(0.05, 0.05))
 
 
 async def test_connections_that_bring_nothing_are_given_up() -> None:
@@ -148,51 +140,37 @@ async def test_an_iteration_goes_on_when_the_page_comes_back(fake_page: Page, ty
     await until(lambda: not fake_page.listeners)
 
 
-async def test_a_queue_goes_on_when_the_tab_is_shown(fake_page: Page) -> None:
-    paths = itertools.chain(["/ws/refuse"], itertools.repeat("/ws/echo"))
-    async with QueuedWebSocket(lambda: url(next(paths)), backoff=FOREVER) as ws:
-        await until(lambda: ws.state is State.WAITING)
-        fake_page.dispatch("hidden")
-        await asyncio.sleep(0)
-        assert ws.state is State.WAITING
-        fake_page.dispatch("visible")
-        await ws.wait_open()
-
-
 # What it tells
 
 
-async def test_a_failing_handshake_is_seen_without_asking(
-    records: list[logging.LogRecord],
-) -> None:
+async def test_a_failing_handshake_is_seen_without_asking(logged: pytest.LogCaptureFixture) -> None:
     with raises(ConnectionFailed, match="given up"):
         await iterate(url=url("/ws/refuse", token=SECRET), max_attempts=25)
-    warnings = lines(records, logging.WARNING)
+    warnings = lines(logged, logging.WARNING)
     assert len(warnings) == 3
     for attempt, warning in zip((3, 10, 20), warnings, strict=True):
         assert f"attempt {attempt} failed" in warning
-    infos = lines(records, logging.INFO)
+    infos = lines(logged, logging.INFO)
     assert any("attempt 1 failed" in line for line in infos)
     assert any("next attempt in 0.0 s" in line for line in infos)
 
 
-async def test_connections_made_and_lost_are_told(records: list[logging.LogRecord]) -> None:
+async def test_connections_made_and_lost_are_told(logged: pytest.LogCaptureFixture) -> None:
     where = url("/ws/close", code=4000, reason="bye", after=1, token=SECRET)
     with raises(ConnectionFailed):
         async for ws in connect(where, backoff=FOREVER, give_up_after=0):
             await ws.send(SECRET)
             await ws.wait_closed()
-    infos = lines(records, logging.INFO)
+    infos = lines(logged, logging.INFO)
     address = where.partition("?")[0]
     assert f"{address}: connected, attempt 1" in infos
     assert any("4000" in line and "bye" in line for line in infos)
     assert f"{address}: sends 1 messages of 7 bytes in total, 0 again" in lines(
-        records, logging.DEBUG
+        logged, logging.DEBUG
     )
-    assert SECRET not in "".join(record.getMessage() for record in records)
 
 
-async def test_a_queue_tells_the_same(records: list[logging.LogRecord]) -> None:
+async def test_a_queue_tells_the_same(logged: pytest.LogCaptureFixture) -> None:
     paths = itertools.chain(
         [url("/ws/refuse", token=SECRET), url("/ws/close", code=1012, after=2, token=SECRET)],
         itertools.repeat(url("/ws/echo", token=SECRET)),
@@ -206,9 +184,8 @@ async def test_a_queue_tells_the_same(records: list[logging.LogRecord]) -> None:
     ) as ws:
         ws.send(SECRET)
         await until(lambda: ws.stats.reconnects == 1)
-    infos, debugs = lines(records, logging.INFO), lines(records, logging.DEBUG)
+    infos, debugs = lines(logged, logging.INFO), lines(logged, logging.DEBUG)
     for part in ("attempt 1 failed", "connected, attempt 2", "1012", "ended for good"):
         assert any(part in line for line in infos), part
     for part in ("CONNECTING", "OPEN", "WAITING", "CLOSED", "sends 1 messages of 7 bytes"):
         assert any(part in line for line in debugs), part
-    assert SECRET not in "".join(record.getMessage() for record in records)

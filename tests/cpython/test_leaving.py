@@ -7,8 +7,10 @@ import time
 
 import pytest
 
-from readystate import Backoff, Heartbeat, QueuedWebSocket, State, connect
-from readystate_server.testing.inpage import Logged, journal, new_id, raises, until, url
+from readystate import Heartbeat, QueuedWebSocket, State, connect
+from readystate_server.testing.inpage import Logged, raises, until, url
+
+from .conftest import AT_ONCE, echoed_heartbeat, forever, the_one
 
 SOON = 3.0
 """Seconds; much less than the ten that closing may take, and more than a busy machine needs."""
@@ -30,7 +32,7 @@ async def left_after(seconds: float, path: str, logged: list[str]) -> QueuedWebS
         async with asyncio.timeout(seconds):
             async with QueuedWebSocket(url(path), heartbeat=unheard()) as ws:
                 delivery = ws.send("abc")
-                await asyncio.Event().wait()
+                await forever()
     assert time.monotonic() - since < SOON
     assert ws.state is State.CLOSED
     assert delivery.reason == "aborted"
@@ -66,14 +68,11 @@ async def test_nothing_is_logged_of_what_is_dropped_if_nothing_is() -> None:
     assert not [line for line in logged if "dropped" in line]
 
 
-async def test_leaving_a_queue_normally_delivers_what_waits() -> None:
-    id = new_id()
-    heartbeat = Heartbeat("beat", interval=60, timeout=60, is_reply=lambda m: m == "beat")
-    async with QueuedWebSocket(url("/ws/echo", id=id), heartbeat=heartbeat) as ws:
+async def test_leaving_a_queue_normally_delivers_what_waits(id: str) -> None:
+    async with QueuedWebSocket(url("/ws/echo", id=id), heartbeat=echoed_heartbeat()) as ws:
         deliveries = [ws.send(f"message {number}") for number in range(100)]
     assert {delivery.reason for delivery in deliveries} == {"heartbeat"}
-    (connection,) = await journal(id, closed=1)
-    assert connection["close"]["code"] == 1000
+    assert (await the_one(id))["close"]["code"] == 1000
 
 
 async def test_a_cancellation_while_a_queue_closes_ends_it_at_once() -> None:
@@ -99,7 +98,7 @@ async def test_a_timeout_around_a_connection_is_kept_though_the_server_does_not_
             where = connect(url("/ws/stall", after=1))
             async with where if how == "connect" else await where as ws:
                 await ws.send("the server reads no more")
-                await asyncio.Event().wait()
+                await forever()
     assert time.monotonic() - since < SOON
     assert ws.close_code == 1006
 
@@ -119,11 +118,9 @@ async def test_leaving_a_connection_normally_waits_for_the_closing_handshake() -
     assert (ws.close_code, ws.buffered_amount) == (1000, 0)
 
 
-async def test_breaking_out_of_an_iteration_over_connections_closes_the_last_one() -> None:
-    id = new_id()
-    async for ws in connect(url("/ws/echo", id=id), backoff=Backoff(0, 0)):
+async def test_breaking_out_of_an_iteration_over_connections_closes_the_last_one(id: str) -> None:
+    async for ws in connect(url("/ws/echo", id=id), backoff=AT_ONCE):
         await ws.send("abc")
         break
     await until(lambda: ws.close_code)
-    (connection,) = await journal(id, closed=1)
-    assert connection["close"]["code"] == 1000
+    assert (await the_one(id))["close"]["code"] == 1000

@@ -8,17 +8,10 @@ from typing import Any
 
 import pytest
 
-from readystate import (
-    Backoff,
-    ConnectionClosed,
-    ConnectionFailed,
-    Heartbeat,
-    QueuedWebSocket,
-    State,
-)
+from readystate import ConnectionClosed, ConnectionFailed, QueuedWebSocket, State
 from readystate_server.testing.inpage import journal, new_id, raises, until, url
 
-FOREVER = Backoff(600, 600, jitter=0)
+from .conftest import FOREVER, echoed_heartbeat, forever
 
 
 def with_tokens(id: str, path: str = "/ws/echo") -> tuple[Any, list[int]]:
@@ -33,12 +26,7 @@ def with_tokens(id: str, path: str = "/ws/echo") -> tuple[Any, list[int]]:
     return where, tokens
 
 
-def echoed_heartbeat() -> Heartbeat:
-    return Heartbeat("beat", interval=60, timeout=60, is_reply=lambda message: message == "beat")
-
-
-async def test_from_open_over_a_new_url() -> None:
-    id = new_id()
+async def test_from_open_over_a_new_url(id: str) -> None:
     where, tokens = with_tokens(id)
     async with QueuedWebSocket(where, backoff=FOREVER) as ws:
         await ws.wait_open()
@@ -49,8 +37,7 @@ async def test_from_open_over_a_new_url() -> None:
         assert (ws.stats.attempts, ws.stats.reconnects) == (2, 1)
 
 
-async def test_from_waiting() -> None:
-    id = new_id()
+async def test_from_waiting(id: str) -> None:
     where, tokens = with_tokens(id)
 
     def first_refused() -> str:
@@ -73,12 +60,12 @@ async def test_from_connecting(what: str) -> None:
         if next(calls) > 1:
             return url("/ws/echo")
         if what == "the URL function":
-            await asyncio.Event().wait()
+            await forever()
         return url("/ws/echo", delay=60) if what == "the handshake" else url("/ws/echo", first=1)
 
     async def on_open(ws: QueuedWebSocket) -> None:
         if "first" in ws.url:
-            await asyncio.Event().wait()
+            await forever()
 
     async with QueuedWebSocket(where, on_open=on_open, backoff=FOREVER) as ws:
         if what == "the URL function":
@@ -90,8 +77,7 @@ async def test_from_connecting(what: str) -> None:
         assert next(calls) == 3
 
 
-async def test_nothing_is_lost_and_the_reader_goes_on() -> None:
-    id = new_id()
+async def test_nothing_is_lost_and_the_reader_goes_on(id: str) -> None:
     where, tokens = with_tokens(id)
     received: list[Any] = []
     async with QueuedWebSocket(where, heartbeat=echoed_heartbeat(), backoff=FOREVER) as ws:
@@ -164,20 +150,6 @@ async def test_waiting_for_a_connection_that_is_given_up() -> None:
             await ws.wait_open()
 
 
-async def test_on_open_cannot_wait_for_its_own_end() -> None:
-    errors: list[str] = []
-
-    async def on_open(ws: QueuedWebSocket) -> None:
-        try:
-            await ws.wait_open()
-        except RuntimeError as error:
-            errors.append(str(error))
-
-    async with QueuedWebSocket(url("/ws/echo"), on_open=on_open) as ws:
-        await ws.wait_open()
-    assert len(errors) == 1
-
-
 @pytest.mark.parametrize("what", ["recv", "iteration", "drain"])
 async def test_what_was_never_started_says_so(what: str) -> None:
     ws = QueuedWebSocket(url("/ws/echo"))
@@ -193,11 +165,3 @@ async def test_what_was_never_started_says_so(what: str) -> None:
     async with ws:
         assert await ws.recv() == "accepted already"
     assert delivery.reason is not None
-
-
-async def test_what_was_closed_without_a_start_has_ended() -> None:
-    ws = QueuedWebSocket(url("/ws/echo"))
-    await ws.close()
-    await ws.drain()
-    with raises(ConnectionClosed):
-        await ws.recv()

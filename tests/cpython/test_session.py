@@ -21,14 +21,16 @@ from readystate import (
     Session,
     SessionExpired,
     State,
-    StateChange,
 )
 from readystate._host.cpython.values import NativeBlob
-from readystate_server.lab.process import ServerProcess
+from readystate_server.sessions import ServerSession
 from readystate_server.testing.inpage import Logged, journal, new_id, raises, until, url
 
-from .conftest import Page, Sockets
+from .conftest import Page, Sockets, reached
+from .test_slow_clients import serving
 
+SOON = 2.0
+"""Seconds."""
 STRANGE = ["", "\x10", "\x10\x10", '\x10{"ack":1}', "\x10ask", "ß\u2028\U0001f600", "a\0b"]
 BINARY = [b"", b"\x10", b'\x10{"ask":1}', bytes(range(256))]
 
@@ -52,26 +54,37 @@ async def ended(id: str) -> tuple[int | None, str]:
     return application["close"]["code"], application["close"]["reason"]
 
 
-async def change_to(ws: QueuedWebSocket, state: State) -> StateChange:
-    async for change in ws.states():
-        if change.state is state:
-            return change
-    raise AssertionError(f"{ws} was never {state}")
-
-
-async def test_a_message_is_confirmed_when_the_application_is_done_with_it() -> None:
-    id = new_id()
+async def test_a_message_is_confirmed_when_the_application_is_done_with_it(id: str) -> None:
+    """Also if nobody awaits it, soon."""
     async with in_session(id) as ws:
         delivery = ws.send("one")
         await delivery
         assert (delivery.state, delivery.reason) == (DeliveryState.CONFIRMED, "session")
         assert await handled(id) == ["one"]
         assert ws.protocol == "readystate.v1"
+        delivery = ws.send("two")
+        async with asyncio.timeout(SOON):
+            await until(lambda: delivery.state is DeliveryState.CONFIRMED)
     assert await ended(id) == (1000, "")
 
 
-async def test_messages_before_it_is_started_and_many_at_once_keep_their_order() -> None:
-    id = new_id()
+async def test_the_page_is_done_with_a_message_that_nobody_awaits() -> None:
+    sent = asyncio.get_running_loop().create_future()
+
+    async def handler(session: ServerSession) -> None:
+        sent.set_result(await session.send("x"))
+        await session.recv()
+
+    async with serving(handler) as (url, _), QueuedWebSocket(url, session=True) as ws:
+        assert await ws.recv() == "x"
+        receiving = asyncio.create_task(ws.recv())
+        delivery = await sent
+        async with asyncio.timeout(SOON):
+            await until(lambda: delivery.state is DeliveryState.CONFIRMED)
+        receiving.cancel()
+
+
+async def test_messages_before_it_is_started_and_many_at_once_keep_their_order(id: str) -> None:
     ws = in_session(id)
     for number in range(2_000):
         ws.send(str(number))
@@ -89,8 +102,9 @@ async def test_whatever_is_sent_arrives_as_it_is() -> None:
             ws.send(message)  # type: ignore[arg-type]
         for message in [*STRANGE, *BINARY]:
             assert await ws.recv() == message
-        ws.send(bytearray(b"abc"))
-        assert await ws.recv() == b"abc"
+        for mutable in (bytearray(b"abc"), Blob(NativeBlob(b"abc"))):
+            ws.send(mutable)
+            assert await ws.recv() == b"abc"
 
 
 async def test_the_server_waits_while_nobody_receives(sockets: Sockets) -> None:
@@ -109,9 +123,8 @@ async def test_the_server_waits_while_nobody_receives(sockets: Sockets) -> None:
         assert ws.dropped == 0
 
 
-async def test_the_server_ends_the_session() -> None:
+async def test_the_server_ends_the_session(id: str) -> None:
     """As with any connection; what it has not handled is reported."""
-    id = new_id()
     with Logged() as lines:
         async with in_session(id, query={"until": 2, "end": 1000}) as ws:
             deliveries = [ws.send(text) for text in "abc"]
@@ -137,9 +150,8 @@ async def test_the_application_fails() -> None:
         assert caught.value.code == 4411
 
 
-async def test_a_session_that_is_gone_is_told_of() -> None:
+async def test_a_session_that_is_gone_is_told_of(id: str) -> None:
     """Never does it begin anew in silence."""
-    id = new_id()
     back = asyncio.get_running_loop().create_future()
     attempts = itertools.count()
 
@@ -156,7 +168,7 @@ async def test_a_session_that_is_gone_is_told_of() -> None:
         first = ws.send("first")
         await first
         second = ws.send("second")
-        await change_to(ws, State.WAITING)
+        await reached(ws, State.WAITING)
         third = ws.send("third")
         outcomes = asyncio.gather(second, third, return_exceptions=True)
         await asyncio.sleep(0)
@@ -171,8 +183,7 @@ async def test_a_session_that_is_gone_is_told_of() -> None:
         assert ws.state is State.CLOSED
 
 
-async def test_closing_waits_until_all_is_confirmed() -> None:
-    id = new_id()
+async def test_closing_waits_until_all_is_confirmed(id: str) -> None:
     async with in_session(id, query={"fault": "drop", "after": 50, "times": 1}) as ws:
         deliveries = [ws.send(str(number)) for number in range(200)]
     assert {delivery.state for delivery in deliveries} == {DeliveryState.CONFIRMED}
@@ -180,19 +191,17 @@ async def test_closing_waits_until_all_is_confirmed() -> None:
     assert await ended(id) == (1000, "")
 
 
-async def test_aborting_ends_the_session_at_the_server_too() -> None:
-    id = new_id()
+async def test_aborting_ends_the_session_at_the_server_too(id: str) -> None:
     async with in_session(id) as ws:
         await ws.send("x")
         ws.abort()
     assert (await ended(id))[0] == 1000
 
 
-async def test_what_was_cleared_was_not_sent() -> None:
-    id = new_id()
+async def test_what_was_cleared_was_not_sent(id: str) -> None:
     async with in_session(id, query={"fault": "drop", "after": 2, "times": 1}) as ws:
         first = ws.send("first")
-        await change_to(ws, State.WAITING)
+        await reached(ws, State.WAITING)
         waiting = ws.send("waiting")
         assert ws.clear() == 1
         await first
@@ -207,14 +216,13 @@ async def test_a_server_without_sessions_is_no_use() -> None:
         url("/ws/echo", protocol=""), session=True, max_attempts=1, connect_timeout=None
     )
     async with ws:
-        change = await change_to(ws, State.CLOSED)
+        change = await reached(ws, State.CLOSED)
         assert isinstance(change.error, ConnectionFailed)
         # Chromium does not open such a connection.
         assert "subprotocol" in str(change.error)
 
 
-async def test_other_subprotocols_are_offered_too() -> None:
-    id = new_id()
+async def test_other_subprotocols_are_offered_too(id: str) -> None:
     options: dict[str, Any] = {"session": True, "backoff": Backoff(0.01, 0.01)}
     for offered in ("token", ["token"], lambda: ["token"]):
         async with QueuedWebSocket(url("/ws/session", id=id), offered, **options) as ws:
@@ -228,35 +236,19 @@ async def test_what_a_session_takes_the_place_of_cannot_be_had() -> None:
         ("on_open", print),
         ("in_doubt", "drop"),
         ("on_overflow", "close"),
+        ("max_resends", 3),
     ):
-        with raises(ValueError, match=name):
+        with raises(ValueError, match=f"{name}= cannot be combined"):
             in_session(new_id(), **{name: value})
-    with raises(ValueError, match="persist"):
-        Session(persist="somewhere")  # type: ignore[arg-type]
-    with raises(ValueError, match="interval"):
-        Session(interval=0)
     with raises(ValueError, match="name"):
         QueuedWebSocket(lambda: "ws://x", session=Session(persist="sessionStorage"))
 
 
-async def test_a_connection_that_is_dead_is_replaced() -> None:
-    """And nothing is lost, in neither direction."""
-    id = new_id()
-    session = Session(interval=0.05, timeout=0.3)
-    query = {"echo": 1, "fault": "deaf", "after": 20, "times": 2}
-    async with in_session(id, session, query=query) as ws:
-        for number in range(100):
-            ws.send(str(number))
-        assert [await ws.recv() for _ in range(100)] == [str(number) for number in range(100)]
-        assert ws.stats.reconnects >= 2
-
-
 async def test_what_is_received_is_acknowledged_without_being_asked(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, id: str
 ) -> None:
     """Else the server would keep it for ever."""
     monkeypatch.setattr("readystate.session.confirmation.ACK_DELAY", 0.05)
-    id = new_id()
     # Enough for an acknowledgement to be little beside it.
     async with in_session(id, query={"say": 3, "size": 1000}) as ws:
         for _ in range(3):
@@ -266,23 +258,6 @@ async def test_what_is_received_is_acknowledged_without_being_asked(
         (connection,) = await journal(id, messages=2)
         assert connection["count"] == 2
         receiving.cancel()
-
-
-async def test_the_server_is_killed_and_has_forgotten() -> None:
-    with ServerProcess() as process:
-        ws = QueuedWebSocket(
-            process.ws_url("/ws/session?id=forgetful"), session=True, backoff=Backoff(0.01, 0.1)
-        )
-        async with ws:
-            await ws.send("x")
-            await asyncio.to_thread(process.kill)
-            await change_to(ws, State.WAITING)
-            outcome = asyncio.gather(ws.send("y"), return_exceptions=True)
-            await asyncio.to_thread(process.start)
-            with raises(SessionExpired) as caught:
-                await ws.recv()
-            assert caught.value.unconfirmed == ["y"]
-            assert isinstance((await outcome)[0], MessageDropped)
 
 
 # The page goes, and comes back
@@ -313,15 +288,14 @@ async def left(id: str) -> QueuedWebSocket:
     assert await ws.recv() == "a"
     ws.send("b")
     ws.send(b"\x00\xff")
-    await change_to(ws, State.WAITING)
+    await reached(ws, State.WAITING)
     ws.send("c")
     ws.send(b"d")
     assert ws.unconfirmed + ws.pending == 4
     return ws
 
 
-async def test_the_page_that_comes_next_goes_on(fake_page: Page) -> None:
-    id = new_id()
+async def test_the_page_that_comes_next_goes_on(fake_page: Page, id: str) -> None:
     before = await left(id)
     assert fake_page.storage == {}
     fake_page.leave()
@@ -352,14 +326,3 @@ async def test_what_can_be_kept(fake_page: Page) -> None:
         in_session(new_id(), session)
     ws.abort()
     in_session(new_id(), session).abort()
-
-
-async def test_persisting_needs_a_page() -> None:
-    with raises(RuntimeError, match="sessionStorage"):
-        in_session(new_id(), Session(persist="sessionStorage"))
-
-
-async def test_a_blob_is_a_message() -> None:
-    async with in_session(new_id(), query={"echo": 1}) as ws:
-        ws.send(Blob(NativeBlob(b"abc")))
-        assert await ws.recv() == b"abc"

@@ -12,10 +12,12 @@ import pytest
 import websockets.asyncio.server
 from websockets.exceptions import ConnectionClosed
 
-from readystate import Acks, Backoff, Heartbeat, QueuedWebSocket
+from readystate import Acks, QueuedWebSocket
 from readystate.session.control import SUBPROTOCOL
 from readystate_server.sessions import Sessions
 from readystate_server.sessions.websockets import serve
+
+from .conftest import AT_ONCE, echoed_heartbeat
 
 
 @contextlib.asynccontextmanager
@@ -71,8 +73,7 @@ async def dying_sessions(before_death: int) -> AsyncIterator[tuple[str, list[Any
 def confirmation(kind: str) -> dict[str, Any]:
     if kind == "acks":
         return {"acks": Acks(lambda message: message, lambda message: [message])}
-    is_reply = lambda message: message == "ping"  # noqa: E731
-    return {"heartbeat": Heartbeat("ping", interval=60, timeout=60, is_reply=is_reply)}
+    return {"heartbeat": echoed_heartbeat()}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def confirmation(kind: str) -> dict[str, Any]:
 async def test_all_is_confirmed(kind: str, before_death: int) -> None:
     async with dying_server(before_death) as (address, received):
         async with QueuedWebSocket(
-            address, backoff=Backoff(0, 0), max_attempts=20, **confirmation(kind)
+            address, backoff=AT_ONCE, max_attempts=20, **confirmation(kind)
         ) as ws:
             deliveries = [ws.send(f"message {number}") for number in range(20)]
             await asyncio.gather(*deliveries)
@@ -95,9 +96,7 @@ async def test_all_is_confirmed(kind: str, before_death: int) -> None:
 @pytest.mark.parametrize("before_death", [1, 2, 7])
 async def test_a_session_goes_on_until_all_is_confirmed(before_death: int) -> None:
     async with dying_sessions(before_death) as (address, received):
-        async with QueuedWebSocket(
-            address, backoff=Backoff(0, 0), max_attempts=20, session=True
-        ) as ws:
+        async with QueuedWebSocket(address, backoff=AT_ONCE, max_attempts=20, session=True) as ws:
             deliveries = [ws.send(f"message {number}") for number in range(20)]
             await asyncio.gather(*deliveries)
             stats = ws.stats
@@ -120,7 +119,7 @@ async def test_a_message_that_the_server_fails_on_is_dropped_if_that_is_asked() 
     async with websockets.asyncio.server.serve(fail_on_poison, "127.0.0.1", 0) as server:
         address = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         async with QueuedWebSocket(
-            address, backoff=Backoff(0, 0), max_resends=3, **confirmation("heartbeat")
+            address, backoff=AT_ONCE, max_resends=3, **confirmation("heartbeat")
         ) as ws:
             deliveries = [ws.send(message) for message in ("a", "poison", "b", "c")]
             await ws.drain()
@@ -129,11 +128,3 @@ async def test_a_message_that_the_server_fails_on_is_dropped_if_that_is_asked() 
     assert reasons == ["heartbeat", "resent too often", "heartbeat", "heartbeat"]
     assert {*received} == {"a", "b", "c", "ping"}
     assert stats.dropped == {"resent too often": 1}
-
-
-def test_max_resends_cannot_be_had_with_a_session() -> None:
-    async def make() -> None:
-        QueuedWebSocket("ws://127.0.0.1:1/", session=True, max_resends=3)
-
-    with pytest.raises(ValueError, match="max_resends= cannot be combined"):
-        asyncio.run(make())

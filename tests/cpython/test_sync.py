@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from readystate import (
-    Backoff,
     ConcurrencyError,
     ConnectionClosed,
     ConnectionClosedError,
@@ -34,13 +33,20 @@ from readystate_server.lab import Server
 from readystate_server.testing import inpage
 from readystate_server.testing.inpage import new_id, raises, url
 
-AT_ONCE = Backoff(0, 0)
+from .conftest import AT_ONCE
+
 LIMIT = 20.0
 """Seconds until a wait of these tests has failed."""
 
 
 def journal(id: str, **wait: Any) -> list[dict[str, Any]]:
     return asyncio.run(inpage.journal(id, **wait))
+
+
+def the_one(id: str) -> dict[str, Any]:
+    """The one connection with ``id``, as the server has seen it, once it is closed."""
+    (connection,) = journal(id, closed=1)
+    return connection
 
 
 def threads() -> list[threading.Thread]:
@@ -76,8 +82,7 @@ def other() -> Iterator[ThreadPoolExecutor]:
 # One connection
 
 
-def test_as_a_context_manager() -> None:
-    id = new_id()
+def test_as_a_context_manager(id: str) -> None:
     with connect(url("/ws/echo", id=id), subprotocols=["json"]) as ws:
         assert isinstance(ws, Connection)
         assert ws.url == url("/ws/echo", id=id)
@@ -90,12 +95,18 @@ def test_as_a_context_manager() -> None:
         for message in ("text", b"binary", "", b"", "é" * 2**16, bytes(2**18)):
             ws.send(message)
             assert ws.recv() == message
+        for bad, error in (((999,), InvalidAccessError), ((1000, "x" * 124), DOMSyntaxError)):
+            with raises(error):
+                ws.close(*bad)
+        ws.send(bytes(2**20))
+        ws.drain()
+        assert ws.buffered_amount == 0
+        assert len(ws.recv()) == 2**20
         assert len(threads()) == 1
     assert ws.ready_state == WebSocket.CLOSED
     assert (ws.close_code, ws.close_reason) == (1000, "")
     assert not threads()
-    (connection,) = journal(id, closed=1)
-    assert connection["close"] == {"code": 1000, "reason": "", "clean": True}
+    assert the_one(id)["close"] == {"code": 1000, "reason": "", "clean": True}
 
 
 def test_without_a_block() -> None:
@@ -222,15 +233,6 @@ def test_what_has_arrived_is_received_after_the_end() -> None:
     assert ws.wait_closed()
 
 
-def test_a_close_that_is_refused_closes_nothing() -> None:
-    with connect(url("/ws/echo")) as ws:
-        for bad, error in (((999,), InvalidAccessError), ((1000, "x" * 124), DOMSyntaxError)):
-            with raises(error):
-                ws.close(*bad)
-        ws.send("still open")
-        assert ws.recv() == "still open"
-
-
 def test_wait_closed() -> None:
     with connect(url("/ws/close", after=1, code=4001)) as ws:
         assert not ws.wait_closed(timeout=0.01)
@@ -249,17 +251,6 @@ def test_limits_are_those_of_the_queue() -> None:
         assert [int(ws.recv()) for _ in range(5)] == [*range(95, 100)]
         with raises(TimeoutError):
             ws.recv(timeout=0.01)
-
-
-def test_drain() -> None:
-    id = new_id()
-    with connect(url("/ws/sink", id=id, ack=0)) as ws:
-        for _ in range(50):
-            ws.send(bytes(2**14))
-        ws.drain()
-        assert ws.buffered_amount == 0
-    (connection,) = journal(id, closed=1)
-    assert connection["count"] == 50
 
 
 async def test_it_works_where_an_event_loop_runs() -> None:
@@ -283,16 +274,13 @@ def test_an_exception_does_not_wait_for_the_server(monkeypatch: pytest.MonkeyPat
     assert not thread.is_alive()
 
 
-def test_an_exception_closes_with_a_close_frame() -> None:
-    id = new_id()
+def test_an_exception_closes_with_a_close_frame(id: str) -> None:
     with raises(LookupError), connect(url("/ws/echo", id=id)):
         raise LookupError
-    (connection,) = journal(id, closed=1)
-    assert connection["close"] == {"code": 1000, "reason": "", "clean": True}
+    assert the_one(id)["close"] == {"code": 1000, "reason": "", "clean": True}
 
 
-def test_a_connection_that_nobody_has_ends() -> None:
-    id = new_id()
+def test_a_connection_that_nobody_has_ends(id: str) -> None:
     ws = connect(url("/ws/echo", id=id)).open()
     assert len(threads()) == 1
     del ws
@@ -332,8 +320,9 @@ def test_ctrl_c_interrupts_it(
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_ctrl_c_interrupts_connecting_and_leaves_no_socket(other: ThreadPoolExecutor) -> None:
-    id = new_id()
+def test_ctrl_c_interrupts_connecting_and_leaves_no_socket(
+    other: ThreadPoolExecutor, id: str
+) -> None:
     interrupting = other.submit(interrupt_when_waiting)
     with raises(KeyboardInterrupt), connect(url("/ws/echo", delay=1, id=id)):
         pass
@@ -413,8 +402,7 @@ def test_close_ends_what_another_thread_waits_for(
 # A new connection after each loss
 
 
-def test_iterating_over_connect() -> None:
-    id = new_id()
+def test_iterating_over_connect(id: str) -> None:
     seen: list[object] = []
     for ws in connect(url("/ws/close", code=1011, after=1, id=id), backoff=AT_ONCE):
         ws.send(str(len(seen)))
@@ -492,8 +480,7 @@ def program(code: str, *arguments: str) -> str:
     return done.stdout
 
 
-def test_a_program_ends_though_a_connection_is_open() -> None:
-    id = new_id()
+def test_a_program_ends_though_a_connection_is_open(id: str) -> None:
     code = (
         "import sys; from readystate.sync import connect\n"
         "ws = connect(sys.argv[1]).open()\n"
@@ -501,8 +488,7 @@ def test_a_program_ends_though_a_connection_is_open() -> None:
         "print('sent')"
     )
     assert program(code, url("/ws/echo", id=id)) == "sent\n"
-    (connection,) = journal(id, closed=1)
-    assert connection["count"] == 1
+    assert the_one(id)["count"] == 1
 
 
 def test_after_a_fork_the_connection_is_the_parents() -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+from typing import Any
 
 import pytest
 
-from readystate import Backoff, Heartbeat, QueuedWebSocket, State
-from readystate_server.testing.inpage import journal, new_id, until, url
+from readystate import Heartbeat, QueuedWebSocket
+from readystate_server.testing.inpage import journal, until, url
 
-AT_ONCE = Backoff(0, 0)
+from .conftest import AT_ONCE, echoed_heartbeat
 
 
-async def test_a_watchdog_replaces_a_silent_connection_and_sends_nothing() -> None:
-    id = new_id()
+async def test_a_watchdog_replaces_a_silent_connection_and_sends_nothing(id: str) -> None:
     async with QueuedWebSocket(
         url("/ws/echo", id=id), heartbeat=Heartbeat(timeout=0.1), backoff=AT_ONCE
     ) as ws:
@@ -41,28 +40,13 @@ async def test_a_watchdog_confirms_nothing_of_its_own() -> None:
         assert ws.latency is None
 
 
-async def test_the_latency_of_a_heartbeat() -> None:
-    heartbeat = Heartbeat("beat", interval=60, timeout=60, is_reply=lambda m: m == "beat")
-    async with QueuedWebSocket(url("/ws/echo"), heartbeat=heartbeat) as ws:
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [("/ws/echo", {"heartbeat": echoed_heartbeat()}), ("/ws/session", {"session": True})],
+)
+async def test_the_latency(id: str, path: str, options: Any) -> None:
+    async with QueuedWebSocket(url(path, id=id), **options) as ws:
         assert ws.latency is None
         await ws.send("abc")
         assert ws.latency is not None
         assert 0 < ws.latency < 10
-
-
-async def test_the_latency_of_a_session() -> None:
-    async with QueuedWebSocket(url("/ws/session", id=new_id()), session=True) as ws:
-        assert ws.latency is None
-        await ws.send("abc")
-        assert ws.latency is not None
-        assert 0 < ws.latency < 10
-
-
-@pytest.mark.parametrize("path", ["/ws/stall"])
-async def test_a_connection_that_dies_without_a_word_is_found_out(path: str) -> None:
-    async with QueuedWebSocket(
-        url(path), heartbeat=Heartbeat(timeout=0.1), backoff=Backoff(60, 60, jitter=0)
-    ) as ws:
-        await ws.wait_open()
-        await until(lambda: ws.state is State.WAITING)
-        await asyncio.sleep(0)

@@ -12,7 +12,10 @@ from readystate_server.lab import vendor, wheel
 
 from .. import versions
 from . import report
-from .runner import ENGINES, OTHERS, run_all
+from .runner import ENGINES, OLDEST, OTHERS, run_all
+
+PAGE = Path(__file__).parents[2] / "docs" / "background" / "engines.md"
+"""Where the documentation has the table of all engines."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -32,8 +35,18 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("engines", nargs="*", metavar="ENGINE", help="where to run (all)")
     add("--json", type=Path, metavar="FILE", help="write all that was seen")
-    add("--markdown", type=Path, metavar="FILE", help="write a table, case by engine")
+    add(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        nargs="?",
+        const=PAGE,
+        help="write two tables, what holds in each engine and what each case saw there; without "
+        "FILE, the first of them into docs/background/engines.md, which takes all engines",
+    )
     options = parser.parse_args(arguments)
+    if options.markdown == PAGE and options.engines:
+        parser.error("the table of the documentation has all engines: name none, or a FILE")
     for name in options.engines:
         if name not in ENGINES and name not in OTHERS:
             names = ", ".join([*ENGINES, *OTHERS])
@@ -45,17 +58,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     options = parse(arguments)
     vendor.fetch(development=True)
-    versions.fetch(long=True)
+    engines = options.engines or [*ENGINES, *OTHERS]
+    versions.fetch(long=any(name in OTHERS and name != OLDEST for name in engines))
     wheel.build()
     runs = []
-    for run in run_all(options.engines or [*ENGINES, *OTHERS]):
+    for run in run_all(engines):
         runs.append(run)
         sys.stderr.write(f"{run.engine} is done\n")
     sys.stdout.write(report.table(runs))
     if options.json:
         text = json.dumps(report.as_json(runs), indent=1, ensure_ascii=False)
         options.json.write_text(f"{text}\n", encoding="utf-8")
-    if options.markdown:
+    if options.markdown == PAGE:
+        report.write_to(PAGE, runs)
+    elif options.markdown:
         options.markdown.write_text(report.as_markdown(runs), encoding="utf-8")
     return 0 if all(run.holds for run in runs) else 1
 

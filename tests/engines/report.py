@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from .cases import ALL
@@ -51,7 +53,7 @@ def summary(run: Run) -> str:
     failures = [case for case in ALL if run.failure_of(case) is not None]
     departing = sum(bool(result["departures"]) for result in run.results.values())
     seconds = sum(result["seconds"] for result in run.results.values())
-    name = f"{run.engine} {run.version}".strip()
+    name = _heading(run.engine, run.version)
     line = f"{name}: {len(ALL) - len(failures)} of {len(ALL)} cases hold"
     line += f", {departing} of them with a known departure, {seconds:.0f} s"
     if run.failure is not None:
@@ -76,27 +78,65 @@ def as_json(runs: Sequence[Run]) -> dict[str, Any]:
 
 def as_markdown(runs: Sequence[Run]) -> str:
     """Two tables for a reader: what holds in each engine, and what each case saw there."""
-    return f"{overview(runs)}\n{_details(runs)}"
+    return f"{overview(as_summaries(runs))}\n{_details(runs)}"
 
 
-def overview(runs: Sequence[Run]) -> str:
+def as_summaries(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """What docs/background/engines.json has of each run, as ``json.dumps`` takes it."""
+    return [_summary(run) for run in runs]
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    results = run.results.values()
+    return {
+        "engine": run.engine,
+        "version": run.version,
+        "python": next((str(result["python"]) for result in results), ""),
+        "hold": sum(run.failure_of(case) is None for case in ALL),
+        "cases": len(ALL),
+        "departures": {
+            result["case"]: result["departures"] for result in results if result["departures"]
+        },
+    }
+
+
+def overview(summaries: Sequence[Mapping[str, Any]]) -> str:
     """A table, engine by Python, as docs/background/engines.md has it."""
     lines = [_row("engine", ["Python", "cases that hold", "not evened out in"]), "|---" * 4 + "|"]
-    for run in runs:
-        results = run.results.values()
-        python = next((str(result["python"]) for result in results), "")
-        holding = sum(run.failure_of(case) is None for case in ALL)
-        departing = sum(bool(result["departures"]) for result in results)
-        name = f"{run.engine.partition('@')[0]} {run.version}".strip()
-        lines.append(_row(name, [python, f"{holding} of {len(ALL)}", str(departing)]))
+    for run in summaries:
+        cells = [run["python"], f"{run['hold']} of {run['cases']}", str(len(run["departures"]))]
+        lines.append(_row(_heading(run["engine"].partition("@")[0], run["version"]), cells))
     return "\n".join(lines) + "\n"
+
+
+def _heading(engine: str, version: str) -> str:
+    """An engine and its version, which can be in its name too."""
+    return f"{engine.removesuffix(f'-{version}')} {version}".strip()
 
 
 def _details(runs: Sequence[Run]) -> str:
-    heads = [f"{run.engine} {run.version}".strip() for run in runs]
+    heads = [_heading(run.engine, run.version) for run in runs]
     lines = [_row("case", heads), "|---" * (len(runs) + 1) + "|"]
     lines += [_row(case, [_cell(run, case) for run in runs]) for case in ALL]
     return "\n".join(lines) + "\n"
+
+
+def write_to(page: Path, runs: Sequence[Run]) -> None:
+    """Puts the table into a page of the documentation, and what it is made of beside it.
+
+    Raises:
+        ValueError: The page has no such table.
+    """
+    summaries = as_summaries(runs)
+    table = overview(summaries)
+    head, _ = table.split("\n", 1)
+    before, found, after = page.read_text(encoding="utf-8").partition(head)
+    if not found:
+        raise ValueError(f"{page.name} has no table that begins with {head!r}")
+    _, _, after = after.partition("\n\n")
+    page.write_text(f"{before}{table}\n{after}", encoding="utf-8")
+    text = json.dumps(summaries, indent=1, ensure_ascii=False)
+    page.with_suffix(".json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def _row(first: str, cells: Sequence[str]) -> str:

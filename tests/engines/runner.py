@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -233,6 +234,14 @@ def node() -> list[str]:
     return [binary] if "function" in has_it.stdout else [binary, "--experimental-websocket"]
 
 
+def node_of(version: str) -> list[str]:
+    """Node.js of another version."""
+    binary = versions.node(version)
+    if not binary.is_file():
+        raise Missing(f"npm has no Node.js {version} for this system, or it was not fetched")
+    return [str(binary)]
+
+
 def bun() -> list[str]:
     """Bun, of the version that is pinned."""
     return [vendored("bun")]
@@ -263,6 +272,7 @@ ENGINES: dict[str, Callable[[Server, str], Told]] = {
     "mpy-page-chromium": in_playwright("chromium", "mpy/page.html"),
 }
 MORE: dict[str, Callable[[Server, str], Told]] = {
+    **{f"node-{version}": in_process(partial(node_of, version)) for version in versions.NODE},
     "mpy-page-firefox": in_playwright("firefox", "mpy/page.html"),
     "mpy-worker-chromium": in_playwright("chromium", "mpy/page.html", place="worker"),
     "mpy-worker-firefox": in_playwright("firefox", "mpy/page.html", place="worker"),

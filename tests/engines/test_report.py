@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from readystate_server.lab import vendor, wheel
 
+from .. import versions
 from . import __main__, report
 from .cases import ALL, MODULES
 from .runner import ENGINES, OTHERS, Run
@@ -89,6 +91,7 @@ def test_the_exit_status(
 
     monkeypatch.setattr(__main__, "run_all", run_all)
     monkeypatch.setattr(vendor, "fetch", lambda development: False)
+    monkeypatch.setattr(versions, "fetch", lambda long: False)
     monkeypatch.setattr(wheel, "build", lambda: None)
     assert __main__.main([run.engine for run in runs]) == status
 
@@ -105,16 +108,38 @@ def test_an_engine_that_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is no engine 'servo': choose from cpython" in capsys.readouterr().err
 
 
-def test_the_documentation_has_each_engine_and_version() -> None:
-    text = (DOCS / "background" / "engines.md").read_text("utf-8")
-    rows = [
-        line for line in text.splitlines() if line.endswith(tuple(f"| {n} |" for n in range(20)))
-    ]
-    held = f"{len(ALL)} of {len(ALL)}"
-    assert all(held in row for row in rows)
-    assert len(rows) == len(ENGINES) + len(OTHERS)
-    for other in OTHERS:
-        engine, _, version = other.replace("-alpha.", "a").partition("@")  # as Python has it
-        python = "MicroPython" if engine.startswith("mpy-") else "Pyodide"
-        told = f"{python} {version.partition('-')[0]}".strip()
-        assert any(row.startswith(f"| {engine} ") and told in row for row in rows), other
+def test_the_documentation_has_the_table_of_one_run() -> None:
+    page = DOCS / "background" / "engines.md"
+    summaries = json.loads(page.with_suffix(".json").read_text("utf-8"))
+    assert report.overview(summaries) in page.read_text("utf-8")
+    assert [run["engine"] for run in summaries] == [*ENGINES, *OTHERS]
+    for run in summaries:
+        assert (run["hold"], run["cases"]) == (len(ALL), len(ALL)), run["engine"]
+
+
+def test_a_run_writes_its_table_into_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"Before.\n\n{report.overview([])}| old | row | 1 of 1 | 0 |\n\nAfter.\n")
+    runs = [whole("node-25.9.0"), DEPARTING]
+    report.write_to(page, runs)
+    summaries = json.loads((tmp_path / "page.json").read_text())
+    assert summaries == report.as_summaries(runs)
+    assert summaries[1]["departures"] == {FIRST: ["open"]}
+    assert page.read_text() == f"Before.\n\n{report.overview(summaries)}\nAfter.\n"
+    page.write_text("No table.\n")
+    with pytest.raises(ValueError, match=r"page\.md has no table that begins with"):
+        report.write_to(page, runs)
+
+
+def test_the_table_of_the_documentation_takes_all_engines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert __main__.parse(["--markdown"]).markdown == DOCS / "background" / "engines.md"
+    with pytest.raises(SystemExit):
+        __main__.parse(["node", "--markdown"])
+    assert "name none, or a FILE" in capsys.readouterr().err
+
+
+def test_an_engine_with_its_version_in_its_name() -> None:
+    (run,) = report.as_summaries([Run("node-25.9.0", "25.9.0")])
+    assert "| node 25.9.0 | " in report.overview([run])

@@ -27,12 +27,13 @@ PINS = [HERE / "site.txt", HERE / "kernel.txt"]
 SETTINGS = {
     "jupyter-lite-schema-version": 0,
     "jupyter-config-data": {
+        "exposeAppInBrowser": True,  # as window.jupyterapp, for its commands
         "litePluginSettings": {
             "@jupyterlite/pyodide-kernel-extension:kernel": {
                 "pyodideUrl": "./pyodide/pyodide.mjs",
                 "disablePyPIFallback": True,
             }
-        }
+        },
     },
 }
 MAIN = "from jupyterlite_core.app import main; main()"

@@ -8,21 +8,19 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from readystate_server.lab import Server
 from readystate_server.lab.places import WEB
-from tests.cpython.conftest import end_what_is_left
+from tests.coroutines import end_what_is_left
 
 from .dom import FakePage
 
-PATIENCE = 30.0
 NAMES = {path.stem for path in WEB.glob("*.py")}
 
-Load = Callable[[str], ModuleType]
+OpenFake: TypeAlias = Callable[..., FakePage]
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +31,10 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def open_fake(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str], FakePage]]:
-    """A function that opens the first page with a query, or at a URL."""
+def open_fake(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenFake]:
+    """A function that opens the first page, of this server or at another address."""
 
-    def open_fake(query: str = "") -> FakePage:
-        url = query if "://" in query[:8] else f"{server.url}/{query}"
+    def open_fake(url: str = f"{server.url}/") -> FakePage:
         page = FakePage((WEB / "index.html").read_text(encoding="utf-8"), url)
         monkeypatch.syspath_prepend(str(WEB))
         for name, module in page.modules().items():
@@ -59,7 +54,7 @@ def open_fake(
 
 
 @pytest.fixture
-def fake(open_fake: Callable[..., FakePage]) -> FakePage:
+def fake(open_fake: OpenFake) -> FakePage:
     """The first page, as the server has it."""
     return open_fake()
 
@@ -69,31 +64,31 @@ def load(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
-    """Runs a test, for as long as a visitor is patient, and until what it has begun is over."""
-
-    async def main() -> None:
-        async with asyncio.timeout(PATIENCE):
-            await test
-            await end_what_is_left()
-            while others := asyncio.all_tasks() - {asyncio.current_task()}:
-                await asyncio.wait(others)
-
-    asyncio.run(main())
-
-
 @asynccontextmanager
 async def alive(main: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
-    """A part of the page works, until the block ends; it must not have failed."""
+    """A part of the page works, until the block ends; it must not have failed.
+
+    What it has begun is over then, without its connections.
+    """
+    before = asyncio.all_tasks()
     working = asyncio.ensure_future(main)
     await asyncio.sleep(0)
     yield
     assert not working.done() or working.exception() is None, working
     working.cancel()
     await asyncio.wait([working])
+    await end_what_is_left()
+    while begun := asyncio.all_tasks() - before:
+        await asyncio.wait(begun)
 
 
 async def until(condition: Callable[[], object]) -> None:
     """Waits until the condition holds."""
     while not condition():
         await asyncio.sleep(0.01)
+
+
+def numbers(server: Server, id: str) -> list[int]:
+    """The messages in the server's journal, which are numbers, as they came."""
+    messages = [message for entry in server.journal(id) for message in entry["messages"]]
+    return [int(message["data"]) for message in sorted(messages, key=lambda found: found["order"])]

@@ -267,6 +267,7 @@ class FakePage:
         self.document = Reader(html).root
         self.errors: list[str] = []
         self.copied: list[str] | None = []
+        self.listeners: list[tuple[str, Callable[[Any], object]]] = []
         self.less_motion = False
         document: Any = self.document
         document.baseURI = url
@@ -291,6 +292,7 @@ class FakePage:
                 userAgent="Mozilla/5.0 (X11) Chrome/156.0.0.0 Safari/537.36",
                 clipboard=SimpleNamespace(writeText=self._copy),
             ),
+            addEventListener=lambda *listener: self.listeners.append(listener),
             Error=SimpleNamespace(new=str),
             reportError=self.errors.append,
         )
@@ -302,6 +304,13 @@ class FakePage:
         vars(http).update(pyfetch=fetch)
         vars(pyodide).update(ffi=ffi, http=http, __version__="0")
         return {"js": self.js, "pyodide": pyodide, "pyodide.ffi": ffi, "pyodide.http": http}
+
+    def post(self, data: object, origin: str | None = None) -> None:
+        """A window posts a message; None: one of the page's own origin."""
+        event = SimpleNamespace(data=data, origin=origin or self.js.location.origin)
+        for type, listener in self.listeners:
+            if type == "message":
+                listener(event)
 
     def one(self, selector: str) -> Any:
         """The element of the selector."""

@@ -9,11 +9,10 @@ from typing import Any
 
 from readystate_server.lab import Server
 
-from .conftest import run
 from .dom import FakePage
 
 
-def test_the_first_lines_work(fake: FakePage, server: Server) -> None:
+async def test_the_first_lines_work(fake: FakePage, server: Server) -> None:
     shown = fake.one("section[aria-labelledby=start] pre code").textContent
     head, *lines, end = shown.splitlines()
     assert head.startswith('<script type="py" config=')
@@ -24,12 +23,8 @@ def test_the_first_lines_work(fake: FakePage, server: Server) -> None:
         '"/ws/echo"', repr(server.ws_url("/ws/echo"))
     )
     printed: list[str] = []
-
-    async def test() -> None:
-        code = compile(program, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        working: Any = eval(code, {"print": printed.append})  # noqa: S307
-        assert inspect.iscoroutine(working)
-        await working
-
-    run(test())
+    code = compile(program, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    working: Any = eval(code, {"print": printed.append})  # noqa: S307
+    assert inspect.iscoroutine(working)
+    await working
     assert printed == ["hello"]

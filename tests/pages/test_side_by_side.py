@@ -11,7 +11,7 @@ import pytest
 from readystate import Backoff
 from readystate_server.lab import Server
 
-from .conftest import alive, load, run, until
+from .conftest import OpenFake, alive, load, numbers, until
 from .dom import FakePage
 
 LANES = ("bare", "session")
@@ -68,135 +68,102 @@ async def working(count: int = 100, *, breaks: tuple[int, ...] = (10, 75)) -> An
         yield
 
 
-def arrivals(server: Server, id: str) -> list[int]:
-    """The numbers in the journal, as they came."""
-    messages = [message for entry in server.journal(id) for message in entry["messages"]]
-    return [int(message["data"]) for message in sorted(messages, key=lambda found: found["order"])]
+async def test_the_bare_one_loses_what_the_session_does_not(both: Both, server: Server) -> None:
+    async with working():
+        # By itself.
+        await both.over()
+    bare = numbers(server, both.id("bare"))
+    lost = 100 - len(bare)
+    assert lost > 0
+    assert len(set(bare)) == len(bare)
+    for field, number in (("sent", 100), ("arrived", len(bare)), ("lost", lost)):
+        assert both.number("bare", field) == number
+    assert numbers(server, f"{both.id('session')}/session") == list(range(100))
+    for field, number in (("sent", 100), ("arrived", 100), ("lost", 0)):
+        assert both.number("session", field) == number
+    drops = [entry["close"] for entry in server.journal(both.id("bare"))]
+    assert len(drops) == 3
+    assert [close["clean"] for close in drops] == [False, False, True]
+    assert both.said() == (
+        f"The bare WebSocket lost {lost} of 100 messages, and raised no exception. The session "
+        "lost none: all 100 arrived, once each and in order."
+    )
+    for lane in LANES:
+        assert both.drawn(lane, "break") == 2
+        assert both.drawn(lane, "lost") == both.number(lane, "lost")
+        assert both.drawn(lane, "arrived") == both.number(lane, "arrived")
+    label = both.page.one("[data-lane=bare] svg.cells").getAttribute("aria-label")
+    assert label == f"A bare WebSocket: {100 - lost} of 100 messages arrived, {lost} are lost"
 
 
-def test_the_bare_one_loses_what_the_session_does_not(both: Both, server: Server) -> None:
-    async def test() -> None:
-        async with working():
-            # By itself.
-            await both.over()
-        bare = arrivals(server, both.id("bare"))
-        lost = 100 - len(bare)
-        assert lost > 0
-        assert len(set(bare)) == len(bare)
-        for field, number in (("sent", 100), ("arrived", len(bare)), ("lost", lost)):
-            assert both.number("bare", field) == number
-        assert arrivals(server, f"{both.id('session')}/session") == list(range(100))
-        for field, number in (("sent", 100), ("arrived", 100), ("lost", 0)):
-            assert both.number("session", field) == number
-        drops = [entry["close"] for entry in server.journal(both.id("bare"))]
-        assert len(drops) == 3
-        assert [close["clean"] for close in drops] == [False, False, True]
-        assert both.said() == (
-            f"The bare WebSocket lost {lost} of 100 messages, and raised no exception. The session "
-            "lost none: all 100 arrived, once each and in order."
-        )
-        for lane in LANES:
-            assert both.drawn(lane, "break") == 2
-            assert both.drawn(lane, "lost") == both.number(lane, "lost")
-            assert both.drawn(lane, "arrived") == both.number(lane, "arrived")
-        label = both.page.one("[data-lane=bare] svg.cells").getAttribute("aria-label")
-        assert label == f"A bare WebSocket: {100 - lost} of 100 messages arrived, {lost} are lost"
-
-    run(test())
+async def test_nothing_is_lost_that_nobody_breaks(both: Both, server: Server) -> None:
+    async with working(20, breaks=()):
+        await both.over()
+    assert both.said().startswith("The bare WebSocket lost none of 20 messages.")
+    for lane in LANES:
+        assert both.number(lane, "arrived") == 20
 
 
-def test_nothing_is_lost_that_nobody_breaks(both: Both, server: Server) -> None:
-    async def test() -> None:
-        async with working(20, breaks=()):
-            await both.over()
-        assert both.said().startswith("The bare WebSocket lost none of 20 messages.")
-        for lane in LANES:
-            assert both.number(lane, "arrived") == 20
-
-    run(test())
-
-
-def test_a_visitor_breaks_it_stops_it_and_runs_it_again(both: Both, server: Server) -> None:
-    async def test() -> None:
-        async with working(400, breaks=()):
-            await both.sent(20)
-            assert both.toggle.textContent == "Stop"
-            both.breaker.click()
-            await until(lambda: both.number("bare", "lost") > 0)
+async def test_a_visitor_breaks_it_stops_it_and_runs_it_again(both: Both, server: Server) -> None:
+    async with working(400, breaks=()):
+        await both.sent(20)
+        assert both.toggle.textContent == "Stop"
+        both.breaker.click()
+        await until(lambda: both.number("bare", "lost") > 0)
+        both.toggle.click()
+        await both.over()
+        first = both.id("bare")
+        assert both.toggle.textContent == "Run both again"
+        assert both.number("bare", "sent") == both.number("session", "arrived") < 400
+        # Either button starts it.
+        for button in (both.toggle, both.breaker):
+            button.click()
+            await both.over("running")
+            await until(lambda: 5 <= both.number("session", "sent") < 20)
             both.toggle.click()
             await both.over()
-            first = both.id("bare")
-            assert both.toggle.textContent == "Run both again"
-            assert both.number("bare", "sent") == both.number("session", "arrived") < 400
-            # Either button starts it.
-            for button in (both.toggle, both.breaker):
-                button.click()
-                await both.over("running")
-                await until(lambda: 5 <= both.number("session", "sent") < 20)
-                both.toggle.click()
-                await both.over()
-        assert both.id("bare") != first
-        assert len(server.journal(first, closed=2)) == 2
-
-    run(test())
+    assert both.id("bare") != first
+    assert len(server.journal(first, closed=2)) == 2
 
 
-def test_a_hidden_page_sends_nothing(both: Both, server: Server) -> None:
-    async def test() -> None:
-        both.page.document.hidden = True
-        async with working(40, breaks=()):
-            await asyncio.sleep(0.1)
-            assert not both.page.one("[data-lane=bare]").getAttribute("data-id")
-            both.hide(False)
-            await both.sent(5)
-            both.hide(True)
-            await asyncio.sleep(0.1)
-            before = both.number("session", "sent")
-            await asyncio.sleep(0.2)
-            assert both.number("session", "sent") == before < 40
-            both.hide(False)
-            await both.over()
-        assert both.number("session", "arrived") == 40
-
-    run(test())
+async def test_a_hidden_page_sends_nothing(both: Both, server: Server) -> None:
+    both.page.document.hidden = True
+    async with working(40, breaks=()):
+        await asyncio.sleep(0.1)
+        assert not both.page.one("[data-lane=bare]").getAttribute("data-id")
+        both.hide(False)
+        await both.sent(5)
+        both.hide(True)
+        await asyncio.sleep(0.1)
+        before = both.number("session", "sent")
+        await asyncio.sleep(0.2)
+        assert both.number("session", "sent") == before < 40
+        both.hide(False)
+        await both.over()
+    assert both.number("session", "arrived") == 40
 
 
-def test_without_a_server_the_page_says_so(open_fake: Any) -> None:
+async def test_without_a_server_the_page_says_so(open_fake: OpenFake) -> None:
     both = Both(open_fake("http://127.0.0.1:9/"))
-
-    async def test() -> None:
-        async with working():
-            await both.over("failed")
-        assert "did not accept a connection" in both.said()
-        assert both.toggle.textContent == "Run both again"
-
-    run(test())
+    async with working():
+        await both.over("failed")
+    assert "did not accept a connection" in both.said()
+    assert both.toggle.textContent == "Run both again"
 
 
-def test_a_server_that_goes_away_is_missed(open_fake: Any) -> None:
-    server = Server()
-    server.start()
-    both = Both(open_fake(f"{server.url}/"))
-
-    async def test() -> None:
+async def test_a_server_that_goes_away_is_missed(open_fake: OpenFake) -> None:
+    with Server() as server:
+        both = Both(open_fake(f"{server.url}/"))
         async with working(400, breaks=()):
             await both.sent(10)
             server.stop()
             await both.over("failed")
         assert "is out of reach" in both.said()
 
-    try:
-        run(test())
-    finally:
-        server.stop()
 
-
-def test_the_code_shown_is_the_code_that_runs(both: Both) -> None:
-    async def test() -> None:
-        async with working(5, breaks=()):
-            await both.over()
-
-    run(test())
+async def test_the_code_shown_is_the_code_that_runs(both: Both) -> None:
+    async with working(5, breaks=()):
+        await both.over()
     code = both.page.one("[data-field=bare_code]").textContent
     assert code.startswith("class Bare:")
     assert "self.ws.send(message)" in code

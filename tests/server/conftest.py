@@ -1,4 +1,5 @@
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,9 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def id(request: pytest.FixtureRequest) -> str:
+def id() -> str:
     """A journal id of the test's own."""
-    return str(request.node.name)
+    return uuid.uuid4().hex[:12]
 
 
 @pytest.fixture

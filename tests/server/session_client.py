@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import TypeAlias
 
 import websockets
 from websockets.asyncio.client import ClientConnection
@@ -22,24 +22,6 @@ from readystate_server.sessions.store import Message
 WINDOW = Window(1024, 2**20)
 TIMEOUT = 20.0
 """Seconds after which a test has waited for long enough."""
-
-
-class Wire(Protocol):
-    """The client's end of a connection."""
-
-    close_code: int | None
-
-    async def send(self, message: Message) -> None:
-        """Sends; raises ConnectionError if the connection has ended."""
-
-    async def receive(self) -> Message | None:
-        """The next message, or None at the end."""
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Closes with a close frame."""
-
-    def abort(self) -> None:
-        """Ends without one."""
 
 
 class MemoryEnd:
@@ -61,6 +43,12 @@ class MemoryEnd:
         if self.has_ended and self._queue.empty():
             return None
         return await self._queue.get()
+
+    async def until_closed(self) -> int | None:
+        """Reads to the end; returns the code of the close frame."""
+        while await self.receive() is not None:
+            pass
+        return self.close_code
 
     async def send(self, message: Message) -> None:
         self.sending.set()
@@ -158,12 +146,19 @@ async def connect(
         await connection.wait_closed()
 
 
+Wire: TypeAlias = MemoryEnd | WebSocketWire
+"""The client's end of a connection."""
+
+
 class SessionClient:
     """A client, done with each message as soon as it has arrived.
 
     Attributes:
         received: All messages that have arrived.
+        connection: Uses the last wire; its result is the code of the close frame.
     """
+
+    connection: asyncio.Task[int | None]
 
     def __init__(self, *, window: Window = WINDOW, max_unconfirmed: int = 1024) -> None:
         outbox = Outbox(
@@ -218,7 +213,7 @@ class SessionClient:
     @contextlib.asynccontextmanager
     async def connected(self, wire: Wire) -> AsyncIterator[asyncio.Task[int | None]]:
         """Uses a connection while the block runs, which ends it without a close frame."""
-        task = asyncio.create_task(self.serve(wire))
+        task = self.connection = asyncio.create_task(self.serve(wire))
         try:
             yield task
         finally:
@@ -236,7 +231,8 @@ class SessionClient:
         await self.until(lambda: len(self.received) >= count)
 
     async def until_joined(self) -> None:
-        await self.until(lambda: self.core.is_joined)
+        # What was refused has ended again, perhaps before anybody could see it.
+        await self.until(lambda: self.core.is_joined or self.connection.done())
 
     async def until_confirmed(self) -> None:
         outbox = self.core.outbox

@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from readystate_server.__main__ import parse
 from readystate_server.lab import Server
+from readystate_server.lab.endpoints import ENDPOINTS
 
 from .. import processes
 from ..processes import ROOT, started
@@ -25,22 +28,37 @@ def project(checkout: Path) -> Path:
     return checkout
 
 
-def options_of(project: Path) -> dict[str, Any]:
+def command(project: Path, *options: str) -> dict[str, Any]:
     """How to run the server of the project, without npm, which would take a moment."""
-    return {"cwd": project, "env": {"PATH": "", "PYTHONPATH": "py:server"}}
+    return {
+        "command": [sys.executable, "-m", "readystate_server", *options],
+        "cwd": project,
+        "env": {"PATH": "", "PYTHONPATH": "py:server"},
+    }
 
 
-def start(project: Path, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
-    """Run the server until it is interrupted."""
+@contextmanager
+def serving(project: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The server on a free port, and what it prints: its URL."""
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    command = [sys.executable, "-m", "readystate_server", *options]
-    return started(command, **pipes, **options_of(project))
+    with started(**command(project, "--port", "0", *options), **pipes) as process:
+        assert process.stdout is not None
+        yield process, process.stdout.readline()
+
+
+def interrupt(
+    process: subprocess.Popen[str], end: signal.Signals = signal.SIGINT
+) -> tuple[str, str]:
+    """Ends it; returns what else it says on its standard output and error."""
+    process.send_signal(end)
+    output, errors = process.communicate(timeout=IN_TIME)
+    assert "Traceback" not in errors
+    return output, errors
 
 
 def run(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the server that does not come to listen."""
-    command = [sys.executable, "-m", "readystate_server", *options]
-    return processes.run(command, **options_of(project))
+    """Runs the server that does not come to listen."""
+    return processes.run(**command(project, *options))
 
 
 def get(url: str) -> bytes:
@@ -51,32 +69,24 @@ def get(url: str) -> bytes:
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_serves_until_interrupted(project: Path, end: signal.Signals) -> None:
-    with start(project, "--port", "0") as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
+    with serving(project) as (process, line):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\n", line)
         for path in ("", "wheel/readystate.whl"):
             get(f"{line.strip()}{path}")
-        process.send_signal(end)
-        output, errors = process.communicate(timeout=IN_TIME)
-    assert process.returncode == 0
-    assert output == ""
+        output, errors = interrupt(process, end)
+    assert (process.returncode, output) == (0, "")
     *_, unfetched, uncompiled = errors.splitlines()
     assert unfetched == (
         "npm is not on the PATH: install Node.js, which includes it, and try again. "
         "Until then the pages use the public CDN."
     )
     assert uncompiled.startswith("Not compiled for cp312, ")
-    assert "Traceback" not in errors
 
 
 def test_no_prepare_fetches_and_builds_nothing(project: Path) -> None:
-    with start(project, "--port", "0", "--no-prepare") as process:
-        assert process.stdout is not None
-        get(process.stdout.readline().strip())
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=IN_TIME)
-    assert errors == ""
+    with serving(project, "--no-prepare") as (process, line):
+        get(line.strip())
+        assert interrupt(process) == ("", "")
     assert not (project / "web" / "wheel").exists()
     assert not (project / "web" / "vendor").exists()
 
@@ -84,25 +94,15 @@ def test_no_prepare_fetches_and_builds_nothing(project: Path) -> None:
 def test_another_folder(project: Path) -> None:
     (project / "app").mkdir()
     (project / "app" / "page.html").write_text("mine")
-    with start(project, "--port", "0", "app") as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
+    with serving(project, "app") as (process, line):
+        url = line.strip()
         for path, found in (("page.html", b"mine"), ("runtime/boot.mjs", b"Pyodide")):
             assert found in get(f"{url}{path}")
         assert get(f"{url}wheel/readystate.whl").startswith(b"PK")
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=IN_TIME)
+        interrupt(process)
 
 
-def test_a_folder_that_is_not_there(project: Path) -> None:
-    assert (
-        run(project, "nowhere")
-        .stderr.splitlines()[-1]
-        .endswith("argument folder: 'nowhere' is not a folder")
-    )
-
-
-def test_a_port_in_use(project: Path) -> None:
+def test_why_it_does_not_listen(project: Path) -> None:
     with Server() as server:
         done = run(project, "--port", str(server.port))
     assert (done.returncode, done.stdout) == (1, "")
@@ -111,9 +111,6 @@ def test_a_port_in_use(project: Path) -> None:
         "--port (0: any free one)."
     )
     assert "Traceback" not in done.stderr
-
-
-def test_a_host_that_is_not_ours(project: Path) -> None:
     done = run(project, "--host", "192.0.2.1", "--port", "0")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("Cannot listen on 192.0.2.1, port 0: ")
@@ -122,6 +119,7 @@ def test_a_host_that_is_not_ours(project: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
+        ["nowhere"],
         ["--port", "65536"],
         ["--port", "x"],
         ["--allow-origin", "example.org"],
@@ -131,17 +129,14 @@ def test_a_host_that_is_not_ours(project: Path) -> None:
     ],
 )
 def test_wrong_options(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    from readystate_server.__main__ import parse
-
+    *name, value = options
     with pytest.raises(SystemExit) as error:
         parse(options)
     assert error.value.code == 2
-    assert f"argument {options[0]}: {options[1]!r} is not a" in capsys.readouterr().err
+    assert f"argument {(name or ['folder'])[0]}: {value!r} is not a" in capsys.readouterr().err
 
 
 def test_options() -> None:
-    from readystate_server.__main__ import parse
-
     options = parse(["--allow-origin", "https://example.org:8443", "--allow-origin", "*"])
     assert options.allow_origin == ["https://example.org:8443", "*"]
     assert (options.host, options.port, options.max_message) == ("127.0.0.1", 8000, 2**24)
@@ -149,7 +144,6 @@ def test_options() -> None:
 
 def test_help_names_every_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
     from readystate_server.__main__ import parse
-    from readystate_server.lab.endpoints import ENDPOINTS
 
     with pytest.raises(SystemExit):
         parse(["--help"])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
+from pathlib import Path
 from types import CodeType
 
 import pytest
 
 from readystate_server.lab import wheel
 from readystate_server.lab.lean import lean
+from readystate_server.lab.places import MICROPYTHON
 
 SOURCE = '''\
 """Of the module."""
@@ -126,6 +129,30 @@ def test_it_has_what_pages_can_use_in_its_place() -> None:
     assert lean(SOURCE.encode()).decode() == LEAN
 
 
+def test_micropython_gets_no_docstrings_and_one_space_a_level() -> None:
+    served = lean(SOURCE.encode(), documented=False).decode()
+    assert '"""' not in served
+    assert "class Backoff:\n\n\n initial: float = 1.0\n" in served
+    assert 'def helper():\n\n\n\n\n\n class Backoff:\n  ""\n\n return 1 / 0\n' in served
+
+
+def undocumented(source: bytes) -> str:
+    module = ast.parse(source)
+    for node in ast.walk(module):
+        body = vars(node).get("body")
+        if isinstance(body, list):
+            text = (each for each in body if isinstance(each, ast.Expr))
+            docs = [each for each in text if isinstance(each.value, ast.Constant)]
+            node.body = [each for each in body if each not in docs]  # type: ignore[attr-defined]
+    return ast.dump(module)
+
+
+def test_what_micropython_gets_is_the_same_program() -> None:
+    for path in MICROPYTHON.glob("*.py"):
+        source = path.read_bytes()
+        assert undocumented(lean(source, documented=False)) == undocumented(source)
+
+
 def test_what_is_not_python_is_left_alone() -> None:
     """Python in the page says what is wrong with it, and where."""
     assert lean(b"def # what") == b"def # what"
@@ -143,10 +170,12 @@ def lines(code: CodeType) -> Iterator[tuple[str, set[int | None]]]:
             yield from lines(constant)
 
 
-def test_tracebacks_name_the_lines_of_the_sources() -> None:
-    for path in wheel.PACKAGE.rglob("*.py"):
+@pytest.mark.parametrize("package", [wheel.PACKAGE, MICROPYTHON])
+def test_tracebacks_name_the_lines_of_the_sources(package: Path) -> None:
+    for path in package.rglob("*.py"):
         source = path.read_bytes()
-        there, here = (dict(lines(compile(text, "", "exec"))) for text in (source, lean(source)))
+        served = lean(source, documented=package is wheel.PACKAGE)
+        there, here = (dict(lines(compile(text, "", "exec"))) for text in (source, served))
         assert here.keys() == there.keys()
         for name, numbers in here.items():
             assert name == "<module>" or numbers <= there[name], (path, name)

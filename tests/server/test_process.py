@@ -1,16 +1,18 @@
 """The server in a process of its own, as a test uses it that kills it."""
 
-import asyncio
+from __future__ import annotations
+
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-import aiohttp
 import pytest
-from aiohttp import ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientWebSocketResponse
 
 from readystate_server.lab import Server
 from readystate_server.lab.process import ServerProcess
+
+from .clients import connect, handshake_status, hear, say, talk
 
 ORIGIN = "https://example.org"
 
@@ -22,26 +24,12 @@ def process() -> Iterator[ServerProcess]:
 
 
 @asynccontextmanager
-async def connect(
-    process: ServerProcess, id: str, origin: str = ORIGIN
-) -> AsyncIterator[ClientWebSocketResponse]:
-    url = process.ws_url("/ws/peer", id=id, ack=1)
-    async with (
-        asyncio.timeout(20),
-        aiohttp.ClientSession() as session,
-        session.ws_connect(url, origin=origin) as ws,
-    ):
+async def acknowledged(process: ServerProcess) -> AsyncIterator[ClientWebSocketResponse]:
+    """A connection over which a message went."""
+    async with connect(process, "/ws/peer", id="x", ack=1) as ws:
+        await say(ws, "1")
+        await hear(ws)
         yield ws
-
-
-def talk(process: ServerProcess, id: str, *texts: str) -> None:
-    async def main() -> None:
-        async with connect(process, id) as ws:
-            for text in texts:
-                await ws.send_str(text)
-                await ws.receive()
-
-    asyncio.run(main())
 
 
 def assert_nobody_listens(process: ServerProcess) -> None:
@@ -55,9 +43,11 @@ def test_listens_when_it_has_started_and_no_more_when_it_has_ended() -> None:
     assert_nobody_listens(process)
 
 
-def test_the_journal(process: ServerProcess) -> None:
+async def test_the_journal(process: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # which is not used
+    monkeypatch.delenv("no_proxy", raising=False)
     id = "a/b?c ä"
-    talk(process, id, "1", "2")
+    await talk(process, id, "1", "2")
     (entry,) = process.journal(id, messages=2, closed=1)
     assert [message["data"] for message in entry["messages"]] == ["1", "2"]
     assert process.journal(id) == [entry]
@@ -69,24 +59,11 @@ def test_the_journal(process: ServerProcess) -> None:
         process.journal(id, timeout=61)
 
 
-def test_the_journal_needs_no_proxy(
-    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    talk(process, "x")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    monkeypatch.delenv("no_proxy", raising=False)
-    assert len(process.journal("x")) == 1
-
-
-def test_kill_closes_nothing(process: ServerProcess) -> None:
-    async def main() -> None:
-        async with connect(process, "x") as ws:
-            process.kill()
-            message = await ws.receive()
-            assert message.type is WSMsgType.CLOSED
-            assert ws.close_code == 1006
-
-    asyncio.run(main())
+async def test_kill_closes_nothing(process: ServerProcess) -> None:
+    async with acknowledged(process) as ws:
+        process.kill()
+        assert await hear(ws) is None
+        assert ws.close_code == 1006
     assert_nobody_listens(process)
     with pytest.raises(OSError, match="refused"):
         process.journal("x")
@@ -94,25 +71,20 @@ def test_kill_closes_nothing(process: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("killed", [True, False])
-def test_restarts_on_the_same_port_with_an_empty_journal(
+async def test_restarts_on_the_same_port_with_an_empty_journal(
     process: ServerProcess, killed: bool
 ) -> None:
-    async def main() -> None:
-        async with connect(process, "x") as ws:
-            await ws.send_str("1")
-            await ws.receive()
+    port = process.port
+    for _ in range(2):
+        async with acknowledged(process) as ws:
             if killed:
                 process.kill()
             process.restart()
-            assert (await ws.receive()).type is WSMsgType.CLOSED
-
-    port = process.port
-    for _ in range(2):
-        asyncio.run(main())
+            assert await hear(ws) is None
     assert process.port == port
     with pytest.raises(LookupError):
         process.journal("x")
-    talk(process, "x", "1")
+    await talk(process, "x", "1")
     assert process.journal("x")[0]["count"] == 1
 
 
@@ -143,13 +115,7 @@ def test_cannot_start_twice(process: ServerProcess) -> None:
         process.start()
 
 
-def test_only_the_allowed_origins_may(process: ServerProcess) -> None:
-    async def status(origin: str) -> int:
-        try:
-            async with connect(process, "x", origin):
-                return 101
-        except aiohttp.WSServerHandshakeError as error:
-            return error.status
-
+async def test_only_the_allowed_origins_may(process: ServerProcess) -> None:
     origins = [ORIGIN, "http://127.0.0.1:1", process.url, "https://example.com"]
-    assert [asyncio.run(status(origin)) for origin in origins] == [101, 101, 101, 403]
+    statuses = [await handshake_status(process, "/ws/peer", origin=origin) for origin in origins]
+    assert statuses == [101, 101, 101, 403]

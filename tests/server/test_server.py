@@ -12,6 +12,8 @@ import pytest
 
 from readystate_server.lab import Server
 
+from .clients import ask, connect, hear, say
+
 
 def test_addresses(server: Server) -> None:
     assert server.url == f"http://127.0.0.1:{server.port}"
@@ -21,47 +23,32 @@ def test_addresses(server: Server) -> None:
     )
 
 
-def test_stops_at_once_with_open_sockets() -> None:
+async def test_stops_at_once_with_open_sockets() -> None:
     paths = [
-        "/ws/echo",
-        "/ws/stall",
-        "/ws/sink?rate=1",
-        "/ws/flood?count=10000000",
-        "/ws/close?after=1",
-        "/ws/peer",
-        "/ws/peer?fault=stall",
-        "/ws/peer?fault=deaf",
+        *("/ws/echo", "/ws/stall", "/ws/sink?rate=1", "/ws/flood?count=10000000"),
+        *("/ws/close?after=1", "/ws/peer", "/ws/peer?fault=stall", "/ws/peer?fault=deaf"),
     ]
-
-    async def main(server: Server) -> None:
-        async with AsyncExitStack() as stack:
-            session = await stack.enter_async_context(aiohttp.ClientSession())
-            sockets = [
-                await stack.enter_async_context(session.ws_connect(f"{server.url}{path}"))
-                for path in paths
-            ]
-            waiting = asyncio.create_task(session.get(server.url_for("/journal/x", messages=1)))
-            delayed = asyncio.create_task(
-                session.get(
-                    server.url_for("/ws/echo", delay=60, id="delayed"),
-                    headers={"Upgrade": "websocket"},
-                )
-            )
-            await asyncio.to_thread(server.journal, "delayed", closed=0)
-            start = time.monotonic()
-            await asyncio.to_thread(server.stop)
-            assert time.monotonic() - start < 1
-            for request in (waiting, delayed):
-                with pytest.raises(aiohttp.ClientError):
-                    await request
-            assert (await sockets[0].receive()).data == 1001
-
     before = threading.active_count()
     server = Server()
     server.start()
-    asyncio.run(main(server))
-    assert threading.active_count() == before
+    async with AsyncExitStack() as stack:
+        echo, *_ = [await stack.enter_async_context(connect(server, path)) for path in paths]
+        waiting = asyncio.create_task(ask(server, "/journal/x", messages=1))
+        upgrade = {"Upgrade": "websocket"}
+        delayed = asyncio.create_task(
+            ask(server, "/ws/echo", headers=upgrade, delay=60, id="delayed")
+        )
+        await asyncio.to_thread(server.journal, "delayed", closed=0)
+        start = time.monotonic()
+        await asyncio.to_thread(server.stop)
+        assert time.monotonic() - start < 1
+        for request in (waiting, delayed):
+            with pytest.raises(aiohttp.ClientError):
+                await request
+        assert await hear(echo) == 1001
     server.stop()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert threading.active_count() == before
 
 
 def test_closes_the_sockets_that_it_has_just_accepted() -> None:
@@ -76,22 +63,16 @@ def test_closes_the_sockets_that_it_has_just_accepted() -> None:
         gc.collect()
 
 
-def test_starts_again_on_the_same_port() -> None:
-    async def main(server: Server) -> None:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(server.ws_url("/ws/echo")) as ws,
-        ):
-            await ws.send_str("x")
-            await ws.receive()
-            await asyncio.to_thread(server.stop)
-            server.start()
-            assert (await ws.receive()).data == 1001
-
+async def test_starts_again_on_the_same_port() -> None:
     with Server() as server:
         port = server.port
         for _ in range(3):
-            asyncio.run(main(server))
+            async with connect(server, "/ws/echo") as ws:
+                await say(ws, "x")
+                assert await hear(ws) == "x"
+                await asyncio.to_thread(server.stop)
+                server.start()
+                assert await hear(ws) == 1001
         assert server.port == port
 
 
@@ -110,19 +91,11 @@ def test_the_journal_of_a_stopped_server() -> None:
         Server().journal("x")
 
 
-def test_ipv6() -> None:
+async def test_ipv6() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("This machine has no IPv6.")
-
-    async def main(server: Server) -> int:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(server.url_for("/journal/x")) as response,
-        ):
-            return response.status
-
     with Server(host="::1") as server:
         assert server.url == f"http://[::1]:{server.port}"
-        assert asyncio.run(main(server)) == 404
+        assert (await ask(server, "/journal/x"))[0] == 404

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import functools
 from asyncio import FIRST_COMPLETED
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -16,7 +17,6 @@ import uvicorn
 import websockets
 from aiohttp import web
 from fastapi import FastAPI
-from fastapi import WebSocket as FastAPIWebSocket
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
@@ -29,29 +29,36 @@ from readystate_server.sessions.aiohttp import serve as serve_aiohttp
 from readystate_server.sessions.starlette import serve as serve_starlette
 from readystate_server.sessions.store import Message
 from readystate_server.sessions.websockets import serve as serve_websockets
-from tests.server.session_client import TIMEOUT, SessionClient, connect
+from tests.server.session_client import SessionClient, WebSocketWire, connect
+from tests.server.session_server import resume
 
-MANY = 10**6
 COUNT = 3000
 STEP = 250
 """How many messages arrive over each connection, with the controls."""
 
 Running: TypeAlias = Callable[[Sessions], AbstractAsyncContextManager[str]]
 """Runs a server in this event loop, and gives the URL of its sessions."""
+Route: TypeAlias = Callable[[WebSocket], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def aiohttp_server(sessions: Sessions) -> AsyncIterator[str]:
+async def aiohttp_app(handler: Callable[[web.Request], Any]) -> AsyncIterator[str]:
     app = web.Application()
-    app.router.add_get("/session", functools.partial(serve_aiohttp, sessions))
+    app.router.add_get("/session", handler)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         yield f"ws://127.0.0.1:{runner.addresses[0][1]}/session"
-        await sessions.close()
     finally:
         await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def aiohttp_server(sessions: Sessions) -> AsyncIterator[str]:
+    async with aiohttp_app(functools.partial(serve_aiohttp, sessions)) as url:
+        yield url
+        await sessions.close()
 
 
 @contextlib.asynccontextmanager
@@ -66,29 +73,6 @@ async def websockets_server(sessions: Sessions) -> AsyncIterator[str]:
         subprotocols=[websockets.Subprotocol(SUBPROTOCOL)],
     ) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/session"
-        await sessions.close()
-
-
-@contextlib.asynccontextmanager
-async def starlette_server(sessions: Sessions) -> AsyncIterator[str]:
-    async def session(websocket: WebSocket) -> None:
-        await serve_starlette(sessions, websocket)
-
-    async with asgi_server(Starlette(routes=[WebSocketRoute("/session", session)])) as url:
-        yield url
-        await sessions.close()
-
-
-@contextlib.asynccontextmanager
-async def fastapi_server(sessions: Sessions) -> AsyncIterator[str]:
-    app = FastAPI()
-
-    @app.websocket("/session")
-    async def session(websocket: FastAPIWebSocket) -> None:
-        await serve_starlette(sessions, websocket)
-
-    async with asgi_server(app) as url:
-        yield url
         await sessions.close()
 
 
@@ -111,42 +95,71 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def asgi_server(app: Any) -> AsyncIterator[str]:
-    server = _Server(app)
+async def asgi_server(make: Callable[[Route], Any], sessions: Sessions) -> AsyncIterator[str]:
+    async def session(websocket: WebSocket) -> None:
+        await serve_starlette(sessions, websocket)
+
+    server = _Server(make(session))
     task = asyncio.create_task(server.serve())
     try:
         await server.listens.wait()
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"ws://127.0.0.1:{port}/session"
+        await sessions.close()
     finally:
         server.should_exit = True
         await task
 
 
+def starlette_app(route: Route) -> Starlette:
+    return Starlette(routes=[WebSocketRoute("/session", route)])
+
+
+def fastapi_app(route: Route) -> FastAPI:
+    app = FastAPI()
+    app.add_api_websocket_route("/session", route)
+    return app
+
+
 SERVERS: dict[str, Running] = {
     "aiohttp": aiohttp_server,
     "websockets": websockets_server,
-    "starlette": starlette_server,
-    "fastapi": fastapi_server,
+    "starlette": functools.partial(asgi_server, starlette_app),
+    "fastapi": functools.partial(asgi_server, fastapi_app),
 }
 
 
-@pytest.fixture(params=SERVERS)
-def running(request: pytest.FixtureRequest) -> Running:
-    return SERVERS[request.param]
-
-
 class Echo:
-    """A handler that keeps what has come, and how it has ended."""
+    """Sessions that send back what comes, under a framework.
 
-    def __init__(self) -> None:
+    Attributes:
+        received: The messages that have come.
+        all: The sessions that have begun.
+        end: How the last handler has ended, when ``ended`` is set.
+        wire: The last connection of a client.
+    """
+
+    wire: WebSocketWire
+
+    def __init__(self, **options: Any) -> None:
+        self.sessions = Sessions(self._handle, resume_burst=10**6, **options)
+        self.url = ""
         self.received: list[Message] = []
-        self.sessions: list[ServerSession] = []
+        self.all: list[ServerSession] = []
         self.ended = asyncio.Event()
         self.end: BaseException | None = None
 
-    async def __call__(self, session: ServerSession) -> None:
-        self.sessions.append(session)
+    @contextlib.asynccontextmanager
+    async def client(self, client: SessionClient | None = None) -> AsyncIterator[SessionClient]:
+        """A client, over a new connection."""
+        client = client or SessionClient()
+        async with connect(self.url) as wire, client.connected(wire):
+            self.wire = wire
+            await client.until_joined()
+            yield client
+
+    async def _handle(self, session: ServerSession) -> None:
+        self.all.append(session)
         try:
             async for message in session:
                 self.received.append(message)
@@ -158,14 +171,20 @@ class Echo:
             self.ended.set()
 
 
-def run(running: Running, test: Callable[[str, Echo, Sessions], Any], **options: Any) -> None:
-    async def main() -> None:
-        echo = Echo()
-        sessions = Sessions(echo, resume_burst=MANY, **options)
-        async with asyncio.timeout(2 * TIMEOUT), running(sessions) as url:
-            await test(url, echo, sessions)
+Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[Echo]]
 
-    asyncio.run(main())
+
+@pytest.fixture(params=SERVERS)
+def serving(request: pytest.FixtureRequest) -> Serve:
+    """Runs a server under each of the frameworks; it takes the options of the sessions."""
+
+    @contextlib.asynccontextmanager
+    async def serving(**options: Any) -> AsyncIterator[Echo]:
+        echo = Echo(**options)
+        async with SERVERS[request.param](echo.sessions) as echo.url:
+            yield echo
+
+    return serving
 
 
 def numbered(number: int) -> Message:
@@ -174,270 +193,197 @@ def numbered(number: int) -> Message:
     return str(number) if number % 3 == 1 else str(number).encode() * 100
 
 
-def test_all_arrive_once_and_in_order_over_connections_that_are_torn_down(
-    running: Running,
+async def test_all_arrive_once_and_in_order_over_connections_that_are_torn_down(
+    serving: Serve,
 ) -> None:
-    async def test(url: str, echo: Echo, sessions: Sessions) -> None:
-        client = SessionClient()
-        messages = [numbered(number) for number in range(COUNT)]
-        for message in messages:
-            client.send(message)
-        connections = 0
+    client = SessionClient()
+    messages = [numbered(number) for number in range(COUNT)]
+    for message in messages:
+        client.send(message)
+    connections = 0
+    async with serving() as echo:
         while len(client.received) < COUNT:
-            async with connect(url) as wire, client.connected(wire) as connection:
+            async with connect(echo.url) as wire, client.connected(wire) as connection:
                 connections += 1
                 wire.left = STEP
                 everything = asyncio.create_task(client.until_received(COUNT))
                 await asyncio.wait((connection, everything), return_when=FIRST_COMPLETED)
                 everything.cancel()
-        assert client.received == messages
-        assert echo.received == messages
-        assert len(echo.sessions) == 1
+        assert client.received == echo.received == messages
+        assert len(echo.all) == 1
         assert connections > COUNT // STEP
-        async with connect(url) as wire, client.connected(wire):
+        async with echo.client(client):
             await client.until_confirmed()
 
-    run(running, test)
 
-
-def test_the_client_ends_the_session(running: Running) -> None:
-    async def test(url: str, echo: Echo, sessions: Sessions) -> None:
-        client = SessionClient()
-        async with connect(url) as wire, client.connected(wire) as connection:
-            await client.until_joined()
-            await wire.close(1000)
-            assert await connection == 1000
+@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (4001, "why")])
+async def test_the_client_ends_the_session(serving: Serve, code: int, reason: str) -> None:
+    async with serving() as echo:
+        async with echo.client() as client:
+            await echo.wire.close(code, reason)
+            assert await client.connection == code
         await echo.ended.wait()
-        assert echo.end is None
-        assert len(sessions) == 0
-
-    run(running, test)
-
-
-def test_the_clients_code_and_reason_reach_the_handler(running: Running) -> None:
-    async def test(url: str, echo: Echo, sessions: Sessions) -> None:
-        client = SessionClient()
-        async with connect(url) as wire, client.connected(wire) as connection:
-            await client.until_joined()
-            await wire.close(4001, "why")
-            assert await connection == 4001
-        await echo.ended.wait()
-        assert isinstance(echo.end, ConnectionClosedError)
-        assert (echo.end.code, echo.end.reason) == (4001, "why")
-
-    run(running, test)
+        if code == 1000:
+            assert echo.end is None
+        else:
+            assert isinstance(echo.end, ConnectionClosedError)
+            assert (echo.end.code, echo.end.reason) == (code, reason)
+        assert len(echo.sessions) == 0
 
 
-@pytest.mark.parametrize("how", ["abort", "hang up", 1001])
-def test_the_end_of_a_connection_is_not_the_end_of_the_session(
-    running: Running, how: str | int
+@pytest.mark.parametrize("how", ["abort", "hang up", "close with 1001"])
+async def test_the_end_of_a_connection_is_not_the_end_of_the_session(
+    serving: Serve, how: str
 ) -> None:
-    async def test(url: str, echo: Echo, sessions: Sessions) -> None:
-        client = SessionClient()
+    client = SessionClient()
+    async with serving() as echo:
         for number in range(3):
-            async with connect(url) as wire, client.connected(wire) as connection:
+            async with echo.client(client):
                 client.send(str(number))
                 await client.until_received(number + 1)
                 if how == "abort":
-                    wire.abort()
+                    echo.wire.abort()
                 elif how == "hang up":
-                    wire.hang_up()
-                    assert await connection == 1006
+                    echo.wire.hang_up()
+                    assert await client.connection == 1006
                 else:
-                    await wire.close(1001)
-        assert len(sessions) == 1
-        assert len(echo.sessions) == 1
-
-    run(running, test)
+                    await echo.wire.close(1001)
+        assert len(echo.sessions) == len(echo.all) == 1
 
 
 @pytest.mark.parametrize(
-    ("message", "code"),
-    [
-        ("hello", 4400),
-        (
-            '\x10{"resume":{"session":"'
-            + 43 * "x"
-            + '","connection":2,"received":0,"window":[1,1]}}',
-            4404,
-        ),
-    ],
+    ("first", "limit", "code"),
+    [("hello", 10.0, 4400), (resume("x" * 43), 10.0, 4404), (None, 0.05, 1013)],
+    ids=["no control", "no session", "nothing in time"],
 )
-def test_the_server_closes_with_its_code(running: Running, message: str, code: int) -> None:
-    async def test(url: str, echo: Echo, sessions: Sessions) -> None:
-        async with connect(url) as wire:
-            await wire.send(message)
-            assert await wire.receive() is None
-            assert wire.close_code == code
-
-    run(running, test)
-
-
-def test_a_connection_that_says_nothing_is_closed(running: Running) -> None:
-    async def test(url: str, echo: Echo, sessions: Sessions) -> None:
-        async with connect(url) as wire:
-            assert await wire.receive() is None
-            assert wire.close_code == 1013
-
-    run(running, test, handshake_timeout=0.05)
+async def test_the_server_closes_with_its_codes(
+    serving: Serve, first: str | None, limit: float, code: int
+) -> None:
+    async with serving(handshake_timeout=limit) as echo, connect(echo.url) as wire:
+        if first is not None:
+            await wire.send(first)
+        assert await wire.receive() is None
+        assert wire.close_code == code
 
 
-def test_shutting_down_closes_with_1001(running: Running) -> None:
-    async def test(url: str, echo: Echo, sessions: Sessions) -> None:
-        client = SessionClient()
-        async with connect(url) as wire, client.connected(wire) as connection:
+async def test_shutting_down_closes_with_1001(serving: Serve) -> None:
+    async with serving() as echo, echo.client() as client:
+        await echo.sessions.close()
+        assert await client.connection == 1001
+
+
+async def test_the_page_is_what_the_handshake_says(serving: Serve) -> None:
+    client = SessionClient()
+    async with serving() as echo:
+        async with connect(echo.url, origin="https://one.example") as wire, client.connected(wire):
             await client.until_joined()
-            await sessions.close()
-            assert await connection == 1001
-
-    run(running, test)
-
-
-def test_the_page_is_what_the_handshake_says(running: Running) -> None:
-    async def test(url: str, echo: Echo, sessions: Sessions) -> None:
-        client = SessionClient()
-        async with connect(url, origin="https://one.example") as wire, client.connected(wire):
-            await client.until_joined()
-        async with connect(url, origin="https://other.example") as wire:
+        async with connect(echo.url, origin="https://other.example") as wire:
             assert await client.serve(wire) == control.NO_SUCH_SESSION
-        async with connect(url, origin="https://one.example") as wire, client.connected(wire):
+        async with connect(echo.url, origin="https://one.example") as wire, client.connected(wire):
             client.send("still mine")
             await client.until_received(1)
 
-    run(running, test)
-
 
 @pytest.mark.parametrize("size", [10_001, 5 * 2**20, 17 * 2**20])
-def test_a_message_that_is_too_long_ends_the_session(running: Running, size: int) -> None:
+async def test_a_message_that_is_too_long_ends_the_session(serving: Serve, size: int) -> None:
     # The frameworks have bounds of their own, of 1 to 16 MiB, and close with 1009.
-    async def test(url: str, echo: Echo, sessions: Sessions) -> None:
-        client = SessionClient()
-        async with connect(url) as wire, client.connected(wire) as connection:
+    async with serving(max_message=10_000) as echo:
+        async with echo.client() as client:
             client.send(bytes(size))
-            assert await connection in (control.TOO_MUCH, 1009)
+            assert await client.connection in (control.TOO_MUCH, 1009)
         await echo.ended.wait()
         assert isinstance(echo.end, ConnectionClosedError)
         assert echo.end.code == control.TOO_MUCH
-        async with connect(url) as wire:
+        async with connect(echo.url) as wire:
             assert await client.serve(wire) == control.NO_SUCH_SESSION
 
-    run(running, test, max_message=10_000)
 
-
-def test_a_client_without_the_subprotocol(running: Running) -> None:
-    async def test(url: str, echo: Echo, sessions: Sessions) -> None:
+async def test_a_client_without_the_subprotocol(serving: Serve) -> None:
+    async with serving() as echo:
         try:
-            async with connect(url, subprotocol="another") as wire:
+            async with connect(echo.url, subprotocol="another") as wire:
                 assert await wire.receive() is None
                 assert wire.close_code == 1002
         except websockets.InvalidStatus as refusal:
             assert refusal.response.status_code in (400, 403)
-        assert len(sessions) == 0
-
-    run(running, test)
+        assert len(echo.sessions) == 0
 
 
-def test_a_request_that_is_no_handshake_under_aiohttp() -> None:
-    async def test(url: str, echo: Echo, sessions: Sessions) -> None:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(url.replace("ws:", "http:")) as response,
-        ):
-            assert response.status == 426
-            assert response.headers["Upgrade"] == "websocket"
+# What an adapter does beside.
 
-    run(aiohttp_server, test)
+
+async def test_a_request_that_is_no_handshake_under_aiohttp() -> None:
+    async with (
+        aiohttp_server(Sessions(ServerSession.drain)) as url,
+        aiohttp.ClientSession() as http,
+        http.get(url.replace("ws:", "http:")) as response,
+    ):
+        assert (response.status, response.headers["Upgrade"]) == (426, "websocket")
 
 
 @pytest.mark.parametrize("compress", [True, False])
-def test_compression_under_aiohttp(compress: bool) -> None:
-    async def test() -> None:
-        sessions = Sessions(lambda session: session.drain())
-        app = web.Application()
-        serve = functools.partial(serve_aiohttp, sessions, compress=compress)
-        app.router.add_get("/session", serve)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            url = f"ws://127.0.0.1:{runner.addresses[0][1]}/session"
-            protocols = [websockets.Subprotocol(SUBPROTOCOL)]
-            async with websockets.connect(url, subprotocols=protocols, proxy=None) as connection:
-                assert bool(connection.protocol.extensions) is compress
-        finally:
-            await runner.cleanup()
-
-    asyncio.run(asyncio.wait_for(test(), TIMEOUT))
+async def test_compression_under_aiohttp(compress: bool) -> None:
+    serve = functools.partial(serve_aiohttp, Sessions(ServerSession.drain), compress=compress)
+    protocols = [websockets.Subprotocol(SUBPROTOCOL)]
+    async with (
+        aiohttp_app(serve) as url,
+        websockets.connect(url, subprotocols=protocols, proxy=None) as connection,
+    ):
+        assert bool(connection.protocol.extensions) is compress
 
 
-def test_a_client_that_has_gone_before_the_answer_under_aiohttp(
+async def test_a_client_that_has_gone_before_the_answer_under_aiohttp(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """As many have whose server did nothing for some time: that is no error in the log."""
+    served = asyncio.get_running_loop().create_future()
+    sessions = Sessions(ServerSession.drain)
 
-    async def test() -> None:
-        served = asyncio.get_running_loop().create_future()
-        sessions = Sessions(lambda session: session.drain())
+    async def serve_late(request: web.Request) -> web.StreamResponse:
+        while request.transport is not None and not request.transport.is_closing():
+            await asyncio.sleep(0)
+        response = await serve_aiohttp(sessions, request)
+        served.set_result(response)
+        return response
 
-        async def serve_late(request: web.Request) -> web.StreamResponse:
-            while request.transport is not None and not request.transport.is_closing():
-                await asyncio.sleep(0)
-            response = await serve_aiohttp(sessions, request)
-            served.set_result(response)
-            return response
-
-        app = web.Application()
-        app.router.add_get("/session", serve_late)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            port = runner.addresses[0][1]
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(
-                b"GET /session HTTP/1.1\r\nHost: x\r\n"
-                b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
-                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-                b"Sec-WebSocket-Protocol: readystate.v1\r\n\r\n"
-            )
-            await writer.drain()
-            writer.transport.abort()
-            assert (await served).status == 400
-        finally:
-            await runner.cleanup()
-
-    asyncio.run(asyncio.wait_for(test(), TIMEOUT))
+    async with aiohttp_app(serve_late) as url:
+        _, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
+        writer.write(
+            b"GET /session HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Protocol: readystate.v1\r\n\r\n"
+        )
+        await writer.drain()
+        writer.transport.abort()
+        assert (await served).status == 400
     assert caplog.messages == []
 
 
-def test_the_application_says_who_the_user_is() -> None:
-    async def test() -> None:
-        users: list[Any] = []
+async def test_the_application_says_who_the_user_is() -> None:
+    async def authenticated(request: web.Request) -> web.StreamResponse:
+        return await serve_aiohttp(echo.sessions, request, user=request.query["user"])
 
-        async def handler(session: ServerSession) -> None:
-            users.append(session.user)
-            async for _ in session:
-                pass
+    echo = Echo()
+    client = SessionClient()
+    async with aiohttp_app(authenticated) as url:
+        for user in ("ada", "ada"):
+            async with connect(f"{url}?user={user}") as wire, client.connected(wire):
+                await client.until_joined()
+            async with connect(f"{url}?user=eve") as wire:
+                assert await client.serve(wire) == control.NO_SUCH_SESSION
+        assert [session.user for session in echo.all] == ["ada"]
+        await echo.sessions.close()
 
-        async def authenticated(request: web.Request) -> web.StreamResponse:
-            return await serve_aiohttp(sessions, request, user=request.query["user"])
 
-        sessions = Sessions(handler)
-        app = web.Application()
-        app.router.add_get("/session", authenticated)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"ws://127.0.0.1:{runner.addresses[0][1]}/session"
-        client = SessionClient()
-        async with connect(f"{url}?user=ada") as wire, client.connected(wire):
-            await client.until_joined()
-        async with connect(f"{url}?user=eve") as wire:
-            assert await client.serve(wire) == control.NO_SUCH_SESSION
-        async with connect(f"{url}?user=ada") as wire, client.connected(wire):
-            await client.until_joined()
-        assert users == ["ada"]
-        await sessions.close()
-        await runner.cleanup()
+async def test_a_route_that_has_accepted_the_connection_is_told_to_leave_that_out() -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
 
-    asyncio.run(test())
+    async def send(event: Any) -> None:
+        pass
+
+    scope = {"type": "websocket", "subprotocols": [SUBPROTOCOL], "headers": []}
+    websocket = WebSocket(scope, receive, send)
+    await websocket.accept(SUBPROTOCOL)
+    with pytest.raises(RuntimeError, match=r"leave out websocket\.accept\(\)"):
+        await serve_starlette(Sessions(ServerSession.drain), websocket)

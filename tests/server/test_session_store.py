@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
@@ -34,6 +33,28 @@ def redis_path() -> Iterator[str]:
         yield path
 
 
+@asynccontextmanager
+async def memory_store() -> AsyncIterator[Store]:
+    store = MemoryStore()
+    yield store
+    await store.close()
+
+
+@asynccontextmanager
+async def empty_redis(path: str, **options: Any) -> AsyncIterator[Redis]:
+    async with Redis(unix_socket_path=path, **options) as redis:
+        await redis.flushall()
+        yield redis
+
+
+@asynccontextmanager
+async def redis_store(path: str) -> AsyncIterator[Store]:
+    async with empty_redis(path) as redis:
+        store = RedisStore(redis)
+        yield store
+        await store.close()
+
+
 @pytest.fixture(params=["memory", "redis"])
 def opener(request: pytest.FixtureRequest) -> Opener:
     """Makes a store with nothing in it."""
@@ -43,31 +64,11 @@ def opener(request: pytest.FixtureRequest) -> Opener:
     return lambda: redis_store(path)
 
 
-@contextlib.asynccontextmanager
-async def memory_store() -> AsyncIterator[Store]:
-    store = MemoryStore()
-    yield store
-    await store.close()
-
-
-@contextlib.asynccontextmanager
-async def redis_store(path: str) -> AsyncIterator[Store]:
-    async with Redis(unix_socket_path=path) as redis:
-        await redis.flushall()
-        store = RedisStore(redis)
-        yield store
-        await store.close()
-
-
-def run(opener: Opener, use: Callable[[Store], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with opener() as store, asyncio.timeout(20):
-            await use(store)
-
-    asyncio.run(main())
-
-
 _connections = itertools.count(2)
+
+
+async def create(store: Store, key: str = "key") -> int:
+    return await store.create(key, "owner", 60)
 
 
 async def claim(store: Store, key: str = "key", owner: str = "owner") -> Record | None:
@@ -75,159 +76,140 @@ async def claim(store: Store, key: str = "key", owner: str = "owner") -> Record 
     return await store.claim(key, owner, next(_connections), 60)
 
 
+async def claimed(store: Store) -> Record:
+    record = await claim(store)
+    assert record is not None
+    return record
+
+
 async def save(store: Store, epoch: int, **changes: Any) -> None:
     arguments = {"done": 0, "confirmed": 0, "first": 1, "messages": [], **changes}
     await store.save("key", epoch, **arguments)
 
 
-def test_a_record_is_found_as_it_was_saved(opener: Opener) -> None:
-    async def use(store: Store) -> None:
-        epoch = await store.create("key", "owner", 60)
+async def test_a_record_is_found_as_it_was_saved(opener: Opener) -> None:
+    async with opener() as store:
+        epoch = await create(store)
         await save(store, epoch, done=3, messages=MESSAGES)
         await save(store, epoch, done=4, first=len(MESSAGES) + 1, messages=["last"])
-        record = await claim(store)
-        assert record is not None
+        record = await claimed(store)
         assert (record.owner, record.epoch) == ("owner", epoch + 1)
         assert (record.done, record.confirmed) == (4, 0)
         assert record.outgoing == [*MESSAGES, "last"]
         assert [type(message) for message in record.outgoing[:2]] == [str, bytes]
 
-    run(opener, use)
+
+ONE, TWO = {"done": 1, "messages": ["1", "2"]}, {"confirmed": 2, "first": 3}
+THREE = {"done": 2, "confirmed": 1, "first": 3, "messages": ["3"]}
 
 
-def test_what_is_confirmed_is_forgotten(opener: Opener) -> None:
-    async def use(store: Store) -> None:
-        epoch = await store.create("key", "owner", 60)
-        await save(store, epoch, messages=["1", "2", "3"])
-        await save(store, epoch, confirmed=2, first=4, messages=["4"])
-        record = await claim(store)
-        assert record is not None
-        assert (record.confirmed, record.outgoing) == (2, ["3", "4"])
-
-    run(opener, use)
-
-
-def test_all_may_be_confirmed(opener: Opener) -> None:
-    async def use(store: Store) -> None:
-        epoch = await store.create("key", "owner", 60)
-        await save(store, epoch, messages=["1", "2"])
-        await save(store, epoch, confirmed=2, first=3)
-        await save(store, epoch, confirmed=2, first=3, messages=["3"])
-        record = await claim(store)
-        assert record is not None
-        assert (record.confirmed, record.outgoing) == (2, ["3"])
-
-    run(opener, use)
+@pytest.mark.parametrize(
+    ("saves", "found"),
+    [
+        # What is confirmed is forgotten, and all of it may be.
+        ([ONE, THREE], (2, 1, ["2", "3"])),
+        ([ONE, {**TWO, "done": 1}], (1, 2, [])),
+        ([ONE, {**TWO, "done": 1}, {**TWO, "done": 1, "messages": ["3"]}], (1, 2, ["3"])),
+        # The answer was lost, so that the client of the store repeats it, perhaps late.
+        ([ONE, ONE], (1, 0, ["1", "2"])),
+        ([ONE, ONE, THREE, THREE, ONE], (2, 1, ["2", "3"])),
+    ],
+)
+async def test_saving(opener: Opener, saves: list[dict[str, Any]], found: tuple[Any, ...]) -> None:
+    async with opener() as store:
+        epoch = await create(store)
+        for changes in saves:
+            await save(store, epoch, **changes)
+        record = await claimed(store)
+        assert (record.done, record.confirmed, record.outgoing) == found
 
 
-def test_saving_again_changes_nothing(opener: Opener) -> None:
-    # The answer was lost, so that the client of the store repeats it.
-    async def use(store: Store) -> None:
-        epoch = await store.create("key", "owner", 60)
-        for _ in range(2):
-            await save(store, epoch, done=1, messages=["1", "2"])
-        for _ in range(2):
-            await save(store, epoch, done=2, confirmed=1, first=3, messages=["3"])
-        await save(store, epoch, done=1, messages=["1", "2"])  # late
-        record = await claim(store)
-        assert record is not None
-        assert (record.done, record.confirmed, record.outgoing) == (2, 1, ["2", "3"])
-
-    run(opener, use)
-
-
-def test_a_claim_fences_all_former_holders(opener: Opener) -> None:
-    async def use(store: Store) -> None:
-        epochs = [await store.create("key", "owner", 60)]
-        for _ in range(2):
-            record = await claim(store)
-            assert record is not None
-            epochs.append(record.epoch)
+async def test_a_claim_fences_all_former_holders(opener: Opener) -> None:
+    async with opener() as store:
+        epochs = [await create(store), *[(await claimed(store)).epoch for _ in range(2)]]
         for epoch in epochs[:-1]:
-            with pytest.raises(Fenced):
-                await save(store, epoch, done=9, messages=["no"])
-            with pytest.raises(Fenced):
-                await store.keep("key", epoch, 1, 60)
-            with pytest.raises(Fenced):
-                await store.delete("key", epoch)
+            await assert_fenced(store, epoch)
         await save(store, epochs[-1], done=1)
         await store.keep("key", epochs[-1], 1, 60)
-        record = await claim(store)
-        assert record is not None
+        record = await claimed(store)
         assert (record.done, record.outgoing) == (1, [])
 
-    run(opener, use)
+
+async def assert_fenced(store: Store, epoch: int) -> None:
+    """Whoever has had the session in this epoch has it no more."""
+    for attempt in (
+        save(store, epoch, done=9, messages=["no"]),
+        store.keep("key", epoch, 1, 60),
+    ):
+        with pytest.raises(Fenced):
+            await attempt
 
 
-def test_another_owner_is_told_what_one_is_told_of_no_session(opener: Opener) -> None:
-    async def use(store: Store) -> None:
-        epoch = await store.create("key", "owner", 60)
+async def test_another_owner_is_told_what_one_is_told_of_no_session(opener: Opener) -> None:
+    async with opener() as store:
+        epoch = await create(store)
         assert await claim(store, owner="another") is None
         assert await claim(store, "unknown") is None
         await save(store, epoch)  # and the holder is still the holder
 
-    run(opener, use)
 
+async def test_a_claim_for_a_connection_that_is_not_the_latest_is_fenced_itself(
+    opener: Opener,
+) -> None:
+    async with opener() as store:
 
-def test_a_claim_for_a_connection_that_is_not_the_latest_is_fenced_itself(opener: Opener) -> None:
-    async def use(store: Store) -> None:
-        epoch = await store.create("key", "owner", 60)
+        async def claim_for(connection: int, owner: str = "owner") -> Record | None:
+            return await store.claim("key", owner, connection, 60)
+
+        epoch = await create(store)
         with pytest.raises(Fenced):
-            await store.claim("key", "owner", 1, 60)
+            await claim_for(1)
         await store.keep("key", epoch, 10, 60)
         await store.keep("key", epoch, 9, 60)
         for connection in (2, 10):
             with pytest.raises(Fenced):
-                await store.claim("key", "owner", connection, 60)
-        assert await store.claim("key", "another", 10, 60) is None
+                await claim_for(connection)
+        assert await claim_for(10, "another") is None
         await save(store, epoch)
-        record = await store.claim("key", "owner", 11, 60)
+        record = await claim_for(11)
         assert record is not None
         assert record.epoch == epoch + 1
         with pytest.raises(Fenced):
-            await store.claim("key", "owner", 11, 60)
+            await claim_for(11)
         await save(store, record.epoch)
 
-    run(opener, use)
 
-
-def test_a_record_is_deleted(opener: Opener) -> None:
-    async def use(store: Store) -> None:
-        epoch = await store.create("key", "owner", 60)
+async def test_a_record_is_deleted_by_its_holder(opener: Opener) -> None:
+    async with opener() as store:
+        former = await create(store)
+        epoch = (await claimed(store)).epoch
         await save(store, epoch, messages=["1"])
+        with pytest.raises(Fenced):
+            await store.delete("key", former)
         for _ in range(2):
             await store.delete("key", epoch)
         assert await claim(store) is None
-        with pytest.raises(Fenced):
-            await save(store, epoch)
-        with pytest.raises(Fenced):
-            await store.keep("key", epoch, 1, 60)
-
-    run(opener, use)
+        await assert_fenced(store, epoch)
 
 
 @given(
-    st.lists(
-        st.one_of(st.text(st.characters(exclude_categories=["Cs"])), st.binary()), max_size=20
-    ),
+    st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.binary(), max_size=20),
     st.integers(0, 20),
 )
-@settings(deadline=None)
 def test_messages_keep_their_kind_and_their_order(
     redis_path: str, messages: list[Message], confirmed: int
 ) -> None:
     confirmed = min(confirmed, len(messages))
 
-    async def use(store: Store) -> None:
-        epoch = await store.create("key", "owner", 60)
-        await save(store, epoch, messages=messages)
-        await save(store, epoch, confirmed=confirmed, first=len(messages) + 1)
-        record = await claim(store)
-        assert record is not None
-        assert record.outgoing == messages[confirmed:]
+    async def test() -> None:
+        for opened in (memory_store(), redis_store(redis_path)):
+            async with asyncio.timeout(20), opened as store:
+                epoch = await create(store)
+                await save(store, epoch, messages=messages)
+                await save(store, epoch, confirmed=confirmed, first=len(messages) + 1)
+                assert (await claimed(store)).outgoing == messages[confirmed:]
 
-    run(memory_store, use)
-    run(lambda: redis_store(redis_path), use)
+    asyncio.run(test())
 
 
 class Clock:
@@ -237,147 +219,111 @@ class Clock:
         return self.now
 
 
-def test_memory_forgets_what_is_not_kept() -> None:
-    async def main() -> None:
-        clock = Clock()
-        store = MemoryStore(clock=clock)
+async def test_memory_forgets_what_is_not_kept() -> None:
+    clock = Clock()
+    store = MemoryStore(clock=clock)
+    epoch = await store.create("key", "owner", 10)
+    await store.create("other", "owner", 10)
+    clock.now = 6
+    await store.keep("key", epoch, 1, 10)
+    clock.now = 15.9
+    assert len(store) == 1
+    record = await store.claim("key", "owner", 2, 10)
+    assert record is not None
+    clock.now = 26
+    with pytest.raises(Fenced):
+        await store.keep("key", record.epoch, 1, 10)
+    assert await claim(store) is None
+    assert len(store) == 0
+
+
+async def test_memory_does_not_grow_with_what_has_expired() -> None:
+    clock = Clock()
+    store = MemoryStore(clock=clock)
+    for number in range(1000):
+        clock.now += 1
+        await store.create(str(number), "owner", 10)
+    assert len(store._entries) <= 10
+
+
+async def test_redis_forgets_what_is_not_kept(redis_path: str) -> None:
+    async with empty_redis(redis_path) as redis:
+        store = RedisStore(redis, prefix="p:")
         epoch = await store.create("key", "owner", 10)
-        await store.create("other", "owner", 10)
-        clock.now = 6
-        await store.keep("key", epoch, 1, 10)
-        clock.now = 15.9
-        assert len(store) == 1
-        record = await store.claim("key", "owner", 2, 10)
-        assert record is not None
-        clock.now = 26
-        with pytest.raises(Fenced):
-            await store.keep("key", record.epoch, 1, 10)
-        assert await claim(store) is None
-        assert len(store) == 0
-
-    asyncio.run(main())
+        await save(store, epoch, messages=["1"])
+        assert [name async for name in redis.scan_iter()] == [b"p:{key}"]
+        assert 9 < await redis.pttl("p:{key}") / 1000 <= 10
+        await store.keep("key", epoch, 1, 20)
+        assert 19 < await redis.pttl("p:{key}") / 1000 <= 20
+        await store.claim("key", "owner", 2, 30)
+        assert 29 < await redis.pttl("p:{key}") / 1000 <= 30
 
 
-def test_memory_does_not_grow_with_what_has_expired() -> None:
-    async def main() -> None:
-        clock = Clock()
-        store = MemoryStore(clock=clock)
-        for number in range(1000):
-            clock.now += 1
-            await store.create(str(number), "owner", 10)
-        assert len(store._entries) <= 10
-
-    asyncio.run(main())
-
-
-def test_redis_forgets_what_is_not_kept(redis_path: str) -> None:
-    async def main() -> None:
-        async with Redis(unix_socket_path=redis_path) as redis:
-            await redis.flushall()
-            store = RedisStore(redis, prefix="p:")
-            epoch = await store.create("key", "owner", 10)
-            await save(store, epoch, messages=["1"])
-            assert [name async for name in redis.scan_iter()] == [b"p:{key}"]
-            assert 9 < await redis.pttl("p:{key}") / 1000 <= 10
-            await store.keep("key", epoch, 1, 20)
-            assert 19 < await redis.pttl("p:{key}") / 1000 <= 20
-            await store.claim("key", "owner", 2, 30)
-            assert 29 < await redis.pttl("p:{key}") / 1000 <= 30
-
-    asyncio.run(main())
+async def test_redis_keeps_nothing_that_is_confirmed(redis_path: str) -> None:
+    async with empty_redis(redis_path) as redis:
+        store = RedisStore(redis)
+        epoch = await create(store)
+        (name,) = [name async for name in redis.scan_iter()]
+        size = await redis.hlen(name)
+        await save(store, epoch, messages=["1", "2", "3"])
+        assert await redis.hlen(name) == size + 3
+        await save(store, epoch, confirmed=3, first=4)
+        await save(store, epoch, messages=["1", "2", "3"])  # late
+        assert await redis.hlen(name) == size
 
 
-def test_redis_keeps_nothing_that_is_confirmed(redis_path: str) -> None:
-    async def main() -> None:
-        async with Redis(unix_socket_path=redis_path) as redis:
-            await redis.flushall()
-            store = RedisStore(redis)
-            epoch = await store.create("key", "owner", 60)
-            (name,) = [name async for name in redis.scan_iter()]
-            size = await redis.hlen(name)
-            await save(store, epoch, messages=["1", "2", "3"])
-            assert await redis.hlen(name) == size + 3
-            await save(store, epoch, confirmed=3, first=4)
-            await save(store, epoch, messages=["1", "2", "3"])  # late
-            assert await redis.hlen(name) == size
-
-    asyncio.run(main())
-
-
-def test_redis_repeats_a_claim_as_the_same_one(
+async def test_redis_repeats_a_claim_as_the_same_one(
     redis_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        async with Redis(unix_socket_path=redis_path) as redis:
-            store = RedisStore(redis)
-            await store.create("key", "owner", 60)
-            await claim(store)  # loads the script
-            execute: Any = redis.execute_command
-            answers = []
+    async with empty_redis(redis_path) as redis:
+        store = RedisStore(redis)
+        await create(store)
+        await claim(store)  # loads the script
+        execute: Any = redis.execute_command
+        answers = []
 
-            async def lose_the_first_answer(*arguments: Any, **options: Any) -> Any:
-                answers.append(await execute(*arguments, **options))
-                return await execute(*arguments, **options)
+        async def lose_the_first_answer(*arguments: Any, **options: Any) -> Any:
+            answers.append(await execute(*arguments, **options))
+            return await execute(*arguments, **options)
 
-            monkeypatch.setattr(redis, "execute_command", lose_the_first_answer)
-            record = await claim(store)
-            assert record is not None
-            assert answers
-            assert record.epoch == 3
-            await save(store, record.epoch)
-
-    asyncio.run(main())
+        monkeypatch.setattr(redis, "execute_command", lose_the_first_answer)
+        record = await claimed(store)
+        assert answers
+        assert record.epoch == 3
+        await save(store, record.epoch)
 
 
-def test_redis_that_decodes_is_refused(redis_path: str) -> None:
-    async def main() -> None:
-        async with Redis(unix_socket_path=redis_path, decode_responses=True) as redis:
-            with pytest.raises(ValueError, match="decode_responses"):
-                RedisStore(redis)
-
-    asyncio.run(main())
+async def test_redis_that_decodes_is_refused(redis_path: str) -> None:
+    async with Redis(unix_socket_path=redis_path, decode_responses=True) as redis:
+        with pytest.raises(ValueError, match="decode_responses"):
+            RedisStore(redis)
 
 
-def test_redis_out_of_reach_is_an_error_of_its_own(tmp_path: Path) -> None:
-    async def main() -> None:
-        retry = Retry(NoBackoff(), 0)
-        async with Redis(unix_socket_path=str(tmp_path / "none"), retry=retry) as redis:
-            with pytest.raises(RedisConnectionError):
-                await RedisStore(redis).create("key", "owner", 60)
-
-    asyncio.run(main())
+async def test_redis_out_of_reach_is_an_error_of_its_own(tmp_path: Path) -> None:
+    retry = Retry(NoBackoff(), 0)
+    async with Redis(unix_socket_path=str(tmp_path / "none"), retry=retry) as redis:
+        with pytest.raises(RedisConnectionError):
+            await create(RedisStore(redis))
 
 
-def test_more_commands_at_once_than_redis_py_has_connections(redis_path: str) -> None:
+async def test_more_commands_at_once_than_redis_py_has_connections(redis_path: str) -> None:
     """As when all clients come back together."""
-
-    async def main() -> None:
-        async with Redis(unix_socket_path=redis_path) as redis, asyncio.timeout(20):
-            store = RedisStore(redis)
-            creations = (store.create(f"key {number}", "owner", 60) for number in range(500))
-            assert await asyncio.gather(*creations) == [1] * 500
-
-    asyncio.run(main())
+    async with redis_store(redis_path) as store:
+        creations = (create(store, f"key {number}") for number in range(500))
+        assert await asyncio.gather(*creations) == [1] * 500
 
 
-def test_redis_may_be_a_cluster() -> None:
+async def test_redis_may_be_a_cluster() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("", 0)) as two:
         port, bus = one.getsockname()[1], two.getsockname()[1]
-
-    async def main(path: str) -> None:
-        async with Redis(unix_socket_path=path) as redis, asyncio.timeout(20):
+    mode = ("--cluster-enabled", "yes", "--cluster-port", str(bus))
+    with redis_server("--port", str(port), "--bind", "127.0.0.1", *mode) as path:
+        async with Redis(unix_socket_path=path) as redis:
             execute: Any = redis.execute_command
             await execute("CLUSTER ADDSLOTSRANGE 0 16383")
             while (await execute("CLUSTER INFO"))["cluster_state"] != "ok":
                 await asyncio.sleep(0.05)
         async with RedisCluster(host="127.0.0.1", port=port) as cluster:
             store = RedisStore(cluster)
-            epoch = await store.create("key", "owner", 60)
-            await save(store, epoch, messages=MESSAGES)
-            record = await claim(store)
-            assert record is not None
-            assert record.outgoing == MESSAGES
-
-    mode = ("--cluster-enabled", "yes", "--cluster-port", str(bus))
-    with redis_server("--port", str(port), "--bind", "127.0.0.1", *mode) as path:
-        asyncio.run(main(path))
+            await save(store, await create(store), messages=MESSAGES)
+            assert (await claimed(store)).outgoing == MESSAGES

@@ -41,6 +41,14 @@ BROUGHT = {
 }
 
 
+def fetch(web: Path, **options: Any) -> str:
+    """Fetches into a web/, and returns what that says: nothing, if nothing is to be fetched."""
+    stream = io.StringIO()
+    has_fetched = vendor.fetch(web, stream, **options)
+    assert has_fetched == bool(stream.getvalue())
+    return stream.getvalue()
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -60,9 +68,7 @@ def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A web/ with everything fetched. Copy it before changing it."""
     web = tmp_path_factory.mktemp("fetched") / "web"
     shutil.copytree(ROOT / "web", web, ignore=shutil.ignore_patterns("vendor", "wheel"))
-    stream = io.StringIO()
-    assert vendor.fetch(web, stream)
-    first, last = stream.getvalue().splitlines()
+    first, last = fetch(web).splitlines()
     assert first.startswith("Fetching pyodide ")
     assert last.startswith("Fetched pyodide ")
     return web
@@ -85,7 +91,7 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def whole(site: Path, npm: Path) -> Path:
     """A web/ with everything fetched, which npm is asked for no more."""
-    assert vendor.fetch(site, io.StringIO())
+    assert fetch(site)
     return site
 
 
@@ -113,22 +119,19 @@ def test_pyodide_accepts_micropips_wheel(fetched: Path) -> None:
 
 def test_nothing_is_fetched_twice(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    stream = io.StringIO()
-    assert not vendor.fetch(whole, stream)
-    assert stream.getvalue() == ""
+    assert not fetch(whole)
 
 
 def test_development_dependencies_come_when_asked_for(whole: Path, npm: Path) -> None:
     versions = json.loads((whole / "package.json").read_text())["devDependencies"]
     assert vendor.flaw(whole, development=True) == "it is incomplete"
-    stream = io.StringIO()
-    assert vendor.fetch(whole, stream, development=True)
+    said = fetch(whole, development=True)
     for name, version in versions.items():
-        assert f"and {name} {version}" in stream.getvalue()
+        assert f"and {name} {version}" in said
         assert list((whole / "vendor" / f"{name}@{version}").iterdir())
     # They stay, as long as what is pinned does.
-    assert not vendor.fetch(whole, stream)
-    assert not vendor.fetch(whole, stream, development=True)
+    assert not fetch(whole)
+    assert not fetch(whole, development=True)
 
 
 def test_the_lock_names_no_host() -> None:
@@ -136,8 +139,11 @@ def test_the_lock_names_no_host() -> None:
     assert not [name for name, package in lock["packages"].items() if "resolved" in package]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "folder", "manifest"])
-def test_damage_is_repaired(whole: Path, npm: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [("truncated", "is damaged)"), ("folder", "is missing)"), ("manifest", "is damaged)")],
+)
+def test_damage_is_repaired(whole: Path, npm: Path, damage: str, why: str) -> None:
     (wasm,) = whole.glob("vendor/pyodide@*/pyodide.asm.wasm")
     if damage == "truncated":
         wasm.write_text(WASM[:5])
@@ -146,10 +152,7 @@ def test_damage_is_repaired(whole: Path, npm: Path, damage: str) -> None:
     else:
         (whole / "vendor" / "manifest.json").write_text("{")
     (whole / "vendor" / "pyodide@0.0.1").mkdir()
-    stream = io.StringIO()
-    assert vendor.fetch(whole, stream)
-    why = {"truncated": "is damaged)", "folder": "is missing)", "manifest": "is damaged)"}[damage]
-    assert why in stream.getvalue()
+    assert why in fetch(whole)
     assert vendor.flaw(whole) is None
     assert wasm.stat().st_size == len(WASM)
     assert not (whole / "vendor" / "pyodide@0.0.1").exists()
@@ -162,17 +165,16 @@ def test_changed_pins_are_noticed(whole: Path) -> None:
 
 
 def test_without_pip_the_rest_is_fetched(site: Path, npm: Path) -> None:
-    stream = io.StringIO()
-    assert vendor.fetch(site, stream)
-    assert "Without micropip (pip: No matching distribution found" in stream.getvalue()
-    assert "PyScript's `packages` will need the network." in stream.getvalue()
+    said = fetch(site)
+    assert "Without micropip (pip: No matching distribution found" in said
+    assert "PyScript's `packages` will need the network." in said
     assert vendor.flaw(site) is None
 
 
 def test_without_npm(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(VendorError, match=r"^npm is not on the PATH: install Node.js"):
-        vendor.fetch(site, io.StringIO())
+        fetch(site)
     assert [path.name for path in (site / "vendor").iterdir()] == [".lock"]
 
 
@@ -200,7 +202,7 @@ def test_a_failure_keeps_what_was_there(whole: Path, monkeypatch: pytest.MonkeyP
     (whole / "vendor" / "manifest.json").unlink()
     monkeypatch.setenv("PATH", "")
     with pytest.raises(VendorError):
-        vendor.fetch(whole, io.StringIO())
+        fetch(whole)
     assert core.is_file()
 
 
@@ -283,4 +285,4 @@ def test_npm_checks_what_it_installs(site: Path) -> None:
     lock["packages"]["node_modules/pyodide"]["integrity"] = f"sha512-{wrong}"
     lock_path.write_text(json.dumps(lock))
     with pytest.raises(VendorError, match="npm could not fetch the packages"):
-        vendor.fetch(site, io.StringIO())
+        fetch(site)

@@ -66,14 +66,16 @@ def test_what_the_browser_says_of_a_url_without_secrets_stays_as_it_is() -> None
     assert redacted("The URL 'ws://h/' is invalid", "ws://h/") == "The URL 'ws://h/' is invalid"
 
 
-HOSTS = st.one_of(
-    st.sampled_from(
-        ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"]
-    ).flatmap(lambda network: st.ip_addresses(network=network)),
-    st.sampled_from(["::1/128", "fc00::/7", "fe80::/10"]).flatmap(
-        lambda network: st.ip_addresses(network=network)
-    ),
-    st.ip_addresses(),
+LOCAL = [
+    ipaddress.ip_network(network)
+    for network in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+        *("fc00::/7", "fe80::/10"),
+    )
+]
+NETWORKS = ["127.0.0.0/8", "::1/128", *map(str, LOCAL)]
+HOSTS = st.ip_addresses() | st.sampled_from(NETWORKS).flatmap(
+    lambda network: st.ip_addresses(network=network)
 )
 
 
@@ -89,15 +91,6 @@ def test_which_network_an_address_is_in(
     else:
         expected = ""
     assert network_of(f"ws://{user}{host}{port}/feed?10.0.0.1") == expected
-
-
-LOCAL = [
-    ipaddress.ip_network(network)
-    for network in (
-        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
-        *("fc00::/7", "fe80::/10"),
-    )
-]
 
 
 @pytest.mark.parametrize(

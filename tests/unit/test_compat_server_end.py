@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
@@ -30,7 +30,10 @@ from readystate.compat.server_end import (
 )
 
 MESSAGES = st.lists(st.text(max_size=300) | st.binary(max_size=300), max_size=8)
-SIZES = (0, 1, 125, 126, 127, 65_535, 65_536, 65_537)
+BINARIES: list[str | bytes] = [
+    b"x" * size for size in (0, 1, 125, 126, 127, 65_535, 65_536, 65_537)
+]
+"""At the borders of the frame header."""
 
 
 def written(client: ClientProtocol) -> bytes:
@@ -81,6 +84,7 @@ def test_headers_that_are_repeated() -> None:
 
 
 @given(messages=MESSAGES, cuts=st.lists(st.integers(0, 5000), max_size=20))
+@example(messages=BINARIES, cuts=[1])
 def test_messages_of_a_client(messages: list[str | bytes], cuts: list[int]) -> None:
     client, end, _ = connected()
     for message in messages:
@@ -112,17 +116,8 @@ def test_fragments_are_joined_and_pings_come_between(pieces: list[Any]) -> None:
     assert message == pieces[0][:0].join(pieces)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_lengths_in_both_directions(size: int) -> None:
-    client, end, _ = connected()
-    client.send_binary(b"x" * size)
-    data = written(client)
-    assert end.receive(data[:1]) + end.receive(data[1:]) == [b"x" * size]
-    client.receive_data(b"".join(frames(["y" * size])))
-    assert received(client) == ["y" * size]
-
-
 @given(MESSAGES)
+@example(BINARIES)
 def test_messages_for_a_client(messages: list[str | bytes]) -> None:
     client, _, _ = connected()
     client.receive_data(b"".join(frames(messages)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import given
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -27,6 +29,10 @@ class Entry:
     once: bool
     handler: bool = False
 
+    def is_for(self, type: str, callback: str | None, capture: bool) -> bool:
+        mine = (self.type, self.callback, self.capture)
+        return not self.handler and mine == (type, callback, capture)
+
 
 @dataclass
 class Model:
@@ -38,24 +44,14 @@ class Model:
     def add(self, entry: Entry, signal: FakeSignal | None) -> None:
         if signal is not None and signal.aborted:
             return
-        for other in self.entries:
-            if not other.handler and (other.type, other.callback, other.capture) == (
-                entry.type,
-                entry.callback,
-                entry.capture,
-            ):
-                return
+        if any(e.is_for(entry.type, entry.callback, entry.capture) for e in self.entries):
+            return
         self.entries.append(entry)
         if signal is not None:
             self.signals.append((signal, entry))
 
     def remove(self, type: str, callback: str, capture: bool) -> None:
-        self.entries = [
-            entry
-            for entry in self.entries
-            if entry.handler
-            or (entry.type, entry.callback, entry.capture) != (type, callback, capture)
-        ]
+        self.entries = [e for e in self.entries if not e.is_for(type, callback, capture)]
 
     def abort(self, signal: FakeSignal) -> None:
         signal.aborted = True
@@ -82,7 +78,8 @@ class Model:
         return called
 
 
-types = st.sampled_from(["open", "message", "close"])
+TYPES = ("open", "message", "close")
+types = st.sampled_from(TYPES)
 callbacks = st.sampled_from("abcd")
 
 
@@ -129,18 +126,12 @@ class AgainstTheDom(RuleBasedStateMachine):
     def the_types_are_known(self) -> None:
         expected = {entry.type for entry in self.model.entries}
         assert self.listeners.types() == expected
-        assert {
-            type for type in ("open", "message", "close") if self.listeners.has(type)
-        } == expected
-        for type in ("open", "message", "close"):
-            handlers = [
-                entry.callback
-                for entry in self.model.entries
-                if entry.handler and entry.type == type
-            ]
-            assert self.listeners.handler(type) == (handlers[0] if handlers else None)
-            only = self.listeners.only(type)
+        for type in TYPES:
+            assert self.listeners.has(type) == (type in expected)
             entries = [entry for entry in self.model.entries if entry.type == type]
+            handler = next((entry.callback for entry in entries if entry.handler), None)
+            assert self.listeners.handler(type) == handler
+            only = self.listeners.only(type)
             if only is not None:
                 assert [(entry.callback, entry.once) for entry in entries] == [(only, False)]
             if len(entries) == 1 and entries[0].handler:
@@ -150,52 +141,42 @@ class AgainstTheDom(RuleBasedStateMachine):
 TestAgainstTheDom = AgainstTheDom.TestCase
 
 
-def test_one_that_is_removed_while_an_event_is_dispatched_is_passed_over() -> None:
-    listeners = Listeners()
-    for callback in "abc":
-        listeners.add("open", callback)
-    reached: list[Any] = []
-    for callback in listeners.reached_by("open"):
-        reached.append(callback)
-        listeners.remove("open", "b")
-    assert reached == ["a", "c"]
-
-
-def test_one_that_is_added_while_an_event_is_dispatched_waits_for_the_next() -> None:
-    listeners = Listeners()
-    listeners.add("open", "a")
-    for _ in listeners.reached_by("open"):
-        listeners.add("open", "b")
-    assert list(listeners.reached_by("open")) == ["a", "b"]
-
-
-def test_a_handler_that_is_replaced_while_an_event_is_dispatched_is_the_new_one() -> None:
-    listeners = Listeners()
-    listeners.add("open", "a")
-    listeners.set_handler("open", "old")
-    reached: list[Any] = []
-    for callback in listeners.reached_by("open"):
-        reached.append(callback)
-        listeners.set_handler("open", "new")
-    assert reached == ["a", "new"]
-
-
-def test_clear() -> None:
+@pytest.mark.parametrize(
+    ("change", "reached", "then"),
+    [
+        (lambda listeners: listeners.remove("open", "b"), ["a", "old"], ["a", "old"]),
+        (lambda listeners: listeners.add("open", "c"), ["a", "b", "old"], ["a", "b", "old", "c"]),
+        (
+            lambda listeners: listeners.set_handler("open", "new"),
+            ["a", "b", "new"],
+            ["a", "b", "new"],
+        ),
+        (Listeners.clear, ["a"], []),
+    ],
+    ids=["removed", "added", "a handler is replaced", "all are removed"],
+)
+def test_while_an_event_is_dispatched(
+    change: Callable[[Listeners], object], reached: list[Any], then: list[Any]
+) -> None:
+    """What is removed is passed over, and what is added waits for the next."""
     listeners = Listeners()
     listeners.add("open", "a")
     listeners.add("open", "b")
-    reached: list[Any] = []
+    listeners.set_handler("open", "old")
+    seen = []
     for callback in listeners.reached_by("open"):
-        reached.append(callback)
-        listeners.clear()
-    assert reached == ["a"]
-    assert listeners.types() == set()
+        seen.append(callback)
+        change(listeners)
+    assert seen == reached
+    assert list(listeners.reached_by("open")) == then
+    assert listeners.types() == ({"open"} if then else set())
 
 
-@given(st.lists(st.tuples(callbacks, st.booleans()), unique=True))
-def test_order_is_kept_behind_those_with_capture(added: list[tuple[str, bool]]) -> None:
-    listeners = Listeners()
-    for callback, capture in added:
-        listeners.add("open", callback, capture=capture)
-    expected = sorted(added, key=lambda item: not item[1])
-    assert list(listeners.reached_by("open")) == [callback for callback, _ in expected]
+def test_a_bound_method_is_the_same_listener_each_time() -> None:
+    """Though it is another object, and another one for each object that has the method."""
+    listeners, one, other = Listeners(), Counter[str](a=1), Counter[str](b=1)
+    for callback in (one.elements, one.elements, other.elements):
+        listeners.add("open", callback)
+    assert list(listeners.reached_by("open")) == [one.elements, other.elements]
+    listeners.remove("open", one.elements)
+    assert list(listeners.reached_by("open")) == [other.elements]

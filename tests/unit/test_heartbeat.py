@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import re
 from typing import Any
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from readystate import Acks, Heartbeat, Session
 from readystate.core.heartbeat import Pulse
+
+from .rules import Rule, follow, parse
 
 
 def pulse_of(
@@ -40,25 +43,24 @@ def test_a_time_that_makes_no_sense_is_refused(name: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("positional", "named"),
+    ("kind", "positional", "named"),
     [
-        ((), {"interval": 1, "timeout": 1}),
-        (("ping",), {"interval": 1}),
-        (("ping",), {"timeout": 1}),
-        (("ping", 1, 1), {}),
+        (Heartbeat, (), {"interval": 1, "timeout": 1}),
+        (Heartbeat, ("ping",), {"interval": 1}),
+        (Heartbeat, ("ping",), {"timeout": 1}),
+        (Heartbeat, ("ping", 1, 1), {}),
+        (Acks, (len,), {}),
+        (Acks, (len, list, False), {}),
     ],
 )
-def test_what_a_heartbeat_cannot_do_without(positional: Any, named: Any) -> None:
+def test_arguments_that_are_missing_or_have_no_name(kind: Any, positional: Any, named: Any) -> None:
     with pytest.raises(TypeError):
-        Heartbeat(*positional, **named)
+        kind(*positional, **named)
 
 
 def test_a_heartbeat_keeps_what_it_is_given() -> None:
-    def message() -> bytes:
-        return b"ping"
-
-    heartbeat = Heartbeat(message, interval=20, timeout=10, is_reply=bool)
-    assert (heartbeat.message, heartbeat.interval, heartbeat.timeout) == (message, 20, 10)
+    heartbeat = Heartbeat(bytes, interval=20, timeout=10, is_reply=bool)
+    assert (heartbeat.message, heartbeat.interval, heartbeat.timeout) == (bytes, 20, 10)
     assert heartbeat.is_reply is bool
     plain = Heartbeat("ping", interval=0.1, timeout=0.1)
     assert plain.is_reply is None
@@ -70,10 +72,6 @@ def test_acknowledgements_keep_what_they_are_given() -> None:
     assert (acks.key, acks.acked, acks.pass_on) == (len, list, True)
     assert not Acks(len, list, pass_on=False).pass_on
     assert Acks(key=len, acked=list).key is len
-    bad: Any = [(len,), (len, list, False)]
-    for arguments in bad:
-        with pytest.raises(TypeError):
-            Acks(*arguments)
 
 
 # When to send, and when it is dead
@@ -179,61 +177,92 @@ def test_it_wakes_exactly_when_there_is_something_to_do(
             assert is_due == (moment >= wake_at)
 
 
-def test_a_request_out_of_turn_puts_off_the_next() -> None:
-    pulse = pulse_of(10, 100)
-    assert pulse.wake_at == 10
-    pulse.requested(4, 0)
-    assert pulse.wake_at == 14
-    assert pulse.check(13.9) is None
-    assert pulse.check(14) == "request"
+RULES = """
+a request out of turn puts off the next  [interval=10 timeout=100]
+    0                               ? wake_at=10
+    4 requested 0                   ? wake_at=14
+    13.9 check
+    14 check            > request
+later requests do not put off the end  [interval=1 timeout=5]
+    1 beat; 2 beat      > request request
+    3 beat; 4 beat      > request request
+    5 beat              > request   ? wake_at=6
+    6 check             > lost
+anything that arrives is a sign of life  [interval=10 timeout=3 replies=True]
+    10 beat             > request
+    11 heard                        ? awaits_reply=True
+    13 check                        ? wake_at=20
+for quiet times whatever arrives puts off the next  [interval=10 timeout=3 quiet=True]
+    4 heard; 4 check                ? wake_at=14
+    8 heard; 8 check                ? wake_at=18
+    17 heard; 17 check              ? wake_at=27
+    27 beat             > request
+    30 check            > lost
+a silence that nobody has asked into is none, though the timer is late  [interval=10 timeout=3]
+    9 check
+    100 check           > request
+
+what has arrived while it was frozen counts, and a second chance is left  [interval=60 timeout=5]
+    10 requested 0                  ? wake_at=15
+    1000 heard; 1000 beat > request
+    1007 check          > request
+the second chance is also the next request  [interval=6 timeout=5]
+    10 requested 0
+    17 beat             > request
+    17 check                        ? wake_at=22
+
+without replies nothing piles up  [interval=10 timeout=10]
+    0 requested 7                   ? awaits_reply=False
+    0 replied           > None
+the reply to a second chance comes after that to the first  [interval=60 timeout=5 replies=True]
+    10 requested 3
+    100 check           > request
+    100 requested 8; 101 heard
+    101 replied; 101 replied; 101 replied   > 3 8 None
+the latency is that of the reply that came last  [interval=10 timeout=10 replies=True]
+    0                               ? latency=None
+    10 requested 1; 20 requested 2
+    25 replied          > 1         ? latency=15
+    26 replied          > 2         ? latency=6
+    100 replied         > None      ? latency=6
+
+a watchdog asks for nothing, and waits for anything  [timeout=10]
+    0                               ? wake_at=10
+    9 check
+    9 heard; 10 check               ? wake_at=19
+    19 check            > lost
+a watchdog that was frozen waits once more  [timeout=10]
+    3600 check                      ? wake_at=3610
+    3610 check          > lost
+"""
 
 
-def test_later_requests_do_not_put_off_the_end() -> None:
-    pulse = pulse_of(1, 5)
-    for now in range(1, 6):
-        assert pulse.check(now) == "request"
-        pulse.requested(now, 0)
-    assert pulse.wake_at == 6
-    assert pulse.check(6) == "lost"
+@pytest.mark.parametrize("rule", parse(RULES))
+def test_rule(rule: Rule) -> None:
+    options = {name: json.loads(value.lower()) for name, value in rule.options.items()}
+    pulse = pulse_of(**options) if "interval" in options else Pulse(Heartbeat(**options), 0)
 
+    def do(now: str, what: str = "", *marks: str) -> list[str]:
+        """What happens at a time; ``beat`` is a check, and the request that it asks for."""
+        if not what:
+            return []
+        result = getattr(pulse, "check" if what == "beat" else what)(float(now), *map(int, marks))
+        if what == "beat":
+            assert result == "request"
+            pulse.requested(float(now), 0)
+        return [] if result is None and what != "replied" else [str(result)]
 
-def test_anything_that_arrives_is_a_sign_of_life() -> None:
-    pulse = pulse_of(10, 3, replies=True)
-    assert pulse.check(10) == "request"
-    pulse.requested(10, 5)
-    pulse.heard(11)
-    assert pulse.awaits_reply
-    assert pulse.check(13) is None
-    assert pulse.wake_at == 20
-
-
-def test_for_quiet_times_whatever_arrives_puts_off_the_next() -> None:
-    pulse = pulse_of(10, 3, quiet=True)
-    for now in (4, 8, 17):
-        pulse.heard(now)
-        assert pulse.check(now) is None
-        assert pulse.wake_at == now + 10
-    assert pulse.check(27) == "request"
-    pulse.requested(27, 0)
-    assert pulse.check(30) == "lost"
+    follow(rule, do, lambda name: getattr(pulse, name))
 
 
 def test_a_session_asks_when_it_is_quiet() -> None:
     assert Session(interval=7).heartbeat.when_quiet
 
 
-def test_a_silence_that_nobody_has_asked_into_is_none() -> None:
-    pulse = pulse_of(10, 3)
-    assert pulse.check(9) is None
-    # Late, but there was no request.
-    assert pulse.check(100) == "request"
-
-
-def asked_at_10(interval: float = 60, timeout: float = 5) -> Pulse:
+def asked_at_10() -> Pulse:
     """It is lost at 15."""
-    pulse = pulse_of(interval, timeout)
+    pulse = pulse_of(60, 5)
     pulse.requested(10, 0)
-    assert pulse.wake_at == 10 + timeout
     return pulse
 
 
@@ -270,23 +299,6 @@ def test_a_sign_of_life_gives_another_second_chance(late: float) -> None:
     assert pulse.check(now + 5) == "lost"
 
 
-def test_what_has_arrived_while_it_was_frozen_counts() -> None:
-    pulse = asked_at_10()
-    pulse.heard(1000)
-    assert pulse.check(1000) == "request"
-    pulse.requested(1000, 0)
-    # That was no second chance: it is left.
-    assert pulse.check(1007) == "request"
-
-
-def test_the_second_chance_is_also_the_next_request() -> None:
-    pulse = asked_at_10(interval=6)
-    assert pulse.check(17) == "request"
-    pulse.requested(17, 0)
-    assert pulse.check(17) is None
-    assert pulse.wake_at == 22
-
-
 # What a reply confirms
 
 marks = st.lists(st.none() | st.integers(0, 1000))
@@ -306,52 +318,3 @@ def test_replies_are_to_the_oldest_request_and_others_to_none(steps: list[int | 
         else:
             assert pulse.replied(0) is None
         assert pulse.awaits_reply == bool(requests)
-
-
-def test_without_replies_nothing_piles_up() -> None:
-    pulse = pulse_of(10, 10)
-    pulse.requested(0, 7)
-    assert not pulse.awaits_reply
-    assert pulse.replied(0) is None
-
-
-def test_a_reply_to_the_second_chance_comes_after_that_to_the_first_request() -> None:
-    pulse = pulse_of(60, 5, replies=True)
-    pulse.requested(10, 3)
-    assert pulse.check(100) == "request"
-    pulse.requested(100, 8)
-    pulse.heard(101)
-    assert [pulse.replied(0), pulse.replied(0), pulse.replied(0)] == [3, 8, None]
-
-
-# A watchdog
-
-
-def test_a_watchdog_asks_for_nothing_and_waits_for_anything() -> None:
-    pulse = Pulse(Heartbeat(timeout=10), 100)
-    assert pulse.wake_at == 110
-    assert pulse.check(109) is None
-    pulse.heard(109)
-    assert pulse.check(110) is None
-    assert pulse.wake_at == 119
-    assert pulse.check(119) == "lost"
-
-
-def test_a_watchdog_that_was_frozen_waits_once_more() -> None:
-    pulse = Pulse(Heartbeat(timeout=10), 100)
-    assert pulse.check(3600) is None
-    assert pulse.wake_at == 3610
-    assert pulse.check(3610) == "lost"
-
-
-def test_the_latency_is_that_of_the_reply_that_came_last() -> None:
-    pulse = pulse_of(10, 10, replies=True)
-    assert pulse.latency is None
-    pulse.requested(10, 1)
-    pulse.requested(20, 2)
-    pulse.replied(25)
-    assert pulse.latency == 15
-    pulse.replied(26)
-    assert pulse.latency == 6
-    pulse.replied(100)
-    assert pulse.latency == 6

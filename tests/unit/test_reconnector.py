@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -11,155 +12,85 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from readystate import Backoff
 from readystate.core.reconnector import Reconnector
 
-HEALTHY = 5.0
+from .outboxes import Clock
+from .rules import Rule, follow, parse
+
+RULES = """
+waits grow with each failure
+    begin; ended; begin; ended; begin; ended    > 1 2 4
+    begin; ended; begin; ended; begin; ended    > 8 10 10   ? attempt=6 attempts=6 connections=0
+only a healthy connection has the waits start anew
+    lives 4.9; ended        > 1
+    lives 4.9; ended        > 2
+    lives 5; ended          > 1
+    begin; pass 100; ended  > 2
+a message is a proof, but no reason to hurry  [max_attempts=2]
+    lives 0; progressed             ? attempt=0
+    ended                   > 1     ? attempt=0
+    lives 0; progressed; ended > 2  ? attempt=0
+    lives 0; progressed; ended > 4  ? attempt=0
+a server that closes each connection at once is given up  [max_attempts=3]
+    lives 0.1; ended        > 1
+    lives 0.1; ended        > 2
+    lives 0.1; ended        > given up after 3 attempts in a row, in 0.3 s  ? phase=STOPPED
+giving up after a time  [give_up_after=5]
+    begin; ended            > 1     ? due=1
+    pass 1; begin; ended    > 2     ? due=3
+    pass 2; begin; ended    > 2     ? due=5
+    pass 2; begin; ended    > given up after 4 attempts in a row, in 5.0 s  ? phase=STOPPED
+the time counts from the last connection that was of use  [give_up_after=5]
+    lives 100; ended        > 1
+    pass 4; lives 0; ended  > 1
+    pass 1; begin; ended    > given up after 2 attempts in a row, in 5.0 s
+who comes back does not wait, but once
+    begin; ended            > 1     ? due=1
+    came_back                       ? due=0
+    begin; came_back; pass 4.9; ended > 0
+    begin; ended            > 4
+that it came back long ago does not matter
+    begin; came_back; pass 5; ended > 1
+without a network waits are long
+    offline; begin; ended   > 10
+hurry ends a wait, and nothing else
+    hurry; begin; hurry; ended > 1
+    hurry                           ? due=0
+the first reason to stop counts
+    stop closed; stop again         ? gave_up=closed
+    begin                           ! RuntimeError
+"""
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def steady(clock: Clock, **options: float) -> Reconnector:
-    """One that waits 1, 2, 4, 8 and 10 seconds."""
-    return Reconnector(
-        Backoff(1, 10, jitter=0, healthy=HEALTHY),
-        clock=clock,
-        **options,  # type: ignore[arg-type]
-    )
-
-
-def lives(reconnector: Reconnector, clock: Clock, seconds: float) -> None:
-    """A connection comes about, and lasts so long."""
-    reconnector.begin()
-    reconnector.connected()
-    clock.now += seconds
-
-
-def test_waits_grow_with_each_failure() -> None:
-    reconnector = steady(Clock())
-    delays = []
-    for _ in range(6):
-        reconnector.begin()
-        delays.append(reconnector.ended())
-    assert delays == [1, 2, 4, 8, 10, 10]
-    assert (reconnector.attempt, reconnector.attempts, reconnector.connections) == (6, 6, 0)
-
-
-def test_only_a_healthy_connection_has_the_waits_start_anew() -> None:
+@pytest.mark.parametrize("rule", parse(RULES))
+def test_rule(rule: Rule) -> None:
+    """Of one that waits 1, 2, 4, 8 and 10 seconds."""
     clock = Clock()
-    reconnector = steady(clock)
-    lives(reconnector, clock, HEALTHY - 0.1)
-    assert reconnector.ended() == 1
-    lives(reconnector, clock, HEALTHY - 0.1)
-    assert reconnector.ended() == 2
-    lives(reconnector, clock, HEALTHY)
-    assert reconnector.ended() == 1
-    # It was one connection: the failures after it count on.
-    reconnector.begin()
-    clock.now += 100
-    assert reconnector.ended() == 2
+    options: dict[str, Any] = {name: int(value) for name, value in rule.options.items()}
+    backoff = Backoff(1, 10, jitter=0, healthy=5)
+    reconnector = Reconnector(backoff, clock=clock, **options)
+
+    def do(what: str, *words: str) -> list[str]:
+        match what:
+            case "lives":  # A connection comes about, and lasts so long.
+                reconnector.begin()
+                reconnector.connected()
+                clock.now += float(words[0])
+            case "pass":
+                clock.now += float(words[0])
+            case "offline":
+                reconnector.is_online = False
+            case "ended":
+                delay = reconnector.ended()
+                return str(reconnector.gave_up).split() if delay is None else [f"{delay:g}"]
+            case _:
+                getattr(reconnector, what)(*words)
+        return []
+
+    follow(rule, do, lambda name: getattr(reconnector, name), RuntimeError)
 
 
-def test_a_message_is_a_proof_but_no_reason_to_hurry() -> None:
-    clock = Clock()
-    reconnector = steady(clock, max_attempts=2)
-    for delay in (1, 2, 4):
-        lives(reconnector, clock, 0)
-        reconnector.progressed()
-        assert reconnector.attempt == 0
-        assert reconnector.ended() == delay
-        assert reconnector.attempt == 0
-
-
-def test_a_server_that_closes_each_connection_at_once_is_given_up() -> None:
-    clock = Clock()
-    reconnector = steady(clock, max_attempts=3)
-    for delay in (1, 2, None):
-        lives(reconnector, clock, 0.1)
-        assert reconnector.ended() == delay
-    assert reconnector.gave_up == "given up after 3 attempts in a row, in 0.3 s"
-    assert reconnector.phase == "STOPPED"
-
-
-def test_giving_up_after_a_time() -> None:
-    clock = Clock()
-    reconnector = steady(clock, give_up_after=5)
-    for delay, due in ((1, 1), (2, 3), (2, 5)):
-        reconnector.begin()
-        assert reconnector.ended() == delay
-        clock.now += delay
-        assert reconnector.due == clock.now == 1000 + due
-    reconnector.begin()
-    assert reconnector.ended() is None
-    assert reconnector.gave_up == "given up after 4 attempts in a row, in 5.0 s"
-
-
-def test_the_time_counts_from_the_last_connection_that_was_of_use() -> None:
-    clock = Clock()
-    reconnector = steady(clock, give_up_after=5)
-    lives(reconnector, clock, 100)
-    assert reconnector.ended() == 1
-    clock.now += 4
-    lives(reconnector, clock, 0)
-    assert reconnector.ended() == 1
-    clock.now += 1
-    reconnector.begin()
-    assert reconnector.ended() is None
-
-
-def test_who_comes_back_does_not_wait() -> None:
-    clock = Clock()
-    reconnector = steady(clock)
-    reconnector.begin()
-    reconnector.ended()
-    reconnector.came_back()
-    assert reconnector.due == clock.now
-    reconnector.begin()
-    reconnector.came_back()
-    clock.now += 4.9
-    assert reconnector.ended() == 0
-    # Once.
-    reconnector.begin()
-    assert reconnector.ended() == 4
-
-
-def test_that_it_came_back_long_ago_does_not_matter() -> None:
-    clock = Clock()
-    reconnector = steady(clock)
-    reconnector.begin()
-    reconnector.came_back()
-    clock.now += 5
-    assert reconnector.ended() == 1
-
-
-def test_without_a_network_waits_are_long() -> None:
-    reconnector = steady(Clock())
-    reconnector.is_online = False
-    reconnector.begin()
-    assert reconnector.ended() == 10
-
-
-def test_hurry_ends_a_wait_and_nothing_else() -> None:
-    clock = Clock()
-    reconnector = steady(clock)
-    reconnector.hurry()
-    reconnector.begin()
-    reconnector.hurry()
-    assert reconnector.ended() == 1
-    reconnector.hurry()
-    assert reconnector.due == clock.now
-
-
-def test_the_first_reason_to_stop_counts() -> None:
-    reconnector = steady(Clock())
+def test_who_has_stopped_does_not_begin() -> None:
+    reconnector = Reconnector(Backoff())
     reconnector.stop("closed")
-    reconnector.stop("again")
-    assert reconnector.gave_up == "closed"
     with pytest.raises(RuntimeError, match="STOPPED"):
         reconnector.begin()
 

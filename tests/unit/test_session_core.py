@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from readystate import Delivery, DeliveryState
-from readystate.core.outbox import Outbox
 from readystate.exceptions import QueueFull
 from readystate.session.control import (
     DLE,
@@ -28,32 +27,17 @@ from readystate.session.control import (
 )
 from readystate.session.core import ClientCore, Core, Hello, ServerCore
 
+from .outboxes import make_outbox
+from .rules import Rule, parse
+
 QUEUED, SENT, CONFIRMED, _ = DeliveryState
 
 ID = "an-id_of_16_to_256"
 WIDE = Window(1000, 10**6)
 
 
-def make_outbox(
-    max_pending: int | None = None,
-    max_unconfirmed: int | None = None,
-    max_unconfirmed_bytes: int | None = None,
-) -> Outbox:
-    return Outbox(
-        max_pending=max_pending,
-        max_pending_bytes=None,
-        on_full="raise",
-        in_doubt="resend",
-        max_unconfirmed=max_unconfirmed,
-        max_unconfirmed_bytes=max_unconfirmed_bytes,
-    )
-
-
 def size_of(message: str | bytes) -> int:
     return len(message.encode()) if isinstance(message, str) else len(message)
-
-
-# Sentence by sentence: an end, and what arrives at it or leaves it
 
 
 def opened(window: Sequence[int] = WIDE, *, session: str = ID, expires: float = 60) -> str:
@@ -64,138 +48,456 @@ def resumed(received: int, window: Sequence[int] = WIDE) -> str:
     return encode("resumed", {"received": received, "expires": 60, "window": window})
 
 
-def client(window: Window = WIDE, *, other: Sequence[int] = WIDE) -> ClientCore:
-    """One that is joined, whose server has the window ``other``."""
-    core = ClientCore(make_outbox(), window)
-    core.hello()
-    assert core.receive([opened(other)]) == []
-    return core
+class Joined:
+    """A client's or a server's end that has a connection, and what its application has got."""
+
+    def __init__(
+        self, kind: type[Core], window: Window = WIDE, other: Window = WIDE, **bounds: int
+    ) -> None:
+        self.other = other
+        self.got: list[str | bytes] = []
+        self.core: Core = kind(make_outbox(**bounds), window)
+        if isinstance(self.core, ClientCore):
+            self.core.hello()
+            assert self.core.receive([opened(other)]) == []
+        else:
+            assert isinstance(self.core, ServerCore)
+            self.core.open(Hello(None, 0, other), ID, 60)
+            assert ['"opened"' in text for text in self.core.controls()] == [True]
+
+    def receive(self, *arrived: str | bytes) -> list[Any]:
+        messages = self.core.receive(arrived)
+        self.got += messages
+        return messages
+
+    def send(self, *messages: str | bytes) -> list[Any]:
+        """Accepts ``messages``; returns what now goes over the connection, without controls."""
+        for message in messages:
+            self.core.outbox.accept(message, size_of(message))
+        return escape([delivery.message for delivery in self.core.outbox.take()])
+
+    def finish(self, done: int) -> None:
+        self.core.finish(done, sum(map(len, self.got[done:])))
+
+    def resume(self, received: int) -> list[Any]:
+        """Another connection, over which the other end says what it has received; returns what is
+        sent after the first control.
+
+        Raises:
+            ProtocolError: It cannot have received that.
+        """
+        core = self.core
+        core.disconnect()
+        if isinstance(core, ServerCore):
+            again = core.resume(Hello(ID, received, self.other, core.connection + 1), 60)
+            first, *controls = core.controls()
+            said = json.loads(first[1:])["resumed"]
+        else:
+            assert isinstance(core, ClientCore)
+            said = json.loads(core.hello()[1:])["resume"]
+            assert self.receive(resumed(received, self.other)) == []
+            if core.failure is not None:
+                raise core.failure
+            again, controls = core.again, core.controls()
+        assert said["received"] == core.received
+        return [*controls, *escape([delivery.message for delivery in again])]
+
+    def restart(self, done: int, confirmed: int, *unconfirmed: str) -> None:
+        """A new process has what was saved of this one."""
+        del self.got[done:]
+        outbox = make_outbox()
+        outbox.restore(confirmed, [(message, size_of(message)) for message in unconfirmed])
+        if isinstance(self.core, ClientCore):
+            self.core = ClientCore(outbox, WIDE, done=done, session=ID)
+        else:
+            self.core = ServerCore(outbox, WIDE, done=done)
+
+    def do(self, what: str, *words: str) -> list[Any]:
+        """What the application, the network, or a timer does; returns what is sent then."""
+        match what:
+            case "<":
+                before = self.core.received
+                got = self.receive(*map(frame, words))
+                sent = [message(word) for word in words if word.partition(":")[0] not in CONTROLS]
+                assert got == sent[: self.core.received - before if self.core.failure else None]
+            case "send":
+                return self.send(*map(message, words))
+            case "done":
+                self.finish(int(words[0]))
+            case "lost":
+                self.core.disconnect()
+            case "resume":
+                return self.resume(int(words[0]))
+            case "restart":
+                self.restart(int(words[0]), int(words[1]), *words[2:])
+            case _:
+                getattr(self.core, what)()
+        return []
+
+    def follow(self, rule: Rule) -> None:
+        for line in rule.lines:
+            written: list[Any] = []
+            failure: ProtocolError | None = None
+            for action in line.does:
+                try:
+                    written += self.do(*action)
+                except ProtocolError as error:
+                    failure = error
+            written += self.core.controls()
+            assert written == [*map(frame, line.gives)], line.text
+            failure = failure or self.core.failure
+            assert (str(failure.code) if failure else "") == line.fails, line.text
+            for name, value in line.shows.items():
+                holder = self.core if hasattr(self.core, name) else self.core.outbox
+                assert str(getattr(holder, name)) == value, line.text
 
 
-def server(window: Window = WIDE, *, other: Window = WIDE) -> ServerCore:
-    core = ServerCore(make_outbox(), window)
-    core.open(Hello(None, 0, other), ID, 60)
-    (answer,) = core.controls()
-    assert '"opened"' in answer
-    return core
+def message(word: str) -> str | bytes:
+    """Of a rule's word: ``a``, ``a*9`` (nine of them), ``#9`` (nine bytes), or with ``␐``."""
+    if word.startswith("#"):
+        return bytes(int(word[1:]))
+    text, _, times = word.partition("*")
+    return text.replace("␐", DLE) * int(times or 1)
 
 
-def either(window: Window = WIDE, *, other: Window = WIDE) -> Iterator[Core]:
-    yield client(window, other=other)
-    yield server(window, other=other)
+CONTROLS = ("ask", "ack", "resumed")
 
 
-def send(core: Core, *messages: str | bytes) -> list[Any]:
-    """Accepts ``messages``; returns what now goes over the connection, without controls."""
-    for message in messages:
-        core.outbox.accept(message, size_of(message))
-    return escape([delivery.message for delivery in core.outbox.take()])
+def frame(word: str) -> str | bytes:
+    """What goes over the connection for a word: also ``ask``, ``ack:2`` or ``resumed:2``."""
+    kind, _, number = word.partition(":")
+    if kind in CONTROLS:
+        return resumed(int(number)) if kind == "resumed" else encode(kind, int(number or 1))
+    text = message(word)
+    return DLE + text if isinstance(text, str) and text.startswith(DLE) else text
 
 
-def said(core: Core) -> list[tuple[str, Any]]:
-    """The controls that are to be sent now."""
-    controls = core.controls()
-    assert all(text[0] == DLE and text[1] != DLE for text in controls)
-    return [member for text in controls for member in json.loads(text[1:]).items()]
+both_ends = pytest.mark.parametrize("kind", [ClientCore, ServerCore])
+
+RULES = """
+each end counts what arrives, but no controls
+    < a ask #1 ␐ ack:0          > ack:0         ? received=3 done=0 confirmed=0
+    < c d                                       ? received=5
+each end counts what it sends
+    send a ␐ #1                 > a ␐ #1
+    < ack:2                                     ? confirmed=2
+the answer comes before all else
+    send a                      > a
+    < b
+    done 1; lost; done 1; acknowledge; ask
+    resume 0                    > ack:1 a
+
+who is asked acknowledges at once, also if nothing is new
+    < ask                       > ack:0
+    < a b c ask                 > ack:0
+however often it is asked, one answer waits: who asks and does not read decides not how much is held
+    < ask a ask ask ask; done 1 > ack:1
+it acknowledges again as soon as all is done that it had when it was asked, and no third time
+    < a b ask c d               > ack:0
+    done 1
+    done 2                      > ack:2
+    done 3
+    done 4
+all that is done is acknowledged then
+    < a ask b c                 > ack:0
+    done 2                      > ack:2
+what comes after the question does not put the answer off
+    < a ask                     > ack:0
+    < b
+    done 1                      > ack:1
+there is nothing to wait for when all was done
+    < a
+    done 1
+    < ask                       > ack:1
+    < b
+    done 2
+what is held is not what is done  [window=100,100]
+    < #40 #40 #1
+    done 1                      > ack:1
+    < #1
+    done 1
+    done 2                      > ack:2
+it is known when something is done that is to be acknowledged in some seconds
+    < a                                         ? has_unacknowledged=False
+    done 1                                      ? has_unacknowledged=True
+    acknowledge                 > ack:1         ? has_unacknowledged=False
+what is done without a connection is acknowledged over the next one
+    < a b
+    lost; done 2; acknowledge                   ? has_unacknowledged=True
+    resume 0                    > ack:2         ? has_unacknowledged=False
+an acknowledgement that may be lost is repeated over the next connection
+    < a
+    done 1; acknowledge         > ack:1
+    resume 0                    > ack:1
+
+there is something to ask for until it is asked for, or confirmed
+    lost; resume 0                              ? has_unasked=False
+    send a b                    > a b           ? has_unasked=True
+    ask                         > ask           ? has_unasked=False
+    send c                      > c             ? has_unasked=False
+    < ack:0                                     ? has_unasked=True
+    ask; < ack:0                > ask           ? has_unasked=False
+    < ack:3                                     ? has_unasked=False
+    send d e                    > d e
+    < ack:4                                     ? has_unasked=True
+    < ack:5                                     ? has_unasked=False
+    send f                      > f             ? has_unasked=True
+for the window it asks once for each half of what is unconfirmed  [other=8,1000000]
+    send a b c                  > a b c         ? is_short_of_window=False
+    send d                      > d             ? is_short_of_window=True
+    ask                         > ask
+    < ack:0
+    send e f g                  > e f g         ? is_short_of_window=False
+    send h                      > h             ? is_short_of_window=True
+    ask                         > ask
+    < ack:4                                     ? is_short_of_window=False is_window_half_full=True
+over another connection it asks again, and then only for what is new
+    send a                      > a
+    ask; lost; ask
+    resume 1                                    ? has_unasked=True
+    ask; < ack:0                > ask           ? has_unasked=False
+    send b                      > b             ? has_unasked=True
+a question of the connection before is forgotten
+    < a b ask                   > ack:0
+    resume 0
+    done 2
+what was not sent of the controls is lost with the connection
+    send a                      > a
+    < b; ask; acknowledge; lost
+
+no more is sent than the window of the other end  [other=3,10]
+    send a b c d                > a b c
+    send
+    < ack:1
+    send                        > d
+    < ack:4
+    send #6 #4 #1               > #6 #4
+    < ack:5
+    send                        > #1
+nor more than its own bounds allow  [other=3,4 max_unconfirmed=2 max_unconfirmed_bytes=5]
+    send a b c                  > a b
+    < ack:2
+    send ddd ee                 > c ddd
+text counts in UTF-8  [other=100,10]
+    send é*4 é a                > é*4 é
+a single message may always be on its way  [other=5,10]
+    send a*1000 b               > a*1000
+    < ack:1
+    send c*1000                 > b
+    < ack:2
+    send d                      > c*1000
+    < ack:3
+    send                        > d
+a single message may always arrive  [window=5,10]
+    < a*1000
+    done 1                      > ack:1
+    < a*1000
+    done 2                      > ack:2
+all of the window may be used, and not one message more  [window=3,100]
+    < a b c
+    < d                                         ! 4413 ? received=3
+also between controls  [window=3,100]
+    < ask a b c                 > ack:0
+    < ask d                     > ack:0         ! 4413 ? received=3
+nor one byte more  [window=100,10]
+    < #6 #4
+    < #1                                        ! 4413 ? received=2
+also between controls, nor one byte  [window=100,10]
+    < ask #6 #4                 > ack:0
+    < ask #1                    > ack:0         ! 4413 ? received=2
+what comes before one too much is received, else its sender decides how much is held  [window=3,100]
+    < a b c d e f                               ! 4413 ? received=3
+also behind a control  [window=3,100]
+    < ask a b c d e f           > ack:0         ! 4413 ? received=3
+there is room for what is done  [window=3,10]
+    < #3 #3 #4
+    done 2                      > ack:2
+    < #3 #3
+a message too large needs the window for itself  [window=3,10]
+    < #1
+    < #10                                       ! 4413 ? received=1
+and nothing comes beside it  [window=3,10]
+    < #11
+    < #1                                        ! 4413 ? received=1
+
+exactly what was not received is sent again, before what is new, and that confirms nothing
+    send a b c d e              > a b c d e
+    < ack:1
+    resume 4                    > e             ? confirmed=1
+    resume 2                    > c d e         ? confirmed=1
+    resume 1                    > b c d e       ? confirmed=1
+    resume 5                                    ? confirmed=1
+    send f                      > f
+    < ack:6                                     ? confirmed=6
+what was never sent waits, and is not sent again  [other=2,100]
+    send a b c                  > a b
+    resume 1                    > b
+    < ack:1
+    send                        > c
+there is nothing to be sent again where nothing was
+    resume 0
+what arrived before the loss is not received again
+    < a b c
+    done 1
+    resume 0                    > ack:1         ? received=3 done=1
+what the other end has acknowledged it has received
+    send a b c d e              > a b c d e
+    < ack:2
+    resume 1                                    ! 4400 ? is_joined=False
+what was not sent it cannot have received
+    send a b c d e              > a b c d e
+    < ack:2
+    resume 6                                    ! 4400 ? is_joined=False
+
+what is received and not done is lost with the process, and arrives again
+    < a b c
+    done 1
+    restart 1 0                                 ? received=1 done=1
+    resume 0                    > ack:1
+    < b c ask                   > ack:1
+    done 3                      > ack:3         ? received=3
+what is unconfirmed outlives the process
+    restart 0 3 d e                             ? confirmed=3
+    resume 4                    > e
+    resume 3                    > d e
+    resume 5
+    send f                      > f
+    < ack:6                                     ? confirmed=6
+a restored end knows too what was acknowledged
+    restart 0 3 d e
+    resume 2                                    ! 4400
+and what was sent
+    restart 0 3 d e
+    resume 6                                    ! 4400
+"""
 
 
-def acks(core: Core) -> list[int]:
-    return [value for kind, value in said(core) if kind == "ack"]
+CLIENTS_RULES = """
+who has nothing unacknowledged need not wait for the answer
+    send a                      > a             ? need_not_wait=False
+    < ack:1                                     ? need_not_wait=True
+    lost; hello; send b c       > b c
+    < resumed:1                                 ? again=[]
+    resume 2                    > c
+    lost                                        ? again=[]
+    resume 3
+what comes right behind the first control is none of the answer
+    lost; hello; send a         > a
+    < resumed:1                                 ! 4400
+"""
 
 
-def finish(core: Core, done: int, held: Iterable[str | bytes] = ()) -> None:
-    core.finish(done, sum(map(len, held)))
+@pytest.mark.parametrize("rule", parse(CLIENTS_RULES))
+def test_rule_of_clients(rule: Rule) -> None:
+    Joined(ClientCore).follow(rule)
 
 
-def resume(core: Core, received: int, window: Window = WIDE) -> list[Any]:
-    """Another connection, over which the other end says what it has received; returns what is sent
-    again.
-    """
-    core.disconnect()
-    if isinstance(core, ServerCore):
-        again = core.resume(Hello(ID, received, window, core.connection + 1), 60)
-    else:
-        assert isinstance(core, ClientCore)
-        core.hello()
-        assert core.receive([resumed(received, window)]) == []
-        again = core.again
-    return [delivery.message for delivery in again]
+@both_ends
+@pytest.mark.parametrize("rule", parse(RULES))
+def test_rule(rule: Rule, kind: type[Core]) -> None:
+    options: dict[str, Any] = {}
+    for name, value in rule.options.items():
+        numbers = [int(number) for number in value.split(",")]
+        options[name] = Window(*numbers) if name in ("window", "other") else numbers[0]
+    Joined(kind, **options).follow(rule)
 
 
-# Messages are counted
+@both_ends
+@pytest.mark.parametrize(
+    ("window", "size", "each"),
+    [
+        *((Window(messages, 10**9), 1, 1) for messages in (1, 2, 3, 4, 5)),
+        *((Window(messages, 10**9), 1, messages // 4) for messages in (8, 100, 1000)),
+        (Window(10**4, 10**9), 1, 512),
+        *((Window(10**6, total), 1, 1) for total in (1, 4, 7)),
+        (Window(10**6, 400), 8, 13),
+        (Window(10**6, 10**7), 200_000, 6),  # which is a mebibyte
+    ],
+)
+def test_an_end_acknowledges_each_quarter_of_its_window_or_sooner_and_not_each_message(
+    window: Window, size: int, each: int, kind: type[Core]
+) -> None:
+    end = Joined(kind, window)
+    told = []
+    for number in range(1, 4 * each):
+        end.core.receive([b"a" * size])
+        end.core.finish(number, 0)
+        told += end.core.controls()
+    assert told == [encode("ack", times * each) for times in (1, 2, 3)]
 
 
-def test_each_end_counts_what_arrives_and_controls_are_not_counted() -> None:
-    for core in either():
-        assert core.receive(["a", encode("ask", 1), b"b", DLE * 2, encode("ack", 0)]) == [
-            *("a", b"b", DLE),
-        ]
-        assert (core.received, core.done, core.confirmed) == (3, 0, 0)
-        assert core.receive(["c", "d"]) == ["c", "d"]
-        assert core.received == 5
+@both_ends
+@given(
+    window=st.integers(1, 9),
+    steps=st.lists(st.sampled_from(["send", "ask", "answer", "ack", "lose"]), max_size=60),
+)
+def test_who_may_not_send_has_asked_or_will(
+    window: int, steps: list[str], kind: type[Core]
+) -> None:
+    """Else both ends would wait forever."""
+    end = Joined(kind, other=Window(window, 10**6))
+    core = end.core
+    for step in steps:
+        if step == "send":
+            end.send("a")
+        elif step == "ask" and core.is_short_of_window and core.has_unasked:
+            core.ask()
+        elif step in ("answer", "ack"):
+            is_more = step == "ack" and core.outbox.unconfirmed > 0
+            core.receive([encode("ack", core.confirmed + is_more)])
+        elif step == "lose":
+            end.resume(core.confirmed)
+        if core.outbox.unconfirmed >= window:
+            assert core.is_short_of_window or core._asked_about > core.confirmed
 
 
-def test_each_end_counts_what_it_sends() -> None:
-    for core in either():
-        assert send(core, "a", DLE, b"c") == ["a", DLE * 2, b"c"]
-        core.receive([encode("ack", 2)])
-        assert core.confirmed == 2
-        assert core.failure is None
+@both_ends
+def test_what_is_acknowledged_is_confirmed_in_order_and_by_the_session(kind: type[Core]) -> None:
+    core = Joined(kind).core
+    deliveries = [core.outbox.accept(message, 1) for message in "abc"]
+    core.outbox.take()
+    core.receive([encode("ack", 2)])
+    assert [delivery.state for delivery in deliveries] == [CONFIRMED, CONFIRMED, SENT]
+    assert [delivery.reason for delivery in deliveries] == ["session", "session", None]
+    core.receive([encode("ack", 2), encode("ack", 3)])
+    assert deliveries[2].state is CONFIRMED
+    assert core.failure is None
 
 
-def test_what_is_acknowledged_is_confirmed_in_order_and_by_the_session() -> None:
-    for core in either():
-        deliveries = [core.outbox.accept(message, 1) for message in "abc"]
-        core.outbox.take()
-        core.receive([encode("ack", 2)])
-        assert [delivery.state for delivery in deliveries] == [CONFIRMED, CONFIRMED, SENT]
-        assert [delivery.reason for delivery in deliveries] == ["session", "session", None]
-        core.receive([encode("ack", 2), encode("ack", 3)])
-        assert deliveries[2].state is CONFIRMED
-        assert core.failure is None
+# How a session begins, and goes on
 
 
-# How a session begins
+def test_a_session_is_opened_and_resumed() -> None:
+    client, server = ClientCore(make_outbox(), Window(3, 30)), ServerCore(make_outbox(), WIDE)
+    first = client.hello()
+    assert json.loads(first[1:]) == {"open": {"window": [3, 30]}}
+    server.open(Hello.parse(first), ID, 12.5)
+    (answer,) = server.controls()
+    assert json.loads(answer[1:]) == {"opened": {"session": ID, "expires": 12.5, "window": [*WIDE]}}
+    assert (client.is_joined, client.session, client.need_not_wait) == (False, None, False)
+    # Messages may follow at once.
+    assert client.receive([answer, "a", encode("ask", 1), b"b"]) == ["a", b"b"]
+    assert client.controls() == [encode("ack", 0)]
+    assert (client.is_joined, client.session, client.expires) == (True, ID, 12.5)
+    assert (client.again, client.failure, server.is_joined) == ([], None, True)
 
-
-def test_a_session_is_opened() -> None:
-    begun = ClientCore(make_outbox(), Window(3, 30))
-    assert json.loads(begun.hello()[1:]) == {"open": {"window": [3, 30]}}
-    assert not begun.is_joined
-    other = ServerCore(make_outbox(), Window(4, 40))
-    assert not other.is_joined
-    other.open(Hello.parse(begun.hello()), ID, 12.5)
-    assert other.is_joined
-    answer = other.controls()
-    assert [json.loads(text[1:]) for text in answer] == [
-        {"opened": {"session": ID, "expires": 12.5, "window": [4, 40]}}
-    ]
-    assert other.controls() == []
-    assert begun.receive(answer) == []
-    assert (begun.is_joined, begun.session, begun.expires) == (True, ID, 12.5)
-    assert begun.again == []
-    assert begun.failure is None
-
-
-def test_a_session_is_resumed() -> None:
-    core = client(Window(3, 30))
-    core.receive(["a", "b"])
-    core.disconnect()
-    assert not core.is_joined
-    assert json.loads(core.hello()[1:]) == {
+    for end in (client, server):
+        end.disconnect()
+        assert not end.is_joined
+    first = client.hello()
+    assert json.loads(first[1:]) == {
         "resume": {"session": ID, "connection": 2, "received": 2, "window": [3, 30]}
     }
     # Each is another one, also if there was no answer.
-    hello = Hello.parse(core.hello())
+    hello = Hello.parse(client.hello())
     assert hello == Hello(ID, 2, Window(3, 30), 3)
-
-    other = server()
-    send(other, "a", "b")
-    other.disconnect()
-    assert not other.is_joined
-    assert other.resume(hello, 7) == []
-    assert said(other)[0] == ("resumed", {"received": 0, "expires": 7, "window": list(WIDE)})
-    assert other.is_joined
+    server.outbox.accept("a", 1)
+    server.outbox.accept("b", 1)
+    assert len(server.outbox.take()) == 2
+    assert server.resume(hello, 7) == []
+    (answer,) = server.controls()
+    assert json.loads(answer[1:]) == {"resumed": {"received": 0, "expires": 7, "window": [*WIDE]}}
+    assert server.is_joined
 
 
 def test_members_that_are_not_known_are_ignored() -> None:
@@ -204,523 +506,46 @@ def test_members_that_are_not_known_are_ignored() -> None:
     told = {"session": ID, "connection": 4, "received": 5, **new}
     assert Hello.parse(encode("resume", told)) == Hello(ID, 5, Window(1, 2), 4)
     core = ClientCore(make_outbox(), WIDE)
-    core.receive([encode("opened", {"session": ID, "expires": 1, **new})])
-    assert core.is_joined
-    core.disconnect()
-    core.receive([encode("resumed", {"received": 0, "expires": 2, **new})])
-    assert core.is_joined
+    for answer in (
+        encode("opened", {"session": ID, "expires": 1, **new}),
+        encode("resumed", {"received": 0, "expires": 2, **new}),
+    ):
+        core.receive([answer])
+        assert core.is_joined
+        core.disconnect()
     assert core.expires == 2
 
 
-def test_messages_may_follow_at_once() -> None:
-    core = ClientCore(make_outbox(), WIDE)
-    assert core.receive([opened(), "a", encode("ask", 1), b"b"]) == ["a", b"b"]
-    assert core.received == 2
-    assert acks(core) == [0]
-
-
-def test_the_answer_comes_before_all_else() -> None:
-    for core in either():
-        send(core, "a")
-        core.receive(["b"])
-        finish(core, 1)
-        core.disconnect()
-        finish(core, 1)
-        core.acknowledge()
-        core.ask()
-        assert core.controls() == []
-        resume(core, 0)
-        sent = [kind for kind, _ in said(core)]
-        if isinstance(core, ServerCore):
-            assert sent.pop(0) == "resumed"
-        assert sent == ["ack"]
-
-
-# Acknowledgements
-
-
-def test_an_end_acknowledges_at_once_when_it_is_asked_also_if_nothing_is_new() -> None:
-    for core in either():
-        core.receive([encode("ask", 1)])
-        assert said(core) == [("ack", 0)]
-        core.receive(["a", "b", "c", encode("ask", 1)])
-        assert said(core) == [("ack", 0)]
-
-
-def test_however_often_it_is_asked_one_answer_waits() -> None:
-    """Else whoever asks and does not read decides how much is held."""
-    for core in either():
-        core.receive([encode("ask", 1), "a", *[encode("ask", 1)] * 1000])
-        finish(core, 1)
-        assert said(core) == [("ack", 1)]
-        assert said(core) == []
-
-
-def test_an_end_acknowledges_again_as_soon_as_all_is_done_that_it_had_when_it_was_asked() -> None:
-    for core in either():
-        core.receive(["a", "b", encode("ask", 1), "c", "d"])
-        assert said(core) == [("ack", 0)]
-        finish(core, 1, ["b", "c", "d"])
-        assert said(core) == []
-        finish(core, 2, ["c", "d"])
-        assert said(core) == [("ack", 2)]
-        finish(core, 3, ["d"])
-        finish(core, 4)
-        assert said(core) == []
-
-
-def test_all_that_is_done_is_acknowledged_then() -> None:
-    for core in either():
-        core.receive(["a", encode("ask", 1), "b", "c"])
-        core.controls()
-        finish(core, 2, ["c"])
-        assert said(core) == [("ack", 2)]
-
-
-def test_what_comes_after_the_question_does_not_put_the_answer_off() -> None:
-    for core in either():
-        core.receive(["a", encode("ask", 1)])
-        core.controls()
-        core.receive(["b"])
-        finish(core, 1, ["b"])
-        assert said(core) == [("ack", 1)]
-
-
-def test_one_question_has_one_answer_more_and_no_third() -> None:
-    for core in either():
-        core.receive(["a", encode("ask", 1)])
-        core.controls()
-        finish(core, 1)
-        assert said(core) == [("ack", 1)]
-        core.receive(["b"])
-        finish(core, 2)
-        assert said(core) == []
-        # There is nothing to wait for when all was done.
-        core.receive([encode("ask", 1)])
-        assert said(core) == [("ack", 2)]
-        core.receive(["c"])
-        finish(core, 3)
-        assert said(core) == []
-
-
-@pytest.mark.parametrize("messages", [1, 2, 3, 4, 5, 8, 100, 10**4])
-def test_an_end_acknowledges_when_a_quarter_of_its_window_is_done_or_sooner(messages: int) -> None:
-    for core in either(Window(messages, 10**9)):
-        unacknowledged = 0
-        for number in range(1, 3 * messages):
-            core.receive(["a"])
-            finish(core, number)
-            unacknowledged = 0 if acks(core) else unacknowledged + 1
-            assert unacknowledged < max(1, messages / 4)
-
-
-@pytest.mark.parametrize("size", [1, 4, 7, 400, 10**7])
-def test_a_quarter_in_bytes_too(size: int) -> None:
-    for core in either(Window(10**6, size)):
-        message = b"a" * max(1, size // 50)
-        unacknowledged = 0
-        for number in range(1, 150):
-            core.receive([message])
-            finish(core, number)
-            unacknowledged = 0 if acks(core) else unacknowledged + len(message)
-            assert unacknowledged < max(1, size / 4)
-
-
-def test_nor_is_each_message_acknowledged_for_itself() -> None:
-    for core in either(Window(100, 10**6)):
-        told = []
-        for number in range(1, 1001):
-            core.receive(["a"])
-            finish(core, number)
-            told += acks(core)
-        assert told == list(range(25, 1001, 25))
-
-
-def test_what_is_held_is_not_what_is_done() -> None:
-    for core in either(Window(100, 100)):
-        core.receive([b"a" * 40, b"b" * 40, b"c"])
-        finish(core, 1, [b"b" * 40, b"c"])
-        assert acks(core) == [1]
-        core.receive([b"d"])
-        finish(core, 1, [b"b" * 40, b"c", b"d"])
-        assert acks(core) == []
-        finish(core, 2, [b"c", b"d"])
-        assert acks(core) == [2]
-
-
-def test_it_is_known_when_something_is_done_that_is_to_be_acknowledged_in_some_seconds() -> None:
-    for core in either():
-        assert not core.has_unacknowledged
-        core.receive(["a"])
-        assert not core.has_unacknowledged
-        finish(core, 1)
-        assert core.has_unacknowledged
-        assert said(core) == []
-        core.acknowledge()
-        assert not core.has_unacknowledged
-        assert said(core) == [("ack", 1)]
-
-
-def test_what_is_done_without_a_connection_is_acknowledged_over_the_next_one() -> None:
-    for core in either():
-        core.receive(["a", "b"])
-        core.disconnect()
-        finish(core, 2)
-        core.acknowledge()
-        assert core.controls() == []
-        assert core.has_unacknowledged
-        resume(core, 0)
-        assert acks(core) == [2]
-        assert not core.has_unacknowledged
-
-
-def test_an_acknowledgement_that_may_be_lost_is_repeated_over_the_next_connection() -> None:
-    for core in either():
-        core.receive(["a"])
-        finish(core, 1)
-        core.acknowledge()
-        resume(core, 0)
-        assert acks(core) == [1]
-
-
-# Questions
-
-
-def test_there_is_something_to_ask_for_until_it_is_asked_for() -> None:
-    for core in either():
-        assert not core.has_unasked
-        send(core, "a", "b")
-        assert core.has_unasked
-        core.ask()
-        assert said(core) == [("ask", 1)]
-        assert not core.has_unasked
-        send(core, "c")
-        assert not core.has_unasked  # Until there is an answer.
-        core.receive([encode("ack", 0)])
-        assert core.has_unasked
-        core.ask()
-        core.receive([encode("ack", 0)])
-        assert not core.has_unasked  # An answer is on its way.
-        core.receive([encode("ack", 3)])
-        assert not core.has_unasked
-        assert said(core) == [("ask", 1)]
-
-
-def test_what_is_confirmed_unasked_need_not_be_asked_for() -> None:
-    for core in either():
-        send(core, "a", "b")
-        core.receive([encode("ack", 1)])
-        assert core.has_unasked
-        core.receive([encode("ack", 2)])
-        assert not core.has_unasked
-
-
-def test_to_see_that_the_connection_lives_it_asks_anyhow() -> None:
-    for core in either():
-        for _ in range(2):
-            core.ask()
-            assert said(core) == [("ask", 1)]
-        core.receive([encode("ack", 0), encode("ack", 0)])
-        assert core.failure is None
-        send(core, "a")
-        assert core.has_unasked
-
-
-def test_for_the_window_it_asks_once_for_each_half_of_what_is_unconfirmed() -> None:
-    for core in either(other=Window(8, 10**6)):
-        send(core, *"abc")
-        assert not core.is_short_of_window
-        send(core, "d")
-        assert core.is_short_of_window
-        core.ask()
-        core.receive([encode("ack", 0)])
-        send(core, *"efg")
-        assert not core.is_short_of_window  # The answer about four of the seven is to come.
-        send(core, "h")
-        assert core.is_short_of_window
-        core.ask()
-        core.receive([encode("ack", 4)])
-        assert core.outbox.is_window_half_full
-        assert not core.is_short_of_window  # All four were asked about.
-
-
-@given(
-    window=st.integers(1, 9),
-    steps=st.lists(st.sampled_from(["send", "ask", "answer", "ack", "lose"]), max_size=60),
-)
-def test_who_may_not_send_has_asked_or_will(window: int, steps: list[str]) -> None:
-    """Else both ends would wait forever."""
-    for core in either(other=Window(window, 10**6)):
-        for step in steps:
-            if step == "send":
-                send(core, "a")
-            elif step == "ask" and core.is_short_of_window and core.has_unasked:
-                core.ask()
-            elif step in ("answer", "ack"):
-                core.receive([encode("ack", core.confirmed + (step == "ack" and has_sent(core)))])
-            elif step == "lose":
-                resume(core, core.confirmed, Window(window, 10**6))
-            if core.outbox.unconfirmed >= window:
-                assert core.is_short_of_window or core._asked_about > core.confirmed
-
-
-def has_sent(core: Core) -> bool:
-    return core.outbox.unconfirmed > 0
-
-
-def test_over_another_connection_it_asks_again() -> None:
-    for core in either():
-        send(core, "a")
-        core.ask()
-        core.disconnect()
-        core.ask()
-        resume(core, 1)
-        assert "ask" not in dict(said(core))
-        assert core.has_unasked
-        core.ask()
-        core.receive([encode("ack", 0)])  # And again only for what is new.
-        assert not core.has_unasked
-        send(core, "b")
-        assert core.has_unasked
-
-
-def test_a_question_of_the_connection_before_is_forgotten() -> None:
-    for core in either():
-        core.receive(["a", "b", encode("ask", 1)])
-        resume(core, 0)
-        core.controls()
-        finish(core, 2)
-        assert acks(core) == []
-
-
-# Windows
-
-
-def test_an_end_sends_no_more_than_the_window_of_the_other_one() -> None:
-    for core in either(other=Window(3, 10)):
-        assert send(core, *"abcd") == ["a", "b", "c"]
-        assert send(core) == []
-        core.receive([encode("ack", 1)])
-        assert send(core) == ["d"]
-        core.receive([encode("ack", 4)])
-        assert send(core, b"1" * 6, b"2" * 4, b"3") == [b"1" * 6, b"2" * 4]
-        core.receive([encode("ack", 5)])
-        assert send(core) == [b"3"]
-
-
-def test_text_counts_in_utf_8() -> None:
-    for core in either(other=Window(100, 10)):
-        assert send(core, "é" * 4, "é", "a") == ["é" * 4, "é"]
-
-
-def test_a_single_message_may_always_be_on_its_way() -> None:
-    for core in either(other=Window(5, 10)):
-        assert send(core, "a" * 1000, "b") == ["a" * 1000]
-        core.receive([encode("ack", 1)])
-        assert send(core, "c" * 1000) == ["b"]
-        core.receive([encode("ack", 2)])
-        assert send(core, "d") == ["c" * 1000]
-        core.receive([encode("ack", 3)])
-        assert send(core) == ["d"]
-
-
-def test_a_single_message_may_always_arrive() -> None:
-    for core in either(Window(5, 10)):
-        for number in range(1, 4):
-            assert len(core.receive(["a" * 1000])) == 1
-            finish(core, number)
-        assert core.failure is None
-
-
-def test_an_end_keeps_its_own_bounds_too() -> None:
-    outbox = make_outbox(max_unconfirmed=2, max_unconfirmed_bytes=5)
-    core = ClientCore(outbox, WIDE)
-    core.receive([opened([3, 4])])
-    assert send(core, *"abc") == ["a", "b"]
-    core.receive([encode("ack", 2)])
-    assert send(core, "ddd", "ee") == ["c", "ddd"]
-
-
-@pytest.mark.parametrize("is_mixed", [False, True])
-def test_all_of_the_window_may_be_used_and_not_one_more(is_mixed: bool) -> None:
-    mixed = [encode("ask", 1)] if is_mixed else []
-    for core in either(Window(3, 100)):
-        assert core.receive([*mixed, *"abc"]) == [*"abc"]
-        assert core.failure is None
-        assert core.receive([*mixed, "d"]) == []
-        assert core.failure is not None
-        assert core.failure.code == TOO_MUCH
-    for core in either(Window(100, 10)):
-        assert len(core.receive([*mixed, b"a" * 6, b"b" * 4])) == 2
-        assert core.failure is None
-        assert core.receive([*mixed, b"c"]) == []
-        assert core.failure is not None
-        assert core.failure.code == TOO_MUCH
-
-
-@pytest.mark.parametrize("is_mixed", [False, True])
-def test_what_comes_before_one_too_much_is_received(is_mixed: bool) -> None:
-    """Else whoever sends all at once decides how much is held."""
-    mixed = [encode("ask", 1)] if is_mixed else []
-    for core in either(Window(3, 100)):
-        assert core.receive([*mixed, *"abcdef"]) == [*"abc"]
-        assert core.failure is not None
-        assert core.received == 3
-
-
-def test_there_is_room_for_what_is_done() -> None:
-    for core in either(Window(3, 10)):
-        core.receive([b"aaa", b"bbb", b"cccc"])
-        finish(core, 2, [b"cccc"])
-        assert len(core.receive([b"ddd", b"eee"])) == 2
-        assert core.failure is None
-
-
-def test_a_message_too_large_needs_the_window_for_itself() -> None:
-    for core in either(Window(3, 10)):
-        core.receive([b"a"])
-        assert core.receive([b"b" * 10]) == []
-        assert core.failure is not None
-        assert core.failure.code == TOO_MUCH
-    for core in either(Window(3, 10)):
-        core.receive([b"b" * 11])
-        assert core.receive([b"a"]) == []
-        assert core.failure is not None
-        assert core.failure.code == TOO_MUCH
-
-
-# Resumption
-
-
-@pytest.mark.parametrize("received", range(2, 6))
-def test_exactly_what_was_not_received_is_sent_again(received: int) -> None:
-    """It may be more than what was acknowledged, or just that."""
-    for core in either():
-        deliveries = [core.outbox.accept(message, 1) for message in "abcde"]
-        core.outbox.take()
-        core.receive([encode("ack", 2)])
-        assert resume(core, received) == [*"abcde"][received:]
-        # It confirms nothing.
-        assert core.confirmed == 2
-        assert [delivery.state for delivery in deliveries] == [CONFIRMED] * 2 + [SENT] * 3
-        # They are not sent a second time, and what is new comes after them.
-        assert send(core, "f") == ["f"]
-        core.receive([encode("ack", 6)])
-        assert (core.confirmed, core.failure) == (6, None)
-
-
-def test_it_may_be_less_than_on_the_connection_before() -> None:
-    for core in either():
-        send(core, *"abcde")
-        core.receive([encode("ack", 1)])
-        assert resume(core, 4) == ["e"]
-        assert resume(core, 2) == ["c", "d", "e"]
-        assert resume(core, 1) == ["b", "c", "d", "e"]
-        assert resume(core, 5) == []
-        assert core.failure is None
-
-
-def test_what_was_never_sent_waits_and_is_not_sent_again() -> None:
-    for core in either(other=Window(2, 100)):
-        assert send(core, *"abc") == ["a", "b"]
-        assert resume(core, 1, Window(2, 100)) == ["b"]
-        core.receive([encode("ack", 1)])
-        assert send(core) == ["c"]
-
-
-def test_there_is_nothing_to_be_sent_again_where_nothing_was() -> None:
-    for core in either():
-        assert resume(core, 0) == []
-        assert core.failure is None
-
-
-def test_what_arrived_before_the_loss_is_not_received_again() -> None:
-    for core in either():
-        core.receive(["a", "b", "c"])
-        finish(core, 1, ["b", "c"])
-        core.disconnect()
-        assert (core.received, core.done) == (3, 1)
-        if isinstance(core, ClientCore):
-            assert json.loads(core.hello()[1:])["resume"]["received"] == 3
-        else:
-            resume(core, 0)
-            assert said(core)[0][1]["received"] == 3
-
-
-def test_what_is_to_be_sent_again_is_that_of_this_connection() -> None:
-    core = client()
-    send(core, *"abc")
-    assert resume(core, 1) == ["b", "c"]
-    core.disconnect()
-    assert core.again == []
-    assert core.session == ID
-    assert resume(core, 3) == []
-
-
-@pytest.mark.parametrize("received", [1, 6])
-def test_what_the_other_end_cannot_have_received_is_refused(received: int) -> None:
-    """Less than it has acknowledged, or more than was sent."""
-    core = client()
-    send(core, *"abcde")
-    core.receive([encode("ack", 2)])
-    core.disconnect()
-    assert core.receive([resumed(received)]) == []
-    assert core.failure is not None
-    assert core.failure.code == PROTOCOL_ERROR
-    assert not core.is_joined
-
-    other = server()
-    send(other, *"abcde")
-    other.receive([encode("ack", 2)])
-    with pytest.raises(ProtocolError) as caught:
-        other.resume(Hello(ID, received, WIDE, 2), 60)
-    assert caught.value.code == PROTOCOL_ERROR
-    # That was a fault of one connection: the session goes on over the other.
-    assert other.is_joined
-    other.disconnect()
-    assert other.resume(Hello(ID, 2, WIDE, 2), 60)
+def test_a_refused_resumption_is_a_fault_of_one_connection() -> None:
+    """The session goes on over the other."""
+    end = Joined(ServerCore)
+    core = end.core
+    assert isinstance(core, ServerCore)
+    end.send(*"abc")
+    end.receive(encode("ack", 2))
+    for received in (1, 4):
+        with pytest.raises(ProtocolError):
+            core.resume(Hello(ID, received, WIDE, 2), 60)
+        assert core.is_joined
+    assert end.resume(2) == ["c"]
+    assert core.connection == 2
 
 
 @pytest.mark.parametrize("connection", [0, 1, 2, 3])
 def test_a_resumption_that_is_late_changes_nothing(connection: int) -> None:
     """Its client has given that connection up, and has another one."""
-    core = server()
-    send(core, "a")
+    core = Joined(ServerCore).core
+    assert isinstance(core, ServerCore)
+    core.outbox.accept("a", 1)
+    core.outbox.take()
     core.resume(Hello(ID, 0, WIDE, 3), 60)
-    before = core.controls()
+    assert len(core.controls()) == 1
     with pytest.raises(ProtocolError) as caught:
         core.resume(Hello(ID, 1, WIDE, connection), 60)
     assert caught.value.code == TAKEN_OVER
-    assert core.is_joined
-    assert (len(before), core.controls()) == (1, [])
+    assert (core.is_joined, core.controls()) == (True, [])
     core.receive([encode("ack", 1)])
     assert core.confirmed == 1
-
-
-def test_who_has_nothing_unacknowledged_need_not_wait_for_the_answer() -> None:
-    core = client()
-    assert core.need_not_wait
-    send(core, "a")
-    assert not core.need_not_wait
-    core.receive([encode("ack", 1)])
-    core.disconnect()
-    core.hello()
-    assert send(core, "b", "c") == ["b", "c"]
-    core.receive([resumed(1)])
-    assert core.failure is None
-    assert core.again == []
-    # If these are lost, they are sent again like all others.
-    assert resume(core, 2) == ["c"]
-
-
-def test_what_comes_right_behind_the_first_control_is_none_of_the_answer() -> None:
-    core = client()
-    core.disconnect()
-    core.hello()
-    send(core, "a")
-    core.receive([resumed(1)])
-    assert core.failure is not None
-    assert core.failure.code == PROTOCOL_ERROR
 
 
 def test_who_goes_on_with_what_was_kept_has_to_wait() -> None:
@@ -729,113 +554,29 @@ def test_who_goes_on_with_what_was_kept_has_to_wait() -> None:
     core.hello()
     assert not core.need_not_wait
     core.receive([resumed(0, Window(1, 1))])
-    assert core.failure is None
-    assert core.need_not_wait
-    assert send(core, "a", "b") == ["a"]
-
-
-def test_a_new_client_has_to_wait() -> None:
-    assert not ClientCore(make_outbox(), WIDE).need_not_wait
-
-
-def test_what_was_not_sent_of_the_controls_is_lost_with_the_connection() -> None:
-    for core in either():
-        send(core, "a")
-        core.receive(["b"])
-        core.ask()
-        core.acknowledge()
-        core.disconnect()
-        assert core.controls() == []
-
-
-# What ends were, before their process ended
-
-
-def restored(core: Core, done: int, confirmed: int, messages: Sequence[str]) -> Core:
-    """A new end, in the place of ``core``, by what was saved of it."""
-    outbox = make_outbox()
-    deliveries = outbox.restore(confirmed, [(message, size_of(message)) for message in messages])
-    assert [delivery.message for delivery in deliveries] == [*messages]
-    if isinstance(core, ServerCore):
-        return ServerCore(outbox, WIDE, done=done)
-    return ClientCore(outbox, WIDE, done=done, session=ID)
-
-
-def test_what_is_received_and_not_done_is_lost_with_the_process() -> None:
-    for core in either():
-        core.receive(["a", "b", "c"])
-        finish(core, 1, ["b", "c"])
-        again = restored(core, 1, 0, [])
-        assert (again.received, again.done) == (1, 1)
-        if isinstance(again, ClientCore):
-            assert json.loads(again.hello()[1:])["resume"]["received"] == 1
-        resume(again, 0)
-        if isinstance(again, ServerCore):
-            assert said(again)[0][1]["received"] == 1
-        # And arrives again.
-        assert again.receive(["b", "c", encode("ask", 1)]) == ["b", "c"]
-        finish(again, 3)
-        assert acks(again)[-1] == 3
-        assert again.received == 3
-
-
-@pytest.mark.parametrize("received", range(3, 6))
-def test_what_is_unconfirmed_outlives_the_process(received: int) -> None:
-    for core in either():
-        again = restored(core, 0, 3, ["d", "e"])
-        assert again.confirmed == 3
-        assert resume(again, received) == ["d", "e"][received - 3 :]
-        assert send(again, "f") == ["f"]
-        again.receive([encode("ack", 6)])
-        assert (again.confirmed, again.failure) == (6, None)
-
-
-@pytest.mark.parametrize("received", [2, 6])
-def test_a_restored_end_knows_too_what_cannot_be(received: int) -> None:
-    again = restored(client(), 0, 3, ["d", "e"])
-    again.receive([resumed(received)])
-    assert again.failure is not None
-
-
-def test_a_restored_client_without_a_session_begins_one() -> None:
-    core = ClientCore(make_outbox(), WIDE)
-    assert core.session is None
-    assert '"open"' in core.hello()
+    assert (core.failure, core.need_not_wait) == (None, True)
+    core.outbox.accept("a", 1)
+    core.outbox.accept("b", 1)
+    assert len(core.outbox.take()) == 1
 
 
 # Failures
 
+ONE = {"window": [1, 1]}
+TO_RESUME = {"session": ID, "connection": 2, "received": 0, **ONE}
+BOTH = {"session": ID, "received": 0, "expires": 1, **ONE}
 
 FIRST: list[Any] = [
-    "",
-    "a message",
-    b"a message",
+    *("", "a message", b"a message"),
     DLE.encode() + b'{"open":{"window":[1,1]}}',
-    DLE,
-    DLE + "{",
-    DLE + encode("open", {"window": [1, 1]}),
-    encode("open", 1),
-    encode("open", {}),
-    encode("open", {"window": [0, 1]}),
-    encode("ack", 0),
-    encode("ask", 1),
-    opened(),
-    resumed(0),
-    encode("opened", {"session": ID, "received": 0, "expires": 1, "window": [1, 1]}),
-    encode("resumed", {"session": ID, "received": 0, "expires": 1, "window": [1, 1]}),
-    *(
-        encode("resume", {"session": ID, "connection": 2, "received": 0, "window": [1, 1], **wrong})
-        for wrong in (
-            {"connection": None},
-            {"connection": -1},
-            {"received": None},
-            {"received": -1},
-            {"received": 2**53},
-            {"window": None},
-            {"session": "short"},
-            {"session": None},
-        )
-    ),
+    *(DLE, DLE + "{", DLE + encode("open", ONE)),
+    *(encode("open", value) for value in (1, {}, {"window": [0, 1]})),
+    *(encode("ack", 0), encode("ask", 1), opened(), resumed(0)),
+    *(encode("opened", BOTH), encode("resumed", BOTH)),
+    *(encode("resume", {**TO_RESUME, "connection": wrong}) for wrong in (None, -1)),
+    *(encode("resume", {**TO_RESUME, "received": wrong}) for wrong in (None, -1, 2**53)),
+    *(encode("resume", {**TO_RESUME, "session": wrong}) for wrong in (None, "short")),
+    encode("resume", {**TO_RESUME, "window": None}),
 ]
 
 
@@ -846,28 +587,33 @@ def test_a_server_wants_open_or_resume_first(first: Any) -> None:
     assert caught.value.code == PROTOCOL_ERROR
 
 
+NO_ANSWER = ["a message", b"a message", DLE * 2, encode("ack", 0), encode("ask", 1)]
+
+
+def without(name: str, members: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in members.items() if key != name}
+
+
 @pytest.mark.parametrize(
-    "first",
+    ("session", "first"),
     [
-        "a message",
-        b"a message",
-        DLE * 2,
-        encode("ack", 0),
-        encode("ask", 1),
-        encode("open", {"window": [1, 1]}),
-        encode("opened", None),
-        opened([0, 1]),
-        opened(session="short"),
-        opened(expires=-1),
-        encode("opened", {"session": ID, "expires": 1}),
-        encode("opened", {"session": ID, "window": [1, 1]}),
-        encode("opened", {"expires": 1, "window": [1, 1]}),
-        resumed(0),
-        encode("resumed", {"session": ID, "received": 0, "expires": 1, "window": [1, 1]}),
+        *((session, first) for session in (None, ID) for first in NO_ANSWER),
+        *((None, wrong) for wrong in (encode("open", ONE), encode("opened", None))),
+        *((None, wrong) for wrong in (opened([0, 1]), opened(session="short"), opened(expires=-1))),
+        *(
+            (None, encode("opened", without(name, BOTH)))
+            for name in ("session", "expires", "window")
+        ),
+        *((None, wrong) for wrong in (resumed(0), encode("resumed", BOTH))),
+        *((ID, wrong) for wrong in (opened(), encode("opened", BOTH), resumed(0, [1]), resumed(1))),
+        *(
+            (ID, encode("resumed", without(name, BOTH)))
+            for name in ("received", "expires", "window")
+        ),
     ],
 )
-def test_a_client_wants_its_answer_first(first: Any) -> None:
-    core = ClientCore(make_outbox(), WIDE)
+def test_a_client_wants_its_answer_first(session: str | None, first: Any) -> None:
+    core = ClientCore(make_outbox(), WIDE, session=session)
     assert core.receive([first]) == []
     assert core.failure is not None
     assert core.failure.code == PROTOCOL_ERROR
@@ -875,82 +621,43 @@ def test_a_client_wants_its_answer_first(first: Any) -> None:
     assert core.received == 0
 
 
-@pytest.mark.parametrize(
-    "first",
-    [
-        opened(),
-        encode("opened", {"session": ID, "received": 0, "expires": 1, "window": [1, 1]}),
-        "a message",
-        b"a message",
-        DLE * 2,
-        encode("ack", 0),
-        encode("ask", 1),
-        encode("resumed", {"expires": 1, "window": [1, 1]}),
-        encode("resumed", {"received": 0, "window": [1, 1]}),
-        encode("resumed", {"received": 0, "expires": 1}),
-        resumed(0, [1]),
-        resumed(1),
-    ],
-)
-def test_so_does_one_that_resumes(first: str) -> None:
-    core = ClientCore(make_outbox(), WIDE, session=ID)
-    assert core.receive([first]) == []
+@both_ends
+@pytest.mark.parametrize("early", ["a", *NO_ANSWER[1:]])
+def test_nothing_may_come_between_two_connections(early: str | bytes, kind: type[Core]) -> None:
+    core = Joined(kind).core
+    core.disconnect()
+    assert core.receive([early]) == []
     assert core.failure is not None
     assert core.failure.code == PROTOCOL_ERROR
-    assert not core.is_joined
+    assert core.controls() == []
 
 
-@pytest.mark.parametrize("early", ["a", b"a", DLE * 2, encode("ack", 0), encode("ask", 1)])
-def test_nothing_may_come_between_two_connections(early: str | bytes) -> None:
-    for core in either():
-        core.disconnect()
-        assert core.receive([early]) == []
-        assert core.failure is not None
-        assert core.failure.code == PROTOCOL_ERROR
-        assert core.controls() == []
-
-
+@both_ends
 @pytest.mark.parametrize(
     "wrong",
     [
-        DLE,
-        DLE + "{",
-        DLE + " " + DLE,
-        DLE + '{"ack":1,"ask":1}',
-        encode("else", 1),
-        encode("open", {"window": [1, 1]}),
-        encode("resume", {"session": ID, "received": 0, "window": [1, 1]}),
-        opened(),
-        resumed(2),
-        encode("ack", -1),
+        *(DLE, DLE + "{", DLE + " " + DLE, DLE + '{"ack":1,"ask":1}', encode("else", 1)),
+        *(encode("open", ONE), encode("resume", without("connection", TO_RESUME))),
+        *(opened(), resumed(2)),
         encode("ack", 1),  # is less than before
         encode("ack", 4),  # was not sent
-        encode("ack", 2**53),
-        encode("ack", "2"),
-        encode("ack", None),
-        encode("ack", True),
+        *(encode("ack", value) for value in (-1, 2**53, "2", None, True)),
     ],
 )
-def test_what_is_not_this_protocol_or_comes_at_the_wrong_time(wrong: str) -> None:
-    for core in either():
-        send(core, *"abc")
-        core.receive([encode("ack", 2)])
-        assert core.receive(["a", encode("ask", 1), "b", wrong, "c"]) == ["a", "b"]
-        assert core.failure is not None
-        assert core.failure.code == PROTOCOL_ERROR
-        assert (core.received, core.confirmed) == (2, 2)
-
-
-def test_after_a_failure_nothing_is_heeded() -> None:
-    for core in either():
-        send(core, "a")
-        core.receive([encode("ack", 2)])
-        failure = core.failure
-        assert failure is not None
-        for more in (["b"], [encode("ack", 1), "c"], [DLE]):
-            assert core.receive(more) == []
-        assert core.failure is failure
-        assert (core.received, core.confirmed) == (0, 0)
+def test_what_is_not_this_protocol_or_comes_at_the_wrong_time(wrong: str, kind: type[Core]) -> None:
+    """After that nothing is heeded."""
+    end = Joined(kind)
+    core = end.core
+    end.send(*"abc")
+    end.receive(encode("ack", 2))
+    assert end.receive("a", encode("ask", 1), "b", wrong, "c") == ["a", "b"]
+    failure = core.failure
+    assert failure is not None
+    assert failure.code == PROTOCOL_ERROR
+    for more in (["b"], [encode("ack", 3), "c"], [DLE]):
+        assert core.receive(more) == []
+    assert core.failure is failure
+    assert (core.received, core.confirmed) == (2, 2)
 
 
 # Both ends, over a network that loses connections
@@ -997,7 +704,7 @@ class Connection:
 class End:
     """An application, its end of the session, and what was saved of that."""
 
-    def __init__(self, kind: type[Core], window: Window, bounds: Sequence[int | None]) -> None:
+    def __init__(self, kind: type[Core], window: Window, bounds: dict[str, int | None]) -> None:
         self.kind = kind
         self.window = window
         self.bounds = bounds
@@ -1013,23 +720,15 @@ class End:
     def begin(self) -> None:
         """A process begins, where another one may have been."""
         confirmed, sent = self.saved_confirmed, self.saved_sent
-        outbox = make_outbox(*self.bounds)
+        outbox = make_outbox(**self.bounds)
         messages = [(message, size_of(message)) for message in self.accepted[confirmed:sent]]
         self.deliveries = [*[None] * confirmed, *outbox.restore(confirmed, messages)]
         # Of what was not saved the other end knows nothing.
         del self.accepted[sent:], self.got[self.saved_done :]
+        saved: dict[str, Any] = {"done": self.saved_done, "connection": self.saved_connection}
         if self.kind is ClientCore:
-            self.core: Core = ClientCore(
-                outbox,
-                self.window,
-                done=self.saved_done,
-                connection=self.saved_connection,
-                session=self.session,
-            )
-        else:
-            self.core = ServerCore(
-                outbox, self.window, done=self.saved_done, connection=self.saved_connection
-            )
+            saved["session"] = self.session
+        self.core = self.kind(outbox, self.window, **saved)
         self.connection: Connection | None = None
         self.again: list[Delivery] = []
         self.looked_at = confirmed
@@ -1085,7 +784,7 @@ class End:
 
     def finish(self, count: int) -> None:
         done = min(self.core.done + count, len(self.got))
-        finish(self.core, done, self.got[done:])
+        self.core.finish(done, sum(map(len, self.got[done:])))
 
     def check_again(self, again: list[Delivery], received: int) -> None:
         """Exactly the rest is sent again."""
@@ -1096,10 +795,12 @@ class End:
 windows = st.builds(
     Window, st.sampled_from([1, 2, 3, 4, 9, 100]), st.sampled_from([1, 4, 15, 40, 100, 10**6])
 )
-bounds = st.tuples(
-    st.sampled_from([None, None, 3]),
-    st.sampled_from([None, None, 1, 2, 5]),
-    st.sampled_from([None, None, 1, 10, 50]),
+bounds = st.fixed_dictionaries(
+    {
+        "max_pending": st.sampled_from([None, None, 3]),
+        "max_unconfirmed": st.sampled_from([None, None, 1, 2, 5]),
+        "max_unconfirmed_bytes": st.sampled_from([None, None, 1, 10, 50]),
+    }
 )
 is_client = st.booleans()
 # Most have a number put after them.
@@ -1358,8 +1059,8 @@ class Network(RuleBasedStateMachine):
                 # Of what a process before has heard, this one may not know.
                 sent = end.accepted[end.confirmed : end.core.outbox.sent]
                 self.check_window(sent, other.window)
-                _, most, most_bytes = end.bounds
-                self.check_window(sent, Window(most or 10**9, most_bytes or 10**9))
+                most, size = end.bounds["max_unconfirmed"], end.bounds["max_unconfirmed_bytes"]
+                self.check_window(sent, Window(most or 10**9, size or 10**9))
 
     def check_window(self, messages: Sequence[str | bytes], window: Window) -> None:
         assert len(messages) <= window.messages
@@ -1451,31 +1152,26 @@ steps = st.lists(
 def test_whatever_arrives_an_end_keeps_its_counts_and_its_bounds(
     is_client: bool, window: Window, other: Window, steps: list[tuple[str, Any]]
 ) -> None:
-    core: Core = client(window, other=other) if is_client else server(window, other=other)
-    got: list[str | bytes] = []
+    end = Joined(ClientCore if is_client else ServerCore, window, other)
+    core, got = end.core, end.got
     sent = 0
     for what, value in steps:
         confirmed, received = core.confirmed, core.received
         failure, is_joined = core.failure, core.is_joined
         if what == "arrive":
-            got += core.receive(value)
+            end.receive(*value)
         elif what == "done":
-            done = min(core.done + value, len(got))
-            finish(core, done, got[done:])
+            end.finish(min(core.done + value, len(got)))
         elif what == "send" and is_joined:
-            sent += len(send(core, *"abcd"[:value]))
+            sent += len(end.send(*"abcd"[:value]))
         elif what == "resume":
-            core.disconnect()
-            if isinstance(core, ServerCore):
-                try:
-                    again = core.resume(Hello(ID, value, other, core.connection + 1), 60)
-                except ProtocolError:
-                    assert not confirmed <= value <= sent
-                    assert not core.is_joined
-                else:
-                    assert len(again) == sent - value
+            try:
+                again = end.resume(value)
+            except ProtocolError:
+                assert failure is not None or not confirmed <= value <= sent
+                assert not core.is_joined
             else:
-                got += core.receive([resumed(value, other)])
+                assert sum(frame[:2] != DLE + "{" for frame in again) == sent - value
 
         # Nothing was received but what the application got.
         assert core.received == len(got) >= received

@@ -14,17 +14,16 @@ from .exceptions import (
 )
 from .native import (
     INF,
-    PageEvents,
     awaited,
     choice,
-    function,
     instance,
     limit,
     now,
     shown,
     to_bytes,
-    wait,
     wake,
+    when_back,
+    within,
 )
 from .websocket import WebSocket
 
@@ -212,25 +211,21 @@ class Connection(Receiving):
     def __init__(self, url, protocols, receiving, close_timeout, write_limit):
         self._close_timeout = close_timeout
         self._write_limit = write_limit
-        self._error = None
+        self._event = self._error = self._on_end = None
         self._opened = asyncio.Event()
         self._closed = asyncio.Event()
         self.close_code = self.close_reason = None
-        self._has_received = False
+        self._was_open = self._has_received = False
         self._receiver = Receiver(
             *receiving,
             lambda: self._ws.close(4008, "receive queue full"),
             lambda: self._error and self._ended(),
         )
-        self._ws = WebSocket(
-            url,
-            protocols,
-            onopen=lambda _: self._opened.set(),
-            onclose=lambda event: self._end(event.code, event.reason, event.wasClean),
-        )
+        self._receive = self._receiver.push
+        self._ws = WebSocket(url, protocols, onopen=self._on_open, onclose=self._on_close)
         self._ws.binaryType = "arraybuffer"
-        # Not as a MessageEvent, which takes longer.
-        self._ws.js_websocket.addEventListener("message", create_proxy(self._on_message))
+        # Not by a MessageEvent, which takes longer.
+        self._ws.js_websocket.onmessage = create_proxy(self._on_message)
         self.url = self._ws.url
 
     @property
@@ -286,30 +281,51 @@ class Connection(Receiving):
     async def __aexit__(self, kind, error, traceback):
         if error is None:
             await self.close()
-        elif self._error is None:
-            self._ws.close(1000)
-            self._end(1006, "", False, f"{kind.__name__} in its 'async with' block")
+        else:
+            self._abandon(f"{kind.__name__} in its 'async with' block")
+
+    def _on_open(self, event):
+        self._was_open = True
+        self._opened.set()
 
     def _on_message(self, js_event):
         self._has_received = True
         if self._error is None:
             data = js_event.data
-            self._receiver.push(data if isinstance(data, str) else to_bytes(data))
+            self._receive(data if isinstance(data, str) else to_bytes(data))
+
+    def _on_close(self, event):
+        if self._error is None:
+            self._event = event
+            self._end(event.code, event.reason, event.wasClean)
+
+    def _abandon(self, cause):
+        """Ends it without waiting for the server."""
+        self._end(1006, "", False, cause)
+        self._ws.close()
 
     def _end(self, code, reason, was_clean, cause=""):
         if self._error is None:
             self.close_code = code
             self.close_reason = reason
             self._error = (code, reason, was_clean, cause)
+            if self._on_end is not None:
+                self._on_end()
             self._closed.set()
             self._opened.set()
             wake(self._receiver.changed)
+
+    async def _wait_open(self, timeout):
+        if not await within(timeout, self._opened.wait()):
+            raise OpenTimeout(shown(self.url), timeout)
+        if not self._was_open:
+            raise ConnectionFailed(shown(self.url))
 
     def _ended(self):
         return connection_closed(*self._error)
 
     async def _wait_for_end(self):
-        if not await wait(self._closed, self._close_timeout):
+        if not await within(self._close_timeout, self._closed.wait()):
             cause = f"the server has not ended the connection within {self._close_timeout:g} s"
             self._end(1006, "", False, cause)
 
@@ -364,8 +380,8 @@ class connect:
         # Both check their options.
         Receiver(*self._receiving, None, None)
         Reconnector(**retrying)
-        function("process_exception", process_exception)
-        self._process_exception = process_exception or _go_on_if_it_may_help
+        given = instance("process_exception", process_exception)
+        self._process_exception = given or _go_on_if_it_may_help
 
     def __iter__(self):  # which await calls
         return (yield from self._connect())
@@ -378,51 +394,21 @@ class connect:
         await self._entered.__aexit__(kind, error, traceback)
 
     def __aiter__(self):
-        return _Attempts(self, Reconnector(**self._retrying), self._process_exception)
-
-    async def _connect(self):
-        connection = Connection(self._url, self._subprotocols, self._receiving, *self._timing)
-        try:
-            is_done = await wait(connection._opened, self._open_timeout)
-        except asyncio.CancelledError:
-            connection._ws.close()
-            raise
-        if not is_done:
-            connection._ws.close()
-            raise OpenTimeout(shown(self._url), self._open_timeout)
-        if connection._error is not None and connection._error[0] == 1006:
-            raise ConnectionFailed(shown(self._url))
-        return connection
-
-    def __repr__(self):
-        return f"<connect {shown(self._url)}>"
-
-
-class _Attempts:
-    """Successive connections, for iterating over :class:`connect`."""
-
-    def __init__(self, connecting, reconnector, process_exception):
-        self._connecting = connecting
-        self._reconnector = reconnector
-        self._process_exception = process_exception
-        self._connection = None
-
-    def __aiter__(self):
+        self._entered = None
+        self._reconnector = Reconnector(**self._retrying)
         return self
 
     async def __anext__(self):
-        connection, error = self._connection, None
-        if connection is not None:
-            await connection.close()
-            error = connection._ended()
-            self._reconnector.has_progressed = connection._has_received
-            await self._wait(error)
+        if self._entered is not None:
+            await self._entered.close()
+            self._reconnector.has_progressed = self._entered._has_received
+            await self._wait(self._entered._ended())
         while True:
             self._reconnector.begin()
             try:
-                self._connection = await self._connecting._connect()
+                self._entered = await self._connect()
                 self._reconnector.connected()
-                return self._connection
+                return self._entered
             except Exception as failure:
                 error = failure
             final = await awaited(self._process_exception(error))
@@ -431,13 +417,25 @@ class _Attempts:
             await self._wait(error)
 
     async def _wait(self, error):
-        delay = self._reconnector.ended(error, shown(self._connecting._url))
+        delay = self._reconnector.ended(error, shown(self._url))
         alarm = asyncio.Event()
-        events = PageEvents(alarm.set)
+        end = when_back(alarm.set)
         try:
-            await wait(alarm, delay)
+            await within(delay, alarm.wait())
         finally:
-            events.destroy()
+            end()
+
+    async def _connect(self):
+        connection = Connection(self._url, self._subprotocols, self._receiving, *self._timing)
+        try:
+            await connection._wait_open(self._open_timeout)
+        except BaseException:  # cancellation too
+            connection._ws.close()
+            raise
+        return connection
+
+    def __repr__(self):
+        return f"<connect {shown(self._url)}>"
 
 
 def _go_on_if_it_may_help(error):

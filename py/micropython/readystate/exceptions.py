@@ -24,51 +24,20 @@ class DOMException(Exception):
             self.code = code
 
 
-class InvalidStateError(DOMException):
-    """Raised by ``send()`` while the socket is CONNECTING."""
-
-    name = "InvalidStateError"
-    code = 11
+_BY_NAME = {}
 
 
-class DOMSyntaxError(DOMException):
-    """The browser's ``SyntaxError``: an invalid URL, subprotocol or close reason."""
-
-    name = "SyntaxError"
-    code = 12
-
-
-class InvalidAccessError(DOMException):
-    """Raised by ``close()`` if the code is neither 1000 nor from 3000 to 4999."""
-
-    name = "InvalidAccessError"
-    code = 15
+def _named(name, code, cls=None):
+    made = type(cls or name, (DOMException,), {"name": name, "code": code})
+    _BY_NAME[name] = made
+    return made
 
 
-class SecurityError(DOMException):
-    """The browser forbids the connection, such as ``ws:`` from a page served over ``https:``."""
-
-    name = "SecurityError"
-    code = 18
-
-
-class QuotaExceededError(DOMException):
-    """A limit of the browser is exceeded."""
-
-    name = "QuotaExceededError"
-    code = 22
-
-
-_BY_NAME = {
-    cls.name: cls
-    for cls in (
-        InvalidStateError,
-        DOMSyntaxError,
-        InvalidAccessError,
-        SecurityError,
-        QuotaExceededError,
-    )
-}
+InvalidStateError = _named("InvalidStateError", 11)
+DOMSyntaxError = _named("SyntaxError", 12, "DOMSyntaxError")
+InvalidAccessError = _named("InvalidAccessError", 15)
+SecurityError = _named("SecurityError", 18)
+QuotaExceededError = _named("QuotaExceededError", 22)
 
 
 def python_error(error):
@@ -76,11 +45,8 @@ def python_error(error):
     name, message = str(error.name), str(error.message)
     if name == "TypeError":
         return TypeError(message)
-    code = getattr(error, "code", 0)
-    cls = _BY_NAME.get(name)
-    if cls is None:
-        return DOMException(message, name, code=code, js_error=error)
-    return cls(message, js_error=error)
+    cls = _BY_NAME.get(name, DOMException)
+    return cls(message, name, code=getattr(error, "code", 0), js_error=error)
 
 
 class ConnectionFailed(OSError):

@@ -6,11 +6,18 @@ returns. https://dom.spec.whatwg.org/#concept-event-listener-inner-invoke
 """
 
 import asyncio
+import sys
 
 import js
 from jsffi import JsProxy, create_proxy, to_js
 
 from .exceptions import python_error
+
+if sys.implementation.version[:2] == (1, 26):
+    # By this map it gives all Python references to a JavaScript object one number, and it frees the
+    # object with the first of them that is collected. Without the map each has a number of its own.
+    js.globalThis.proxy_js_ref_map.set = js.Object
+    js.globalThis.proxy_js_ref_map.clear()
 
 INF = float("inf")
 _define = js.Object.defineProperty
@@ -188,7 +195,6 @@ def to_bytes(buffer):
     return b"".join([bytes.fromhex(array.subarray(at, at + _PART).toHex()) for at in starts])
 
 
-_encoder = js.TextEncoder.new()
 _decoder = js.TextDecoder.new("utf-8", to_js({"ignoreBOM": True}))
 
 
@@ -232,18 +238,13 @@ async def awaited(result):
 
 
 def call_handler(handler, argument, owner):
-    """Calls ``handler(argument)``; a coroutine runs as a task. Exceptions are reported."""
+    """Calls ``handler(argument)``; a coroutine runs as a task. Exceptions are reported, those of
+    the task by the event loop.
+    """
     try:
         result = handler(argument)
         if result is not None and hasattr(result, "throw"):
-            asyncio.create_task(_finish(result, owner))
-    except Exception as error:
-        report(f"Exception in a function given to {owner!r}", error)
-
-
-async def _finish(coroutine, owner):
-    try:
-        await coroutine
+            asyncio.create_task(result)
     except Exception as error:
         report(f"Exception in a function given to {owner!r}", error)
 
@@ -271,17 +272,15 @@ def choice(name, value, *choices):
     return value
 
 
-def function(name, value):
-    """Returns an option that is a function, or ``None``. Raises :exc:`TypeError`."""
-    if value is not None and not callable(value):
-        raise TypeError(f"{name}={value!r} must be a function, or None")
-    return value
+def instance(name, value, kind=None):
+    """Returns an option that is a ``kind``, or else a function; or ``None``.
 
-
-def instance(name, value, kind):
-    """Returns an option that is an instance of ``kind``, or ``None``. Raises :exc:`TypeError`."""
-    if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{name}={value!r} must be a {kind.__name__}, or None")
+    Raises:
+        TypeError: It is something else.
+    """
+    if value is not None and not (isinstance(value, kind) if kind else callable(value)):
+        what = kind.__name__ if kind else "function"
+        raise TypeError(f"{name}={value!r} must be a {what}, or None")
     return value
 
 
@@ -291,16 +290,27 @@ def wake(event):
     event.clear()
 
 
-async def wait(event, timeout=INF):
-    """Waits for an :class:`asyncio.Event`; returns whether it came within ``timeout`` seconds."""
-    if timeout == INF:
-        await event.wait()
-    else:
+async def within(timeout, coroutine):
+    """Runs it; returns whether it has ended within ``timeout`` seconds."""
+    # Not by asyncio.wait_for(), which throws into the task that waits. Nothing can be thrown into
+    # the page's own code, outside of any function.
+    over = asyncio.Event()
+
+    async def run():
         try:
-            await asyncio.wait_for(event.wait(), max(timeout, 0))
-        except asyncio.TimeoutError:
-            pass
-    return event.is_set()
+            await coroutine
+        finally:
+            over.set()
+
+    running = asyncio.create_task(run())
+    delay = min(max(timeout, 0) * 1000, 2**31 - 1)  # the most that setTimeout() takes
+    timer = None if timeout == INF else js.setTimeout(create_proxy(over.set), delay)
+    try:
+        await over.wait()
+        return running.done()
+    finally:
+        js.clearTimeout(timer)
+        running.cancel()
 
 
 def now():
@@ -308,27 +318,24 @@ def now():
     return js.performance.now() / 1000
 
 
-class PageEvents:
-    """Calls ``back()`` when the network comes back or the page is shown again."""
+def when_back(back):
+    """Calls ``back()`` when the network comes back or the page is shown again.
 
-    def __init__(self, back):
-        self._back = back
-        self._proxy = create_proxy(self._on_event)
-        document = getattr(js.globalThis, "document", None)
-        self._places = [(js.globalThis, "online"), (js.globalThis, "pageshow")]
-        if document is not None:
-            self._places.append((document, "visibilitychange"))
-        for target, type in self._places:
-            target.addEventListener(type, self._proxy)
+    Returns a function that ends it.
+    """
 
-    def _on_event(self, event):
+    def on_event(event):
         if event.type != "visibilitychange" or not js.document.hidden:
-            self._back()
+            back()
 
-    def destroy(self):
-        """Listens no more."""
-        for target, type in self._places:
-            target.removeEventListener(type, self._proxy)
+    proxy, controller = create_proxy(on_event), js.AbortController.new()
+    listening = to_js({"signal": controller.signal})
+    document = getattr(js.globalThis, "document", None)
+    for type in ("online", "pageshow"):
+        js.globalThis.addEventListener(type, proxy, listening)
+    if document is not None:
+        document.addEventListener("visibilitychange", proxy, listening)
+    return lambda: controller.abort()
 
 
 def shown(url):

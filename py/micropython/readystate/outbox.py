@@ -28,7 +28,7 @@ class Delivery:
         self.state = DeliveryState.QUEUED
         self.reason = None
         self._queue = queue
-        self._expires = now() + ttl
+        self._expires = now() + ttl if ttl < INF else INF
         # Its number among what was sent over this connection, and the bytes up to its end.
         self._index = self._end = 0
         self._is_transient = False
@@ -103,7 +103,7 @@ class Outbox:
         self._count = self._total = 0
         self._stats = self._STATS()
         self._ws = None
-        self._is_held = self._is_over = self._is_watching = self._is_expiring = False
+        self._is_held = self._is_over = self._is_watching = self._may_expire = False
         self._drop_reason = None
         self._changed = asyncio.Event()
         self._lock = asyncio.Lock()
@@ -151,14 +151,15 @@ class Outbox:
         self._stats.accepted += 1
         self._waiting.append(delivery)
         self._waiting_bytes += size
+        self._may_expire = self._may_expire or ttl < INF
         self._flush()
-        if ttl < INF and delivery.state == DeliveryState.QUEUED:
-            self._watch_expiry()
+        if self._may_expire:
+            self._watch()
         return delivery
 
     async def put(self, data, *, ttl=None):
         """Accepts a message like :meth:`send`; with ``on_full="wait"``, waits for room first."""
-        if self._waits:
+        if self._waits and not self._is_opening():
             data, size = frozen(getattr(data, "js_blob", data))
             async with self._lock:  # to keep their order
                 while not (self._is_over or self._has_room(size)):
@@ -178,6 +179,9 @@ class Outbox:
 
     def _want(self):
         """Called when a task waits for a confirmation."""
+
+    def _is_opening(self):
+        return False
 
     def _has_room(self, size):
         return (
@@ -222,9 +226,8 @@ class Outbox:
         delivery._end = self._total
         self._sent.append(delivery)
         self._sent_bytes += delivery.size
-        if self._by_leaving and not self._is_watching:
-            self._is_watching = True
-            asyncio.create_task(self._watch_buffer())
+        if self._by_leaving:
+            self._watch()
 
     def _send_transient(self, data):
         """Sends a message over this connection only, ahead of the others."""
@@ -262,8 +265,8 @@ class Outbox:
         else:
             self._waiting = others + self._waiting
             self._waiting_bytes += sum(delivery.size for delivery in others)
-            if any(delivery._expires < INF for delivery in others):
-                self._watch_expiry()
+            self._may_expire = True
+            self._watch()
         wake(self._changed)
 
     def _clear(self, reason):
@@ -283,32 +286,26 @@ class Outbox:
 
     def _expire(self):
         """Drops what has waited for too long; returns whether something else may."""
-        if not self._is_expiring:
-            return False
-        time = now()
-        expired = [delivery for delivery in self._waiting if delivery._expires <= time]
-        if expired:
-            self._waiting = [delivery for delivery in self._waiting if delivery._expires > time]
-            self._waiting_bytes -= sum(delivery.size for delivery in expired)
-            self._drop(expired, "expired")
-        return any(delivery._expires < INF for delivery in self._waiting)
+        if self._may_expire:
+            time, all = now(), self._waiting
+            expired = [delivery for delivery in all if delivery._expires <= time]
+            if expired:
+                self._waiting = [delivery for delivery in all if delivery._expires > time]
+                self._waiting_bytes -= sum(delivery.size for delivery in expired)
+                self._drop(expired, "expired")
+            self._may_expire = any(delivery._expires < INF for delivery in self._waiting)
+        return self._may_expire
 
-    def _watch_expiry(self):
-        if not self._is_expiring:
-            self._is_expiring = True
-            asyncio.create_task(self._watch_for_expiry())
+    def _watch(self):
+        """Looks now and then whether messages have left the page, or waited for too long."""
+        if not self._is_watching:
+            self._is_watching = True
+            asyncio.create_task(self._look())
 
-    async def _watch_for_expiry(self):
-        while self._expire():
-            wake(self._changed)
-            await asyncio.sleep_ms(50)
-        self._is_expiring = False
-        wake(self._changed)
-
-    async def _watch_buffer(self):
+    async def _look(self):
         pause = 1
         try:
-            while self._sent and self._is_open():
+            while self._expire() or (self._by_leaving and self._sent and self._is_open()):
                 self._confirm_left()
                 self._flush()
                 await asyncio.sleep_ms(pause)
@@ -316,6 +313,7 @@ class Outbox:
         except Exception as error:
             report(f"Exception in {self!r}", error)
         self._is_watching = False
+        wake(self._changed)
 
     def __repr__(self):
         name, waiting = type(self).__name__, len(self._waiting)

@@ -6,32 +6,29 @@ Pyodide are together: without sessions and acknowledgements, they share most of 
 
 import asyncio
 
-from .connection import Receiver, Receiving, Reconnector
+from .connection import Connection, Receiver, Receiving, Reconnector
 from .exceptions import (
     ConnectionFailed,
     DOMException,
     DOMSyntaxError,
     InvalidAccessError,
-    OpenTimeout,
     connection_closed,
 )
 from .native import (
     INF,
-    PageEvents,
     awaited,
     call_handler,
     current_task,
-    function,
     instance,
     limit,
     now,
     report,
     shown,
-    wait,
     wake,
+    when_back,
+    within,
 )
 from .outbox import Outbox, QueueStats
-from .websocket import WebSocket
 
 
 class State:
@@ -45,8 +42,6 @@ class State:
 
 class StateChange:
     """A new ``state``: its ``attempt``, the ``delay`` to the next one, and the ``error``."""
-
-    _next = None
 
     def __init__(self, state, attempt=0, delay=None, error=None):
         self.state = state
@@ -75,22 +70,9 @@ class Heartbeat:
         self.message = message
         self.interval = limit("interval", interval)
         self.timeout = limit("timeout", timeout)
-        self.is_reply = function("is_reply", is_reply)
+        self.is_reply = instance("is_reply", is_reply)
         if not (self.interval and self.timeout):
             raise ValueError("interval and timeout must be more than 0 seconds")
-
-
-class _Link:
-    """One attempt to connect, and its connection."""
-
-    ws = opening = inbox = error = event = close_code = None
-    address = ""
-    is_open = is_replaced = False
-
-    def __init__(self):
-        # Whether the attempt, including on_open, has succeeded or failed.
-        self.settled = asyncio.Event()
-        self.ended = asyncio.Event()
 
 
 class QueuedWebSocket(Outbox, Receiving):
@@ -125,39 +107,37 @@ class QueuedWebSocket(Outbox, Receiving):
         self._protocols = protocols
         self._connect_timeout = limit("connect_timeout", connect_timeout)
         self._close_timeout = limit("close_timeout", close_timeout)
-        self._should_reconnect = function("should_reconnect", should_reconnect) or _may_reconnect
+        self._should_reconnect = instance("should_reconnect", should_reconnect) or _may_reconnect
         self._heartbeat = instance("heartbeat", heartbeat, Heartbeat)
-        self._on_open = function("on_open", on_open)
-        self._on_state = function("on_state", on_state)
+        self._on_open = instance("on_open", on_open)
+        self._on_state = instance("on_state", on_state)
         self._by_leaving = heartbeat is None or heartbeat.is_reply is None
         self._reconnector = Reconnector(backoff, max_attempts, give_up_after)
         self._receiver = Receiver(
             max_queue, max_queue_bytes, on_overflow, self._overflow, lambda: self._end
         )
-        self._last_change = StateChange(State.WAITING)
+        self.state = State.WAITING
         self._state_changed = asyncio.Event()
-        self._link = self._task = self._closing = self._pages = self._end = None
+        # The connection, from its attempt on; what runs on_open; the code of close().
+        self._link = self._opening = self._close_code = None
+        self._task = self._closing = self._end = None
         self._alarm = asyncio.Event()
         # The requests of the heartbeat that were not answered: what was sent before, and when.
         self._requests = []
         self._deadline = self._next_request = INF
-        self._is_wanted = self._calling_on_open = False
+        self._failure = None
+        self._is_wanted = self._is_replaced = False
         self.latency = None
-
-    @property
-    def state(self):
-        """The current :class:`State`."""
-        return self._last_change.state
 
     @property
     def url(self):
         """The URL of the current connection or attempt; ``""`` if there is none."""
-        return self._link.ws.url if self._link and self._link.ws else ""
+        return self._link.url if self._link else ""
 
     @property
     def protocol(self):
         """The subprotocol chosen by the server."""
-        return self._link.ws.protocol if self._link and self._link.ws else ""
+        return self._link._ws.protocol if self._link else ""
 
     @property
     def stats(self):
@@ -178,12 +158,12 @@ class QueuedWebSocket(Outbox, Receiving):
             raise RuntimeError("start() was called before: to start anew, make a new object")
         if self._is_over:
             raise self._refusal()
-        ws = None
+        link = None
         if not (callable(self._url) or callable(self._protocols)):
-            ws = _open(self._url, self._protocols)
+            link = self._connect(self._url, self._protocols)
         self._begin()
-        self._pages = PageEvents(self._came_back)
-        self._task = asyncio.create_task(self._run(ws))
+        self._stop_listening = when_back(self._came_back)
+        self._task = asyncio.create_task(self._run(link))
 
     async def __aenter__(self):
         self.start()
@@ -205,12 +185,6 @@ class QueuedWebSocket(Outbox, Receiving):
         """
         return self._send_transient(data) if self._is_opening() else super().send(data, ttl=ttl)
 
-    async def put(self, data, *, ttl=None):
-        """Accepts a message like :meth:`send`; with ``on_full="wait"``, waits for room first."""
-        if self._is_opening():
-            return self._send_transient(data)
-        return await super().put(data, ttl=ttl)
-
     async def drain(self):
         """Waits until every message is confirmed or dropped."""
         self._check_wait("drain()")
@@ -226,7 +200,8 @@ class QueuedWebSocket(Outbox, Receiving):
             while self._end is None and self.state != State.OPEN:
                 await self._state_changed.wait()
 
-        await (follow() if timeout is None else asyncio.wait_for(follow(), timeout))
+        if not await within(limit("timeout", timeout), follow()):
+            raise asyncio.TimeoutError
         if self._end is not None:
             raise self._end
 
@@ -235,10 +210,9 @@ class QueuedWebSocket(Outbox, Receiving):
         if self._is_over:
             raise self._refusal()
         self._reconnector.restart()
-        if self._link is not None:
-            self._link.is_replaced = True
-            self._confirm_left()
-            self._abandon(self._link)
+        self._is_replaced = True
+        self._confirm_left()
+        self._abandon("reconnect() was called")
         self._alarm.set()
 
     async def recv(self, decode=None):
@@ -247,12 +221,7 @@ class QueuedWebSocket(Outbox, Receiving):
         Raises:
             ConnectionClosed, ConnectionFailed: It has ended, and all messages were received.
         """
-        receiver = self._link.inbox if self._is_opening() else self._receiver
-        return await receiver.recv(decode)
-
-    def states(self):
-        """Iterates over the current state, then each change until CLOSED."""
-        return _States(self)
+        return await self._inbox(self._is_opening()).recv(decode)
 
     async def close(self, code=1000, reason="", *, timeout=None):
         """Accepts no more messages, sends those that wait, waits for confirmations, and closes.
@@ -290,78 +259,75 @@ class QueuedWebSocket(Outbox, Receiving):
         self._reconnector.begin()
         self._change(State.CONNECTING)
 
-    async def _run(self, ws):
+    def _connect(self, url, protocols):
+        link = Connection(url, protocols or None, (None, None, "close"), self._close_timeout, INF)
+        link._ws.onopen = lambda _: self._opened(link)
+        link._receive = lambda message: self._received(link, message)
+        link._on_end = lambda: self._ended(link)
+        self._link = link
+        return link
+
+    async def _run(self, link):
         try:
             while self._end is None:
-                link = _Link()
-                goes_on = await self._attempt(link, ws)
-                ws = None
-                if self._end is not None or link.close_code is not None:
+                error, goes_on = await self._attempt(link)
+                link = None
+                if self._end is not None or self._close_code is not None:
                     return
-                if not (goes_on or link.is_replaced):
-                    self._finish(link.error)
+                if not (goes_on or self._is_replaced):
+                    self._finish(error)
                     return
                 if self._closing and not (self._waiting or self._sent):
                     return
-                delay = self._reconnector.ended(link.error, link.address or self._address())
+                delay = self._reconnector.ended(error, self._address())
                 self._alarm.clear()
-                self._change(State.WAITING, 0 if link.is_replaced else delay, link.error)
-                if not link.is_replaced:
-                    await wait(self._alarm, delay)
+                self._change(State.WAITING, 0 if self._is_replaced else delay, error)
+                if not self._is_replaced:
+                    await within(delay, self._alarm.wait())
                 if self._end is None:
+                    self._is_replaced = False
                     self._begin()
         except Exception as error:
             if not isinstance(error, ConnectionFailed):
                 report(f"{self!r} has ended because of an exception", error)
             self._finish(error)
 
-    async def _attempt(self, link, ws):
-        """Makes one connection, until its end; returns whether to reconnect."""
-        self._link = link
-        try:
-            if ws is None:
+    async def _attempt(self, link):
+        """Makes one connection, until its end; returns why it has ended, and whether to go on."""
+        if link is None:
+            try:
                 url, protocols = await _value(self._url), await _value(self._protocols)
-                if self._end is not None:
-                    return False
-                ws = _open(url, protocols)
-        except Exception as error:
-            self._link = None
-            link.error = error
-            if callable(self._url) or callable(self._protocols):
-                report(f"An attempt of {self!r} has failed", error)
-                return True
-            return not isinstance(error, (DOMException, TypeError))
-        link.ws = ws
-        link.address = shown(ws.url)
-        ws.onopen = lambda _: self._opened(link)
-        ws.onmessage = lambda event: self._received(link, event.data)
-        ws.onclose = lambda event: self._ended(link, event)
-        if link.is_replaced:
-            self._abandon(link)
-        if not await wait(link.settled, self._connect_timeout) and not link.ended.is_set():
-            link.error = OpenTimeout(link.address, self._connect_timeout)
-            self._abandon(link)
-        await link.ended.wait()
-        event = link.event
-        if link.error is None:
-            if link.is_open and event is not None:
-                link.error = connection_closed(event.code, event.reason, event.wasClean)
-            else:
-                link.error = ConnectionFailed(link.address)
-        if event is None:
-            return True
+                if self._end is not None or self._is_replaced:
+                    return self._end, True
+                link = self._connect(url, protocols)
+            except Exception as error:
+                if callable(self._url) or callable(self._protocols):
+                    report(f"An attempt of {self!r} has failed", error)
+                    return error, True
+                return error, not isinstance(error, (DOMException, TypeError))
+        error = None
         try:
-            return bool(await awaited(self._should_reconnect(event)))
-        except Exception as error:
-            report(f"Exception in should_reconnect of {self!r}", error)
-            return _may_reconnect(event)
+            await link._wait_open(self._connect_timeout)
+        except ConnectionFailed as failure:
+            error = failure
+            link._abandon("it has not opened in time")
+        await link._closed.wait()
+        if link._event is None:
+            return error or self._failure or link._ended(), True
+        error = error or link._ended()
+        try:
+            return error, bool(await awaited(self._should_reconnect(link._event)))
+        except Exception as failure:
+            report(f"Exception in should_reconnect of {self!r}", failure)
+            return error, _may_reconnect(link._event)
 
     def _opened(self, link):
-        if link.ended.is_set():
+        if link._error is not None:
             return
-        link.is_open = True
-        self._ws = link.ws
+        link._was_open = True
+        self._ws = link._ws
         self._is_held = True
+        self._failure = None
         self._requests = []
         heartbeat = self._heartbeat
         if heartbeat is not None:
@@ -371,44 +337,39 @@ class QueuedWebSocket(Outbox, Receiving):
         if self._on_open is None:
             self._ready(link)
         else:
-            link.inbox = Receiver(None, None, "close", None, lambda: None)
-            link.opening = asyncio.create_task(self._run_on_open(link))
+            self._opening = asyncio.create_task(self._run_on_open(link))
 
     async def _run_on_open(self, link):
         try:
-            self._calling_on_open = True
-            try:
-                result = self._on_open(self)
-            finally:
-                self._calling_on_open = False
-            await awaited(result)
+            await awaited(self._on_open(self))
         except Exception as error:
             report(f"Exception in on_open of {self!r}", error)
-            link.error = error
-            self._abandon(link)
+            self._failure = error
+            link._abandon("on_open has failed")
             return
-        self._ready(link)
+        if link._error is None:
+            self._ready(link)
 
     def _ready(self, link):
         self._end_opening(link)
-        if not link.ended.is_set():
-            link.settled.set()
-            self._reconnector.connected()
-            self._change(State.OPEN)
-            self._is_held = False
-            self._flush()
+        link._opened.set()
+        self._reconnector.connected()
+        self._change(State.OPEN)
+        self._is_held = False
+        self._flush()
 
     def _end_opening(self, link):
         """Passes on the messages that on_open has not received."""
-        inbox, link.inbox, link.opening = link.inbox, None, None
-        if inbox is not None:
-            for message in inbox.queue:
-                self._receiver.push(message)
+        self._opening = None
+        for message in link._receiver.queue:
+            self._receiver.push(message)
+
+    def _inbox(self, is_opening):
+        return self._link._receiver if is_opening else self._receiver
 
     def _is_opening(self):
         """Whether on_open is calling."""
-        opening = self._link and self._link.opening
-        return bool(opening) and (self._calling_on_open or current_task() is opening)
+        return self._opening is not None and current_task() is self._opening
 
     def _check_wait(self, what):
         if self._is_opening():
@@ -417,8 +378,6 @@ class QueuedWebSocket(Outbox, Receiving):
             raise RuntimeError(f"{what} would wait forever: use 'async with', or call start()")
 
     def _received(self, link, message):
-        if link is not self._link:
-            return
         confirmed = self._stats.confirmed
         self._confirm_left()
         heartbeat, is_reply = self._heartbeat, False
@@ -436,32 +395,27 @@ class QueuedWebSocket(Outbox, Receiving):
             self._reconnector.has_progressed = True
         self._flush()
         if not is_reply:
-            (link.inbox or self._receiver).push(message)
+            self._inbox(self._opening is not None).push(message)
 
-    def _ended(self, link, event):
-        """Called when a link has ended, with its ``close`` event, or ``None`` if it is dropped."""
-        if link.ended.is_set():
-            return
+    def _ended(self, link):
+        """Called when a link has ended."""
         self._is_held = True
-        if event is not None and event.wasClean and link.close_code == event.code:
+        if link._error[2] and link._error[0] == self._close_code:
             self._confirm_left()
             if not self._by_leaving:
                 self._confirm(lambda _: True, "closing handshake")
-        link.event = event
+        opening = self._opening
+        if opening is not None:
+            self._end_opening(link)
+            if current_task() is not opening:
+                opening.cancel()
         self._link = None
-        opening = link.opening
-        self._end_opening(link)
-        if opening is not None and current_task() is not opening:
-            opening.cancel()
         self._disconnect()
         self._is_wanted = True
-        link.settled.set()
-        link.ended.set()
 
-    def _abandon(self, link):
-        if link.ws is not None:
-            self._ended(link, None)
-            link.ws.close()
+    def _abandon(self, cause):
+        if self._link is not None:
+            self._link._abandon(cause)
 
     # The heartbeat
 
@@ -501,7 +455,7 @@ class QueuedWebSocket(Outbox, Receiving):
         heartbeat, had_chance = self._heartbeat, False
         while True:
             at = min(self._next_request, self._deadline, now() + heartbeat.timeout)
-            if await wait(link.ended, at - now()):
+            if await within(at - now(), link._closed.wait()):
                 return
             late = now() - self._deadline
             if late >= 1 and not had_chance:
@@ -510,9 +464,7 @@ class QueuedWebSocket(Outbox, Receiving):
                 self._deadline = now() + heartbeat.timeout
                 self._request()
             elif late >= 0:
-                cause = f"nothing has arrived within {heartbeat.timeout:g} s"
-                link.error = connection_closed(1006, "", False, cause)
-                self._abandon(link)
+                link._abandon(f"nothing has arrived within {heartbeat.timeout:g} s")
                 return
             else:
                 had_chance = had_chance and self._deadline < INF
@@ -533,29 +485,22 @@ class QueuedWebSocket(Outbox, Receiving):
         try:
             if self._task is not None:
                 self._alarm.set()
-                drained = asyncio.Event()
-                draining = asyncio.create_task(self._drain(drained))
-                await wait(drained, timeout)
-                draining.cancel()
+                await within(timeout, super().drain())
             link = self._link
-            if link is not None and link.ws is not None and link.settled.is_set():
-                link.close_code = code
-                link.ws.close(code, reason)
-                await wait(link.ended, max(1, since + timeout - now()))
+            if link is not None and link._opened.is_set():
+                self._close_code = code
+                link._ws.close(code, reason)
+                await within(max(1, since + timeout - now()), link._closed.wait())
             self._finish(connection_closed(code, reason, True), "closed")
         except Exception as error:
             report(f"{self!r} has ended because of an exception", error)
             self._finish(error, "closed")
         self._closing.set()
 
-    async def _drain(self, drained):
-        await super().drain()
-        drained.set()
-
     def _overflow(self):
         cause = "more has arrived than max_queue and max_queue_bytes allow"
         if self._link is not None:
-            self._link.ws.close(4008, "receive queue full")
+            self._link._ws.close(4008, "receive queue full")
         self._finish(connection_closed(4008, "receive queue full", False, cause))
 
     def _refusal(self):
@@ -568,54 +513,23 @@ class QueuedWebSocket(Outbox, Receiving):
         self._is_over = True
         self._drop_reason = reason
         if self._link is not None:
-            self._abandon(self._link)
+            self._abandon(f"the queue is {reason}")
         else:
             self._disconnect()
         self._clear(reason)
         self._alarm.set()
-        if self._pages is not None:
-            self._pages.destroy()
+        if self._task is not None:
+            self._stop_listening()
         self._change(State.CLOSED, None, end)
         wake(self._receiver.changed)
 
     def _change(self, state, delay=None, error=None):
         attempt = 0 if state == State.OPEN else self._reconnector.attempt
         change = StateChange(state, attempt, delay, error)
-        self._last_change._next = change
-        self._last_change = change
+        self.state = state
         wake(self._state_changed)
         if self._on_state is not None:
             call_handler(self._on_state, change, self)
-
-
-class _States:
-    """Iterates over the states of a queue."""
-
-    def __init__(self, queue):
-        self._queue = queue
-        self._last = None
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        last = self._last
-        if last is None:
-            last = self._queue._last_change
-        elif last.state == State.CLOSED:
-            raise StopAsyncIteration
-        else:
-            while last._next is None:
-                await self._queue._state_changed.wait()
-            last = last._next
-        self._last = last
-        return last
-
-
-def _open(url, protocols):
-    ws = WebSocket(url, protocols or None)
-    ws.binaryType = "arraybuffer"
-    return ws
 
 
 async def _value(given):

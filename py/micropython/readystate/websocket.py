@@ -53,8 +53,6 @@ class Event:
     It has the attributes and methods of the native one, ``js_event``, in their own names.
     """
 
-    _stopped = False
-
     def __init__(self, js_event, target):
         self.js_event = js_event
         self.target = target
@@ -66,15 +64,6 @@ class Event:
     def currentTarget(self):
         """The target during dispatch, then ``None``."""
         return None if self.js_event.currentTarget is None else self.target
-
-    def stopImmediatePropagation(self):
-        """Stops the remaining listeners from being called."""
-        self._stopped = True
-        self.js_event.stopImmediatePropagation()
-
-    def composedPath(self):
-        """The target during dispatch, then empty."""
-        return [] if self.currentTarget is None else [self.target]
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.type!r}>"
@@ -114,20 +103,6 @@ class CloseEvent(Event):
 _EVENT_CLASSES = {"message": MessageEvent, "close": CloseEvent}
 
 
-class _Listener:
-    def __init__(self, callback, call, capture=False, once=False, signal=None, is_handler=False):
-        self.callback = callback
-        self.call = call
-        self.capture = capture
-        self.once = once
-        self.signal = signal
-        self.is_handler = is_handler
-        self.removed = False
-
-    def is_live(self):
-        return not (self.removed or (self.signal is not None and self.signal.aborted))
-
-
 class _EventHandler:
     """An ``on...`` attribute: a function that is called with each event, or ``None``."""
 
@@ -135,8 +110,7 @@ class _EventHandler:
         self.type = type
 
     def __get__(self, ws, owner):
-        listener = ws._handler(self.type)
-        return None if listener is None else listener.callback
+        return ws._handlers.get(self.type)
 
     def __set__(self, ws, handler):
         if handler is not None and not callable(handler):
@@ -144,14 +118,9 @@ class _EventHandler:
                 f"on{self.type} must be a function, a coroutine function or None, "
                 f"not {native.describe(handler)}"
             )
-        listener = ws._handler(self.type)
-        if handler is None:
-            if listener is not None:
-                ws._discard(self.type, listener)
-        elif listener is None:
-            ws._add(self.type, _Listener(handler, handler, is_handler=True))
-        else:  # It keeps its place.
-            listener.callback = listener.call = handler
+        if handler is None or ws.readyState != 3:
+            ws._handlers[self.type] = handler
+            setattr(ws.js_websocket, f"on{self.type}", ws._proxy(self.type, handler))
 
 
 def _native(name):
@@ -187,10 +156,10 @@ class WebSocket:
         if not (protocols is None or isinstance(protocols, (str, dict))):
             protocols = protocols if native.is_native(protocols) else list(protocols)
         self.js_websocket = native.new_websocket(url, protocols)
-        self._listeners = {}
-        self._proxy = create_proxy(self._dispatch)
-        self._message_proxy = create_proxy(self._dispatch_message)
-        self._listened = set()
+        self._handlers = {}
+        # Of each listener: its type, itself, whether it captures, and what the browser calls.
+        self._listeners = []
+        self._on_end = None
         # Whether we, and not the server, started to close the open connection.
         self._began_close = False
         self._was_clean = False
@@ -269,23 +238,33 @@ class WebSocket:
                 f"handleEvent, not {native.describe(listener)}"
             )
         options = _options(options)
-        capture = capture or bool(options.get("capture"))
-        once = once or bool(options.get("once"))
+        capture = bool(capture or options.get("capture"))
+        once = bool(once or options.get("once"))
         signal = options.get("signal") if signal is None else signal
-        if native.is_native(listener):
-            call = _native_call(listener)
-        else:
-            call = listener if callable(listener) else listener.handleEvent
-        added = _Listener(listener, call, capture, once, signal)
-        if added.is_live() and self._find(type, listener, capture) is None:
-            self._add(type, added)
+        ws = self.js_websocket
+        if ws.readyState == 3:
+            return
+        call = handle = listener if callable(listener) else listener.handleEvent
+        if once and not native.is_native(listener):
+
+            def call(event):
+                self.removeEventListener(type, listener, capture)
+                return handle(event)
+
+        found = self._find(type, listener, capture)
+        if found is None:
+            found = type, listener, capture, self._proxy(type, call)
+            self._listeners.append(found)
+        how = {"capture": capture, "once": once}
+        if signal is not None:
+            how["signal"] = signal
+        native.call(ws.addEventListener, ws, type, found[3], to_js(how))
 
     def removeEventListener(self, type, listener, options=False, *, capture=False):
         """Removes ``listener``, if it was added."""
-        capture = capture or bool(_options(options).get("capture"))
-        found = self._find(type, listener, capture)
+        found = self._find(type, listener, bool(capture or _options(options).get("capture")))
         if found is not None:
-            self._discard(type, found)
+            self._remove(found)
 
     def dispatchEvent(self, event):
         """Dispatches an event that a script made; ``False`` if ``preventDefault()`` was called.
@@ -299,79 +278,38 @@ class WebSocket:
             ws.dispatchEvent, ws, event.js_event if isinstance(event, Event) else event
         )
 
-    def _live(self, type):
-        listeners = self._listeners.get(type)
-        if listeners is None:
-            return ()
-        for listener in listeners[:]:
-            if not listener.is_live():
-                self._discard(type, listener)
-        return listeners
-
-    def _find(self, type, callback, capture):
-        for each in self._live(type):
-            if each.capture == capture and not each.is_handler and each.callback == callback:
+    def _find(self, type, listener, capture):
+        for each in self._listeners:
+            if each[0] == type and each[2] == capture and each[1] == listener:
                 return each
         return None
 
-    def _handler(self, type):
-        for listener in self._listeners.get(type, ()):
-            if listener.is_handler:
-                return listener
-        return None
+    def _remove(self, found):
+        self._listeners.remove(found)
+        self.js_websocket.removeEventListener(found[0], found[3], found[2])
 
-    def _add(self, type, listener):
-        ws = self.js_websocket
-        if ws.readyState == 3:
-            return
-        listeners = self._listeners.setdefault(type, [])
-        place = sum(each.capture for each in listeners) if listener.capture else len(listeners)
-        listeners.insert(place, listener)
-        for name in (type, "close"):
-            if name not in self._listened:
-                self._listened.add(name)
-                ws.addEventListener(name, self._proxy_of(name))
+    def _proxy(self, type, call):
+        """Returns what the browser calls, so that ``call`` is called with the event."""
+        if call is None or native.is_native(call):
+            return call
+        if self._on_end is None:
+            self._on_end = create_proxy(self._ended)
+            self.js_websocket.addEventListener("close", self._on_end)
+        made = _EVENT_CLASSES.get(type, Event)
+        return create_proxy(lambda event: native.call_handler(call, made(event, self), self))
 
-    def _discard(self, type, listener):
-        listener.removed = True
-        listeners = self._listeners[type]
-        listeners.remove(listener)
-        if not listeners and type != "close":
-            self._listened.remove(type)
-            self.js_websocket.removeEventListener(type, self._proxy_of(type))
-
-    def _proxy_of(self, type):
-        return self._message_proxy if type == "message" else self._proxy
-
-    def _dispatch_message(self, js_event):
-        # What happens most: one listener, which stays.
-        listeners = self._listeners.get("message", ())
-        if len(listeners) == 1 and not listeners[0].once and listeners[0].signal is None:
-            native.call_handler(listeners[0].call, MessageEvent(js_event, self), self)
-        else:
-            self._dispatch(js_event)
-
-    def _dispatch(self, js_event):
-        type = js_event.type
-        event = _EVENT_CLASSES.get(type, Event)(js_event, self)
-        if type == "close":
+    def _ended(self, js_event):
+        if self.js_websocket.readyState == 3:
             self._was_clean = bool(getattr(js_event, "wasClean", False))
-        for listener in self._listeners.get(type, ())[:]:
-            if not listener.is_live():
-                continue
-            if listener.once:
-                self._discard(type, listener)
-            native.call_handler(listener.call, event, self)
-            if event._stopped:
-                break
-        if type == "close" and self.js_websocket.readyState == 3:
-            for name in self._listened:
-                self.js_websocket.removeEventListener(name, self._proxy_of(name))
-            for listeners in self._listeners.values():
-                for listener in listeners:
-                    listener.removed = True
-            self._listened.clear()
-            self._listeners.clear()
+            js.setTimeout(create_proxy(self._release), 0)  # when all have heard of it
+
+    def _release(self):
+        for type in self._handlers:
+            setattr(self.js_websocket, f"on{type}", None)
+        self._handlers.clear()
+        for each in self._listeners[:]:
+            self._remove(each)
+        self.js_websocket.removeEventListener("close", self._on_end)
 
     def __repr__(self):
         return f"<WebSocket {native.shown(self.url)} {_STATES[self.readyState]}>"
@@ -382,22 +320,12 @@ def _send_of(ws):
     native_send = ws.send  # Kept, as each access makes a new object.
 
     def send(data):
-        if type(data) is str and "\0" not in data:
+        if isinstance(data, str) and "\0" not in data:
             native_send(data)
         else:
             native.send(ws, data.js_blob if isinstance(data, Blob) else data)
 
     return send
-
-
-def _native_call(listener):
-    def call(event):
-        if hasattr(listener, "handleEvent"):
-            native.call(listener.handleEvent, listener, event.js_event)
-        else:
-            native.call(listener, js.undefined, event.js_event)
-
-    return call
 
 
 def _options(options):

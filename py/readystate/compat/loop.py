@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import warnings
 import weakref
 from collections.abc import Callable
 from types import TracebackType
@@ -14,7 +15,7 @@ from .accelerator import Accelerator
 from .blocking import BlockingSockets
 from .choice import Choice
 from .readiness import Readiness
-from .tls import has_settings
+from .tls import has_settings, ssl_module
 from .transport import Options, Rewrite, Transport
 
 __all__ = ["Installation", "install", "uninstall"]
@@ -184,13 +185,18 @@ def _asynchronous(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _installed: Final[list[Installation]] = []
+NO_SSL: Final = (
+    "Python's ssl is not loaded, which libraries need for wss:, and some to be imported at all. "
+    "Before install(), load it: 'await pyodide_js.loadPackage(\"ssl\")'"
+)
 
 
 def install(*, rewrite: Rewrite | None = None, max_held: int = 2**26) -> Installation:
     """Makes the event loop connect to WebSocket servers. Calling it again only changes the options.
 
     Call it before importing ``websockets``, which is then faster. Before Pyodide 314, load its
-    package ``ssl`` first: libraries need it for ``wss:``, and some to be imported at all.
+    package ``ssl`` first: libraries need it for ``wss:``, and some to be imported at all. Without
+    it, a warning says so.
 
     ::
 
@@ -212,6 +218,8 @@ def install(*, rewrite: Rewrite | None = None, max_held: int = 2**26) -> Install
     if _installed:
         _installed[0].options = options
     else:
+        if ssl_module() is None:
+            warnings.warn(NO_SSL, RuntimeWarning, stacklevel=2)
         _installed.append(Installation(type(asyncio.get_event_loop()), options))
     return _installed[0]
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-ssl: Any
-try:
-    import ssl
-except ImportError:
-    ssl = None
-
-__all__ = ["Wrapping", "has_settings"]
+__all__ = ["Wrapping", "has_settings", "ssl_module"]
 
 
 class Wrapping:
@@ -22,6 +16,7 @@ class Wrapping:
     """
 
     def __init__(self, takes: Callable[[Any, Any], bool]) -> None:
+        self._ssl = ssl = ssl_module()
         if ssl is None:
             return
         self._original = original = ssl.SSLContext.wrap_socket
@@ -35,12 +30,22 @@ class Wrapping:
 
     def undo(self) -> None:
         """Restores it."""
-        if ssl is not None:
-            ssl.SSLContext.wrap_socket = self._original
+        if self._ssl is not None:
+            self._ssl.SSLContext.wrap_socket = self._original
 
 
 def has_settings(context: Any) -> bool:
     """Whether ``context`` is an ``SSLContext`` that is not as Python makes it."""
+    ssl = ssl_module()
     if ssl is None or not isinstance(context, ssl.SSLContext):
         return False
     return bool(vars(context) != vars(ssl.create_default_context()))
+
+
+def ssl_module() -> Any:
+    """The module, or ``None``. It may have been loaded since the last call."""
+    try:
+        import ssl
+    except ImportError:
+        return None
+    return ssl

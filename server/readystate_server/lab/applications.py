@@ -39,7 +39,9 @@ class Applications:
         is_plain = query.flag("plain")
 
         def make() -> Sessions:
-            return Sessions(handler, expires=expires, resume_rate=MANY, resume_burst=MANY)
+            return Sessions(
+                handler, expires=expires, resume_rate=MANY, resume_burst=MANY, connect_rate=MANY
+            )
 
         async def run(peer: Peer) -> None:
             peer.counts_only = True

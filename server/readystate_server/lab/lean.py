@@ -7,6 +7,7 @@ sources.
 
 import ast
 import io
+import re
 import tokenize
 from collections.abc import Collection, Iterator
 
@@ -16,6 +17,7 @@ PUBLIC = {*dir(readystate), "install", "uninstall"}
 """What has docstrings in pages, at the top of its module; the last two are compat's."""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 NAMED = (ast.ClassDef, *FUNCTIONS)
+INDENTATION = re.compile(rb"^ +", re.MULTILINE)
 Span = tuple[int, int, int]
 """A line's index, and from which of its bytes to which."""
 
@@ -23,7 +25,8 @@ Span = tuple[int, int, int]
 def lean(source: bytes, *, documented: bool = True) -> bytes:
     """Return the source without what pages cannot use; as it is, if it is not Python.
 
-    `documented` keeps docstrings and annotations of what is public, which MicroPython does not.
+    `documented` keeps docstrings and annotations of what is public. MicroPython does not: without
+    it each level is indented by one space, too.
     """
     try:
         module = ast.parse(source)
@@ -31,6 +34,8 @@ def lean(source: bytes, *, documented: bool = True) -> bytes:
         return source
     public = set(public_in(module)) if documented else set()
     kept = {node.body[0] for node in public}
+    bodies = [body for node in ast.walk(module) if isinstance(body := vars(node).get("body"), list)]
+    alone = {body[0] for body in bodies if len(body) == 1}
     lines = source.splitlines()
     overloads: list[int] = []
     # From the end of each line, so that what is before is where it was parsed.
@@ -38,7 +43,7 @@ def lean(source: bytes, *, documented: bool = True) -> bytes:
         lines[row] = lines[row][:start] + lines[row][end:]
     for node in ast.walk(module):
         if isinstance(node, ast.Expr) and is_text(node) and node not in kept:
-            replace(lines, node, b'""')
+            replace(lines, node, b'""' if documented or node in alone else b"")
         elif isinstance(node, ast.If) and is_for_type_checkers(node):
             for statement in node.body:
                 replace(lines, statement, b"pass")
@@ -46,7 +51,8 @@ def lean(source: bytes, *, documented: bool = True) -> bytes:
             overloads.extend(range(node.decorator_list[0].lineno - 1, node.end_lineno or 0))
     for row in overloads:
         lines[row] = b""
-    return without_comments(b"\n".join(lines).decode())
+    source = without_comments(b"\n".join(lines).decode())
+    return source if documented else narrow(source)
 
 
 def public_in(node: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -118,7 +124,7 @@ def is_overload(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 def replace(lines: list[bytes], statement: ast.stmt, instead: bytes) -> None:
     """Replace a statement that begins and ends with its lines."""
     first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
-    lines[first] = lines[first][: statement.col_offset] + instead
+    lines[first] = lines[first][: statement.col_offset] + instead if instead else b""
     lines[first + 1 : last + 1] = [b""] * (last - first)
 
 
@@ -130,3 +136,8 @@ def without_comments(source: str) -> bytes:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column].rstrip()
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def narrow(source: bytes) -> bytes:
+    """Return the source with a space for each four that indent a line; no text may span lines."""
+    return INDENTATION.sub(lambda found: b" " * (len(found[0]) // 4), source)

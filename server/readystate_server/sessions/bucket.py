@@ -1,10 +1,15 @@
-"""A rate limit: a token bucket."""
+"""Rate limits: what comes too soon is refused, or waits for its turn."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 
-__all__ = ["Bucket"]
+__all__ = ["Bucket", "Turns"]
+
+_GRACE = 0.1
+"""How late a turn may be used, in seconds."""
 
 
 class Bucket:
@@ -29,3 +34,41 @@ class Bucket:
     def put_back(self) -> None:
         """Returns a token."""
         self._tokens += 1
+
+
+class Turns:
+    """A leaky bucket that queues, as nginx's ``limit_req``: ``rate`` turns per second, in order.
+
+    Time in which the process was too busy to use its turns does not count: those that are late
+    would all come at once.
+
+    Args:
+        rate: How many turns there are per second.
+        longest: The longest wait for one, in seconds.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(
+        self, rate: float, longest: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pause = 1 / rate
+        self._longest = longest
+        self._clock = clock
+        self._next = -math.inf
+        self._lost = 0.0
+
+    def take(self) -> float | None:
+        """Takes the next turn, for :meth:`wait`; ``None`` if it would be later than ``longest``."""
+        now = self._clock() - self._lost
+        turn = max(now, self._next)
+        if turn - now > self._longest:
+            return None
+        self._next = turn + self._pause
+        return turn
+
+    def wait(self, turn: float) -> float:
+        """Returns in how many seconds it is this turn; 0 if it is now."""
+        wait = turn + self._lost - self._clock()
+        if wait < -_GRACE:
+            self._lost -= wait
+        return max(0.0, wait)

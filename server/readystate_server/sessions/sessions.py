@@ -34,7 +34,7 @@ from readystate.session import control
 from readystate.session.control import ProtocolError, Window
 from readystate.session.core import Hello
 
-from .bucket import Bucket
+from .bucket import Bucket, Turns
 from .link import Link
 from .server_session import GOING_AWAY, ServerSession
 from .settings import Settings
@@ -43,6 +43,9 @@ from .store import Fenced, MemoryStore, Record, Store
 from .transport import Transport, close_transport
 
 __all__ = ["Handler", "Sessions"]
+
+LONGEST_WAIT = 5.0
+"""Seconds to wait for a turn: half of a client's default ``connect_timeout``."""
 
 _logger = logging.getLogger("readystate")
 
@@ -76,6 +79,9 @@ class Sessions:
             without reading, a client's connection is closed. Its session is kept for ``expires``.
         close_timeout: How long to wait, at the end, for acknowledgements and for a connection to
             close, in seconds.
+        connect_rate: How many connections per second may open or resume a session, so that clients
+            which come back together do not overload the process. More wait for their turn, in
+            order. If the wait would be longer than 5 s, they are refused with 1013.
         resume_burst: How often a session may be resumed in a burst.
         resume_rate: How often per second, on average.
         unknown_burst: How many ids that this process does not know may be tried in a burst.
@@ -103,6 +109,7 @@ class Sessions:
         handshake_timeout: float = 10.0,
         ack_timeout: float = 60.0,
         close_timeout: float = 10.0,
+        connect_rate: float = 200.0,
         resume_burst: int = 20,
         resume_rate: float = 1.0,
         unknown_burst: int = 1000,
@@ -126,6 +133,7 @@ class Sessions:
             handshake_timeout=handshake_timeout,
             ack_timeout=ack_timeout,
             close_timeout=close_timeout,
+            connect_rate=connect_rate,
             resume_burst=resume_burst,
             resume_rate=resume_rate,
             unknown_burst=unknown_burst,
@@ -133,10 +141,11 @@ class Sessions:
         )
         # The prefix of this process's ids, which tells expired sessions from unknown ones.
         self._mark = secrets.token_urlsafe(6)
+        self._turns = Turns(connect_rate, LONGEST_WAIT)
         self._unknown = Bucket(unknown_burst, unknown_rate)
         self._refusals = Refusals()
         self._opened = self._resumed = self._taken_over = self._expired = 0
-        self._is_closed = False
+        self._closing = asyncio.Event()
         # Including ended ones whose records are being deleted.
         self._by_key: dict[str, ServerSession] = {}
         # Locks for resuming sessions, by key and owner.
@@ -144,6 +153,7 @@ class Sessions:
         self._starting = 0
         self._handlers: set[asyncio.Task[None]] = set()
         self._greeting: set[Transport] = set()
+        self._waiting = 0
         self._connections: set[asyncio.Task[Any]] = set()
         self._deletions: set[asyncio.Task[None]] = set()
 
@@ -179,7 +189,7 @@ class Sessions:
         In a shared store, the sessions live on. An unconfirmed :class:`~readystate.Delivery` is
         dropped here, though another process may deliver it.
         """
-        self._is_closed = True
+        self._closing.set()
         timeout = self._settings.close_timeout
         for transport in self._greeting:
             transport.abort()
@@ -203,6 +213,7 @@ class Sessions:
             disconnected=len(alive) - connected,
             ending=max(0, len(self._handlers) - len(alive)),
             greeting=len(self._greeting),
+            waiting=self._waiting,
             unacknowledged=sum(session._unacknowledged for session in alive),
             oldest_unacknowledged=max(
                 (session._oldest_unacknowledged for session in alive), default=0.0
@@ -233,6 +244,10 @@ class Sessions:
             problems.append(f"the session store fails: {type(error).__name__}: {error}")
         return Health(tuple(problems))
 
+    @property
+    def _is_closed(self) -> bool:
+        return self._closing.is_set()
+
     def __repr__(self) -> str:
         return f"<Sessions {len(self):,} sessions, {len(self._connections):,} connections>"
 
@@ -243,6 +258,7 @@ class Sessions:
             if hello is None:
                 transport.abort()
                 return None
+            await self._wait_turn()
             owner = self._identify(transport.origin, user)
             if hello.session is None:
                 return await self._open(transport, hello, owner, user)
@@ -276,6 +292,25 @@ class Sessions:
         finally:
             self._greeting.discard(transport)
         return None if message is None else Hello.parse(message)
+
+    async def _wait_turn(self) -> None:
+        """Waits until this connection may open or resume a session.
+
+        Raises:
+            ProtocolError: Too many are before it, or the server is going away.
+        """
+        turn = self._turns.take()
+        if turn is None:
+            raise self._refusals.refuse("connect_rate", "too many connections at once")
+        self._waiting += 1
+        try:
+            while wait := self._turns.wait(turn):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._closing.wait()
+                        raise ProtocolError("the server is going away", GOING_AWAY)
+        finally:
+            self._waiting -= 1
 
     async def _open(self, transport: Transport, hello: Hello, owner: str, user: Any) -> Link:
         secret = self._mark + secrets.token_urlsafe(32)

@@ -24,6 +24,7 @@ _POSITIVE = (
     "handshake_timeout",
     "ack_timeout",
     "close_timeout",
+    "connect_rate",
     "resume_burst",
     "unknown_burst",
 )
@@ -49,6 +50,7 @@ class Settings:
     handshake_timeout: float
     ack_timeout: float
     close_timeout: float
+    connect_rate: float
     resume_burst: int
     resume_rate: float
     unknown_burst: int

@@ -31,14 +31,15 @@ class SessionsStats:
         disconnected: How many wait for their client to reconnect.
         ending: How many have ended, but their handler is still running.
         greeting: How many connections have not sent their first message.
+        waiting: How many wait for their turn to open or resume a session, see ``connect_rate``.
         unacknowledged: How many messages clients have not acknowledged, including waiting ones.
         oldest_unacknowledged: The age of the oldest of these, in seconds; 0 if there is none.
         opened: How many sessions were opened.
         resumed: How often a session was resumed.
         taken_over: How often it was taken over from another process.
         expired: How many sessions have expired without their client.
-        refused: How often a client was refused, by limit: ``"max_sessions"``, ``"resume_rate"`` or
-            ``"unknown_rate"``; or ``"store"``, as the store has failed.
+        refused: How often a client was refused, by limit: ``"max_sessions"``, ``"connect_rate"``,
+            ``"resume_rate"`` or ``"unknown_rate"``; or ``"store"``, as the store has failed.
         store_failures: How often the store has failed, also when saving, which is tried again.
     """
 
@@ -46,6 +47,7 @@ class SessionsStats:
     disconnected: int
     ending: int
     greeting: int
+    waiting: int
     unacknowledged: int
     oldest_unacknowledged: float
     opened: int

@@ -1,13 +1,16 @@
-"""What MicroPython measures in the page."""
+"""What MicroPython measures in the page: rounds that take turns, and the median of each."""
 
 import asyncio
+import gc
 
 import js
 from pyscript import WebSocket as PyScriptsWebSocket
 
 import readystate
 
-ROUNDS = 15
+SENDING = 31
+RECEIVING = 9
+"""Rounds of each."""
 ORIGIN = js.location.origin.replace("http", "ws")
 
 
@@ -17,6 +20,11 @@ def tell(text):
 
 def median(values):
     return sorted(values)[len(values) // 2]
+
+
+def in_turns(things, round):
+    """Yields them, in each round from another one on."""
+    return things[round % len(things) :] + things[: round % len(things)]
 
 
 async def opened(ws):
@@ -31,8 +39,10 @@ async def sending(text, count):
     times = {"native": [], "ours": []}
     for ws in (native, ours):
         await opened(ws)
-    for _ in range(ROUNDS):
-        for name, ws in (("native", native), ("ours", ours)):
+        ws.send(text)
+    for round in range(SENDING):
+        for name, ws in in_turns([("native", native), ("ours", ours)], round):
+            gc.collect()
             begin = js.performance.now()
             for _ in range(count):
                 ws.send(text)
@@ -45,55 +55,66 @@ async def sending(text, count):
     return times
 
 
+class Flood:
+    """When the first message of a flood arrived, and its last."""
+
+    def __init__(self):
+        self.begin = self.end = self.ws = None
+        self.seen = 0
+
+    def message(self, event):
+        self.add(event.data)
+
+    def add(self, data):
+        if self.begin is None:
+            self.begin = js.performance.now()
+        self.seen += len(data) > 0
+
+    def close(self, event):
+        self.end = js.performance.now()
+
+
 async def receiving(size, count):
     """How long it takes until a flood was received, from its first message on."""
     address = f"{ORIGIN}/ws/flood?count={count}&size={size}&then=close"
-    times = {"pyscript": [], "ours": [], "connect()": []}
 
-    class Flood:
-        def __init__(self):
-            self.begin = self.end = None
-            self.seen = 0
+    async def by_pyscript(flood):
+        flood.ws = PyScriptsWebSocket(url=address, onmessage=flood.message, onclose=flood.close)
+        while flood.end is None:
+            await asyncio.sleep(0.01)
 
-        def message(self, event):
-            if self.begin is None:
-                self.begin = js.performance.now()
-            self.seen += len(event.data) > 0
+    async def by_ours(flood):
+        flood.ws = readystate.WebSocket(address, onmessage=flood.message, onclose=flood.close)
+        while flood.end is None:
+            await asyncio.sleep(0.01)
 
-        def close(self, event):
-            self.end = js.performance.now()
-
-        def took(self):
-            assert self.seen == count, self.seen
-            return (self.end - self.begin) / count * 1000
-
-    for _ in range(ROUNDS // 3):
-        for name, cls in (("pyscript", PyScriptsWebSocket), ("ours", readystate.WebSocket)):
-            flood = Flood()
-            ws = (
-                cls(url=address, onmessage=flood.message, onclose=flood.close)
-                if cls is PyScriptsWebSocket
-                else cls(address, onmessage=flood.message, onclose=flood.close)
-            )
-            while flood.end is None:
-                await asyncio.sleep(0.01)
-            times[name].append(flood.took())
-            del ws
-        flood = Flood()
+    async def by_connect(flood):
         async with readystate.connect(address) as ws:
             async for message in ws:
-                if flood.begin is None:
-                    flood.begin = js.performance.now()
-                flood.seen += len(message) > 0
+                flood.add(message)
         flood.close(None)
-        times["connect()"].append(flood.took())
+
+    ways = [("pyscript", by_pyscript), ("ours", by_ours), ("connect()", by_connect)]
+    times = {name: [] for name, _ in ways}
+    for round in range(RECEIVING):
+        for name, way in in_turns(ways, round):
+            gc.collect()
+            flood = Flood()
+            await way(flood)
+            assert flood.seen == count, flood.seen
+            times[name].append((flood.end - flood.begin) / count * 1000)
     return times
 
 
 def compare(title, times, base):
-    for name, values in times.items():
+    """Tells the medians, and that of the ratios of each round."""
+    for name in sorted(times):
+        values = times[name]
         ratios = [value / other for value, other in zip(values, times[base])]  # noqa: B905 - MicroPython
-        tell(f"{title}, {name}: {median(ratios):.2f} of {base} ({median(values):.1f} us a message)")
+        tell(
+            f"{title}, {name}: {median(ratios):.2f} of {base} "
+            f"({median(values):.1f} us a message, {len(values)} rounds)"
+        )
 
 
 async def main():

@@ -7,7 +7,7 @@ const peer = query.get("peer");
 
 async function javascript() {
   const module = await import(`../peers/${peer}.mjs`);
-  return { call: (work, options) => module[work](options), allocated: () => null };
+  return { call: (work, options) => module[work](options), allocated: () => null, held: () => null };
 }
 
 async function pyodide({ pyodide }) {
@@ -40,16 +40,22 @@ async function pyscript({ pyodide, "@pyscript/core": core }) {
 
 function fromPython(module, memory) {
   const call = async (work, options) => {
-    const result = await module[work].callKwargs(options);
-    return result?.toJs?.() ?? result;
+    const run = module[work];
+    try {
+      const result = await run.callKwargs(options);
+      return result?.toJs?.() ?? result;
+    } finally {
+      run.destroy(); // or it would count as held
+    }
   };
-  return { call, allocated: () => memory.allocated() };
+  return { call, allocated: () => memory.allocated(), held: () => memory.held() };
 }
 
 async function boot() {
   const { dependencies } = await (await fetch("/package.json")).json();
-  const { call, allocated } = await { javascript, pyodide, pyscript }[query.get("runtime")](dependencies);
+  const { call, allocated, held } = await { javascript, pyodide, pyscript }[query.get("runtime")](dependencies);
   globalThis.allocated = allocated;
+  globalThis.held = held;
   globalThis.work = async (name, options) => {
     // What a DevTools command runs by itself counts as neither script nor task of the page.
     await new Promise((resolve) => { setTimeout(resolve); });

@@ -37,3 +37,10 @@ def proxies() -> int:
     module = pyodide_js._module
     module.enable_pyproxy_allocation_tracing()
     return int(module.pyproxy_alloc_map.size)
+
+
+def held() -> int:
+    """How many objects Python and JavaScript hold of each other."""
+    import pyodide_js
+
+    return proxies() + int(pyodide_js._module._hiwire_num_refs())

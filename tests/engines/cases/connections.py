@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from readystate import (
+    Backoff,
     Connection,
     ConnectionClosedError,
     ConnectionClosedOK,
@@ -173,7 +174,7 @@ async def drain(report: Report) -> None:
 async def reconnects(report: Report) -> None:
     id = new_id()
     ends = 0
-    async for ws in connect(url("/ws/close", code=1011, id=id)):
+    async for ws in connect(url("/ws/close", code=1011, id=id), backoff=Backoff(0.01)):
         with raises(ConnectionClosedError):
             await ws.recv()
         ends += 1

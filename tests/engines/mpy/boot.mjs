@@ -25,7 +25,11 @@ export async function run({ engine, failing, micropython, modules, standIns, tes
   for (const [name, url] of places) write(FS, name, await get(url));
   python.registerJsModule("_request", { engine, failing, server: location.origin, tell });
   await python.runPythonAsync(
-    "import asyncio, stand_ins, _request as _\n" +
+    "import asyncio\n" +
+      // The page's own code is no task: MicroPython can throw nothing into it, as timeouts would.
+      "from readystate import connect\n" +
+      "await (await connect('/ws/echo')).close()\n" +
+      "import stand_ins, _request as _\n" +
       "from tests.engines.cases.running import run\n" +
       "await asyncio.create_task(run(_.engine, _.server, _.failing, _.tell))\n",
   );

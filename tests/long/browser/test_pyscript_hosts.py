@@ -1,4 +1,4 @@
-"""PyScript's worker and editor, in a page that is isolated (COOP, COEP) and in one that is not.
+"""PyScript's script, worker and editor, in a page that is isolated (COOP, COEP) and one that isn't.
 
 Only PyScript has these, and only a browser heeds the headers.
 """
@@ -32,12 +32,18 @@ try:
     print("title", document.title)
 except AttributeError:
     print("no document")
+
+from readystate.sync import connect as blocking
+
+with blocking("/ws/echo") as ws:
+    ws.send("without await")
+    print(ws.recv())
 print("the end")
 """
 
 
-SAID = ("InvalidStateError", "hello", "title Host", "no document", "the end")
-HOSTS = {"worker": "type='py' worker", "editor": "type='py-editor'"}
+SAID = ("InvalidStateError", "hello", "title Host", "no document", "without await", "the end")
+HOSTS = {"page": "type='py' async", "worker": "type='py' worker", "editor": "type='py-editor'"}
 
 
 @pytest.mark.parametrize("is_isolated", [True, False])
@@ -80,10 +86,11 @@ def test_it(
                 "console", lambda message: message.text == "the end", timeout=PATIENCE
             ):
                 pass
-    document = "title Host" if is_isolated else "no document"
+    document = "title Host" if is_isolated or host == "page" else "no document"
     assert [line for line in said if line in SAID] == [
         "InvalidStateError",
         "hello",
         document,
+        "without await",
         "the end",
     ]

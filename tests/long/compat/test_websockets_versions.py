@@ -17,6 +17,7 @@ from tests.compat.engines import Engine
         ("13.1", "websockets.asyncio.client"),
         ("14.2", "websockets"),
         ("16.0", "websockets"),
+        ("17.4", "websockets"),
         ("17.4", "websockets.legacy.client"),
     ],
 )

@@ -5,7 +5,8 @@
     run ----- children: clients (N sessions each), server (aiohttp or uvicorn), Redis
      |------- faults: what breaks, and when, from a seed
      |------- accounts: what was lost, came twice or out of order, at both ends
-     +------- report and picture: the same as JSON, and as SVG
+     |------- report and picture: the same as JSON, and as SVG
+     +------- documentation: what docs/sessions.md shows of a run
 
 ``idle`` measures memory, ``herd`` how clients come back, with virtual time.
 """

@@ -1,6 +1,7 @@
 """Many clients in a process of their own: ``python -m tests.long.scale.clients CONFIG``.
 
-They say what they do twice a second, and at the end their accounts.
+They say what they do twice a second, and at the end their accounts. What is measured is said and
+forgotten, so that they take no more memory in a long run than in a short one.
 """
 
 from __future__ import annotations
@@ -56,18 +57,38 @@ class Config:
     timeout: float = 5
 
 
+def tenth() -> int:
+    """The tenth of a second that it is, by the clock of all processes."""
+    return int(10 * time.monotonic())
+
+
 class Tally:
     """What all clients of this process count together.
 
-    ``up`` and ``down`` are the times of messages to and from the server, by the second in which
-    they were sent.
+    Attributes:
+        states: How many of them are in which state.
+        errors: Why attempts have failed and connections have ended.
+        attempts: How many attempts there were, by tenth of a second, since the last :meth:`take`.
+        opened: How many of them have opened or resumed a session.
+        up: How long messages took to the server, by the second in which they were sent.
+        down: The same from the server.
     """
 
     def __init__(self) -> None:
-        self.attempts = 0
-        self.opened = 0
         self.states: Counter[State] = Counter()
         self.errors: Counter[str] = Counter()
+        self._forget()
+
+    def take(self) -> dict[str, Any]:
+        """Returns what was measured since the last time."""
+        names = ("attempts", "opened", "up", "down")
+        taken = {name: getattr(self, name) for name in names}
+        self._forget()
+        return taken
+
+    def _forget(self) -> None:
+        self.attempts: Counter[int] = Counter()
+        self.opened: Counter[int] = Counter()
         self.up: defaultdict[int, Counter[int]] = defaultdict(Counter)
         self.down: defaultdict[int, Counter[int]] = defaultdict(Counter)
 
@@ -160,9 +181,9 @@ class Client:
         self._state = change.state
         tally.states[change.state] += 1
         if change.state is State.CONNECTING:
-            tally.attempts += 1
+            tally.attempts[tenth()] += 1
         elif change.state is State.OPEN:
-            tally.opened += 1
+            tally.opened[tenth()] += 1
         elif change.error is not None and not self._is_closing:
             code = getattr(change.error, "code", "")
             reason = getattr(change.error, "reason", "")
@@ -221,13 +242,12 @@ class Clients:
         tally, started = self.tally, self._clients[: self._started]
         return {
             "connected": tally.states[State.OPEN],
-            "attempts": tally.attempts,
-            "opened": tally.opened,
             "sent": sum(client.sent for client in started),
             "answers": sum(client.answers.count for client in started),
             "waiting": sum(client.ws.pending + client.ws.unconfirmed for client in started),
             "done": sum(client.is_done for client in started),
             "ended": sum(client.end is not None for client in started),
+            "measured": tally.take(),
         }
 
     async def finish(self) -> dict[str, Any]:
@@ -237,8 +257,7 @@ class Clients:
         return {
             "accounts": [dataclasses.asdict(client.account()) for client in self._clients],
             "errors": self.tally.errors,
-            "up": self.tally.up,
-            "down": self.tally.down,
+            "measured": self.tally.take(),
         }
 
 

@@ -85,11 +85,11 @@ async def abort(world: World) -> str:
 
 
 async def half_open(world: World) -> str:
-    """The connections over the proxy hang, and are reset later."""
-    count = world.proxy.hang()
+    """The connections over the proxy hang: nothing arrives, and no end is told."""
+    count = await world.proxy.hang()
     await asyncio.sleep(HALF_OPEN)
-    world.proxy.reset()
-    return f"{count} connections for {HALF_OPEN:g} s"
+    await world.proxy.flow()
+    return f"{count} connections for {HALF_OPEN:g} s: {world.proxy.means}"
 
 
 async def redis_kill(world: World) -> str:

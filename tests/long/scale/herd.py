@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import heapq
 import json
 import random
 import sys
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from readystate import Backoff
+from readystate_server.sessions.bucket import Turns
+from readystate_server.sessions.sessions import LONGEST_WAIT
 
 from .picture import chart
 
@@ -29,6 +32,7 @@ Delays = Callable[[Callable[[], float]], Iterator[float]]
 CLIENTS = 1_000_000
 AWAY = 60.0
 SEED = 7
+_SERVERS = 3
 
 
 def ours(backoff: Backoff | None = None) -> Delays:
@@ -76,6 +80,7 @@ class Herd:
         attempts: How many attempts there were, by second from the loss.
         tenths: By tenth of a second.
         returned: How many clients were back, by the second in which they came.
+        refused: How many attempts a server has refused, as too many waited.
     """
 
     clients: int
@@ -83,6 +88,7 @@ class Herd:
     attempts: Counter[int] = dataclasses.field(default_factory=Counter)
     tenths: Counter[int] = dataclasses.field(default_factory=Counter)
     returned: Counter[int] = dataclasses.field(default_factory=Counter)
+    refused: int = 0
 
     @property
     def peak(self) -> int:
@@ -131,11 +137,38 @@ def simulate(delays: Delays, clients: int, away: float, seed: int = SEED) -> Her
     return herd
 
 
+def admit(
+    delays: Delays, clients: int, away: float, rate: float, servers: int, seed: int = SEED
+) -> Herd:
+    """The same with servers that let in ``rate`` clients a second each (``connect_rate``)."""
+    now = 0.0
+    turns = [Turns(rate, LONGEST_WAIT, clock=lambda: now) for _ in range(servers)]
+    generator = random.Random(seed)  # noqa: S311 - no secret
+    waits = [delays(generator.random) for _ in range(clients)]
+    due = [(next(wait), index) for index, wait in enumerate(waits)]
+    heapq.heapify(due)
+    herd = Herd(clients, away)
+    while due:
+        now, index = heapq.heappop(due)
+        herd.attempts[int(now)] += 1
+        herd.tenths[int(10 * now)] += 1
+        turn = generator.choice(turns).take() if now >= away else None
+        if turn is None:
+            herd.refused += now >= away
+            heapq.heappush(due, (now + next(waits[index]), index))
+        else:
+            herd.returned[int(turn)] += 1
+    return herd
+
+
 def main() -> int:
     """Prints a table; returns the exit status, which is 1 if another schedule is flatter."""
     parser = argparse.ArgumentParser(prog="python -m tests.long.scale.herd", description=__doc__)
     parser.add_argument("--clients", type=int, default=CLIENTS)
     parser.add_argument("--away", type=float, default=AWAY, help="seconds")
+    parser.add_argument(
+        "--connect-rate", type=float, help="let clients in, on three servers, so many a second each"
+    )
     parser.add_argument("--report", type=Path, help="the folder for herd.json and herd.svg")
     options = parser.parse_args()
     herds: dict[str, Herd] = {}
@@ -148,6 +181,13 @@ def main() -> int:
             f"{name:20}{herd.peak:>12,}{herd.sharpest:>12,}"
             f"{herd.attempts.total() / herd.clients:>10.1f}{herd.back(0.9):>9} s"
             f"{time.process_time() - began:>7.1f}"
+        )
+    if options.connect_rate is not None:
+        herd = admit(ours(), options.clients, options.away, options.connect_rate, _SERVERS)
+        _say(
+            f"connect_rate={options.connect_rate:g} on {_SERVERS} servers: at most "
+            f"{max(herd.returned.values()):,} connections/s, 90 % back after {herd.back(0.9)} s, "
+            f"{herd.refused:,} refused"
         )
     if options.report is not None:
         options.report.mkdir(parents=True, exist_ok=True)

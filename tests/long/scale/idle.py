@@ -77,7 +77,7 @@ class Idle:
             "port": port,
             "redis": None,
             "journal": str(self._folder / "journal"),
-            "options": {"max_sessions": 2 * self._count},
+            "options": {"max_sessions": 2 * self._count, "connect_rate": 1e6},
             "compress": self._compress,
         }
         async with self._child("server", config) as server:

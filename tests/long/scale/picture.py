@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ STYLE = """\
   .small { fill: #59636e; font-size: 11px; }
   .axis { stroke: #d1d9e0; stroke-width: 1; }
   .line { fill: none; stroke: #0b6bcb; stroke-width: 1.3; stroke-linejoin: round; }
+  .limit { stroke: #d1242f; stroke-width: 1; stroke-dasharray: 4 3; }
   .second { stroke: #1a7f37; } .third { stroke: #bc4c00; }
   .fault { opacity: .22; }
   @media (prefers-color-scheme: dark) {
@@ -48,49 +49,35 @@ class Line(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """Lines with one scale."""
+    """Lines with one scale, and perhaps a limit."""
 
     title: str
     lines: Sequence[Line]
+    limit: float | None = None
 
 
-def panels(samples: Sequence[dict[str, Any]]) -> list[Panel]:
-    """What is shown."""
-
-    def column(name: str) -> list[float]:
-        return [sample[name] for sample in samples]
-
-    def mib(sizes: Sequence[float]) -> list[float]:
-        return [size / 2**20 for size in sizes]
-
-    in_flight = [sample["sent"] - sample["answers"] for sample in samples]
+def panels(seconds: dict[str, Sequence[float]], most: float | None) -> list[Panel]:
+    """What is shown; ``most`` is how many connections a second there should be at most."""
     return [
-        Panel("clients connected", [Line("", column("connected"))]),
-        Panel(
-            "attempts and connections a second",
-            [Line("attempts", column("attempts"), "third"), Line("connections", column("opened"))],
-        ),
+        Panel("clients connected", [Line("", seconds["connected"])]),
+        Panel("connections a second", [Line("", seconds["connections"])], most),
+        Panel("attempts a second", [Line("", seconds["attempts"], "third")]),
         Panel(
             "messages",
             [
-                Line("not confirmed", column("waiting"), "second"),
-                Line("not answered", in_flight),
+                Line("not confirmed", seconds["not confirmed"], "second"),
+                Line("not answered", seconds["not answered"]),
             ],
         ),
         Panel(
             "memory in MiB",
             [
-                Line("servers", mib([sum(sizes) for sizes in column_of(samples, "servers")])),
-                Line("clients", mib(column("clients")), "second"),
-                Line("Redis", mib(column("redis")), "third"),
+                Line("servers", seconds["servers MiB"]),
+                Line("clients", seconds["clients MiB"], "second"),
+                Line("Redis", seconds["redis MiB"], "third"),
             ],
         ),
     ]
-
-
-def column_of(samples: Sequence[dict[str, Any]], name: str) -> list[list[float]]:
-    """A column of lists."""
-    return [sample[name] for sample in samples]
 
 
 def chart(
@@ -109,12 +96,13 @@ def chart(
     return _document(title, body, height)
 
 
-def svg(report: dict[str, Any]) -> str:
+def svg(report: Mapping[str, Any]) -> str:
     """The picture, as a document that also reads well on a dark background."""
-    samples = report["samples"]
-    times = [sample["at"] for sample in samples]
-    end = max(times, default=1.0)
-    shown = panels(samples)
+    seconds = report["seconds"]
+    times = range(1, len(seconds["connected"]) + 1)
+    end = max(times, default=1)
+    limits = [aim["at most"] for aim in report["aims"] if "connections" in aim["what"]]
+    shown = panels(seconds, *limits)
     height = HEAD + (PANEL + GAP) * len(shown) + GAP
     plan = report["plan"]
     title = (
@@ -170,12 +158,17 @@ def _faults(
 
 
 def _panel(panel: Panel, times: Sequence[float], end: float, top: float) -> Iterator[str]:
-    most = max((value for line in panel.lines for value in line.values), default=1) or 1
+    values = [value for line in panel.lines for value in line.values]
+    most = max([*values, 1 if panel.limit is None else 1.25 * panel.limit])
     base = top + PANEL - 10
     yield f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>'
     yield f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{top}" y2="{top}"/>'
     yield _text(LEFT - 6, top + 4, f"{most:,.0f}", "small", "end")
     yield _text(LEFT - 6, base + 4, "0", "small", "end")
+    if panel.limit is not None and panel.limit <= most:
+        y = base - (base - top) * panel.limit / most
+        yield f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield _text(LEFT - 6, y + 4, f"{panel.limit:,.0f}", "small", "end")
     x = float(LEFT)
     yield _text(x, top - 6, panel.title)
     x += 14 + 6.6 * len(panel.title)

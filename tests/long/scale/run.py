@@ -9,7 +9,7 @@ import logging
 import operator
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Plan:
         fsync: When Redis syncs its file.
         drain: How long to wait, at the end, until nothing is under way.
         former: The commit of a former version, in which servers and half of the clients start.
-        options: Those of Sessions.
+        connect_rate: Of each server's Sessions; by default theirs.
     """
 
     clients: int = 200
@@ -67,7 +67,7 @@ class Plan:
     fsync: str = "always"
     drain: float = 120
     former: str | None = None
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    connect_rate: float | None = None
 
 
 @dataclasses.dataclass
@@ -77,8 +77,6 @@ class Sample:
     Attributes:
         at: When, in seconds from the start.
         connected: How many clients were connected.
-        attempts: How many attempts were made since the last sample.
-        opened: How many of them succeeded.
         sent: How many messages were sent.
         answers: How many answers have arrived.
         waiting: How many messages were not confirmed.
@@ -89,8 +87,6 @@ class Sample:
 
     at: float
     connected: int
-    attempts: int
-    opened: int
     sent: int
     answers: int
     waiting: int
@@ -100,10 +96,35 @@ class Sample:
 
 
 @dataclasses.dataclass
+class Measured:
+    """What clients have measured, see :class:`.clients.Tally`."""
+
+    attempts: Counter[int] = dataclasses.field(default_factory=Counter)
+    opened: Counter[int] = dataclasses.field(default_factory=Counter)
+    up: defaultdict[int, Counter[int]] = dataclasses.field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+    down: defaultdict[int, Counter[int]] = dataclasses.field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+
+    def add(self, said: dict[str, Any]) -> None:
+        """Adds what a process has said; the numbers that are keys are texts in JSON."""
+        for name in ("attempts", "opened"):
+            getattr(self, name).update({int(key): count for key, count in said[name].items()})
+        for name in ("up", "down"):
+            for second, buckets in said[name].items():
+                into = getattr(self, name)[int(second)]
+                into.update({int(key): count for key, count in buckets.items()})
+
+
+@dataclasses.dataclass
 class Outcome:
     """What has become of a run; all times are in seconds from its start.
 
-    ``orphans`` are sessions that wait to expire: their clients had gone before they heard of them.
+    Attempts, and what was opened of them, are counted by tenth of a second of the monotonic clock;
+    ``up`` and ``down`` by second. ``orphans`` are sessions that wait to expire: their clients had
+    gone before they heard of them.
     """
 
     plan: Plan
@@ -113,8 +134,7 @@ class Outcome:
     faults: list[Fault]
     samples: list[Sample]
     errors: Counter[str]
-    up: dict[int, Counter[int]]
-    down: dict[int, Counter[int]]
+    measured: Measured
     stats: Counter[str]
     refused: Counter[str]
     orphans: int
@@ -134,7 +154,7 @@ class Run:
             self.redis = RedisProcess(port, folder, fsync=plan.fsync, bound=bound)
         self._versions: tuple[Version, ...] = (Version(),)
         if plan.former is not None:
-            self._versions = (former(plan.former, folder / "former"), Version())
+            self._versions = (former(plan.former, folder / "former", plan.clients), Version())
         self.servers = [
             ServerProcess(
                 f"server-{index}",
@@ -142,7 +162,8 @@ class Run:
                     "framework": ("aiohttp", "starlette")[index % 2],
                     "port": free_port(self.chance),
                     "redis": None if self.redis is None else self.redis.port,
-                    "options": {"max_sessions": 2 * plan.clients, **plan.options},
+                    "options": {"max_sessions": 2 * plan.clients},
+                    "connect_rate": plan.connect_rate,
                 },
                 folder,
                 bound=bound,
@@ -163,6 +184,7 @@ class Run:
         self._lines: list[dict[str, Any]] = []
         self._heard: list[int] = []
         self._results: list[dict[str, Any]] = []
+        self._measured = Measured()
         self._said = asyncio.Event()
         self._readers: list[asyncio.Task[None]] = []
 
@@ -202,8 +224,9 @@ class Run:
 
     async def _start_clients(self) -> None:
         plan = self.plan
-        urls = [server.url for server in self.servers]
-        urls.append(f"ws://127.0.0.1:{self.proxy.port}/session")
+        # Half of the first server's connections go over the proxy; all servers get as many.
+        one, *others = (server.url for server in self.servers)
+        urls = [one, self.proxy.url, *others, *others]
         for index in range(plan.processes):
             first = plan.clients * index // plan.processes
             config = {
@@ -229,8 +252,10 @@ class Run:
     async def _read(self, child: Child, index: int) -> None:
         async for line in child.lines():
             if "result" in line:
+                self._measured.add(line["result"].pop("measured"))
                 self._results.append(line["result"])
             else:
+                self._measured.add(line.pop("measured"))
                 self._lines[index] = line
                 self._heard[index] += 1
             self._said.set()
@@ -307,16 +332,12 @@ class Run:
         return left
 
     async def _sample(self) -> None:
-        attempts = opened = 0
         while True:
             await asyncio.sleep(1)
-            now = self._sum("attempts"), self._sum("opened")
             self.samples.append(
                 Sample(
                     at=round(time.monotonic() - self._began, 2),
                     connected=self._sum("connected"),
-                    attempts=now[0] - attempts,
-                    opened=now[1] - opened,
                     sent=self._sum("sent"),
                     answers=self._sum("answers"),
                     waiting=self._sum("waiting"),
@@ -325,7 +346,6 @@ class Run:
                     clients=sum(children.memory(child.pid) for child in self.clients),
                 )
             )
-            attempts, opened = now
 
     def _outcome(self, left: set[str], redis: dict[str, Any]) -> Outcome:
         journal = Journal()
@@ -354,22 +374,12 @@ class Run:
             faults=self.faults,
             samples=self.samples,
             errors=errors,
-            up=_by_second(result["up"] for result in self._results),
-            down=_by_second(result["down"] for result in self._results),
+            measured=self._measured,
             stats=stats,
             refused=refused,
             orphans=len(left) - forgotten,
             redis=redis,
         )
-
-
-def _by_second(counts: Any) -> dict[int, Counter[int]]:
-    total: dict[int, Counter[int]] = {}
-    for each in counts:
-        for second, buckets in each.items():
-            into = total.setdefault(int(second), Counter())
-            into.update({int(number): count for number, count in buckets.items()})
-    return total
 
 
 async def run(plan: Plan, folder: Path) -> Outcome:

@@ -73,8 +73,13 @@ class ServerProcess:
         """Starts it; returns when it listens."""
         self._starts += 1
         journal = self._folder / f"{self.name}-{self._starts}.journal"
+        config = {
+            **self._config,
+            "journal": str(journal),
+            "redis_connections": self._versions[0].redis_connections,
+        }
         self._child = await children.start(
-            children.module("server", {**self._config, "journal": str(journal)}),
+            children.module("server", config),
             name=self.name,
             bound=self._until - time.monotonic(),
             log=self._folder / f"{self.name}.log",

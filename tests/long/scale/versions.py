@@ -17,10 +17,13 @@ class Version:
     Attributes:
         name: What it is called.
         folder: Where it is, if it is not the installed one.
+        redis_connections: How many connections to Redis it needs, if redis-py's limit is not
+            enough: a version that did not limit its commands itself.
     """
 
     name: str = "new"
     folder: Path | None = None
+    redis_connections: int | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -30,8 +33,8 @@ class Version:
         return {"PYTHONPATH": os.pathsep.join((f"{self.folder}/py", f"{self.folder}/server"))}
 
 
-def former(commit: str, folder: Path) -> Version:
-    """Puts the packages of a commit into a folder."""
+def former(commit: str, folder: Path, clients: int) -> Version:
+    """Puts the packages of a commit into a folder; it is to serve so many clients."""
     folder.mkdir(parents=True)
     archive = subprocess.run(
         ["git", "archive", commit, "py", "server"],  # noqa: S607
@@ -41,4 +44,4 @@ def former(commit: str, folder: Path) -> Version:
         timeout=60,
     )
     subprocess.run(["tar", "-x"], cwd=folder, check=True, input=archive.stdout, timeout=60)  # noqa: S607
-    return Version(commit, folder)
+    return Version(commit, folder, redis_connections=2 * clients)

@@ -24,6 +24,7 @@ class Outgoing:
         "_handle",
         "_is_paused",
         "_last",
+        "_left",
         "_loop",
         "_put",
         "_transport",
@@ -39,7 +40,7 @@ class Outgoing:
         self._waiting: deque[bytes | memoryview] = deque()
         # How many bytes were put in, how many were written to the transport, and the most that it
         # may still buffer of these.
-        self._put = self._given = self._last = 0
+        self._put = self._given = self._last = self._left = 0
         # For each message that has not left: its end, and its length with and without framing.
         self._ends: deque[tuple[int, int, int]] = deque()
         self._unsent = 0
@@ -62,13 +63,14 @@ class Outgoing:
 
     @property
     def left(self) -> int:
-        """How many bytes have left, with framing."""
+        """How many bytes have left, with framing; never fewer than before."""
         transport = self._transport
-        if not self._is_paused or transport is None:
-            return self._given
-        if transport.is_closing():  # and no longer tells what it held
-            return self._given - self._last
-        return self._given - transport.get_write_buffer_size()
+        held = 0
+        if self._is_paused and transport is not None:
+            # One that is closing no longer tells what it held; TLS counts its own framing too.
+            held = self._last if transport.is_closing() else transport.get_write_buffer_size()
+        self._left = max(self._left, self._given - held)
+        return self._left
 
     @property
     def unsent(self) -> int:

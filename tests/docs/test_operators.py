@@ -1,0 +1,65 @@
+"""The guide's answers for a probe and for Prometheus, as they stand there."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+from typing import Any
+
+from readystate_server.sessions import ServerSession, Sessions
+from tests.long.scale.documentation import DOCS
+
+_LINE = re.compile(r'sessions_([a-z_]+)(\{limit="[a-z_]+"\})? [0-9.e+-]+')
+"""What the text format of Prometheus allows, and these metrics use."""
+
+
+async def handler(session: ServerSession) -> None:
+    async for _ in session:
+        pass
+
+
+def recipe(sessions: Sessions) -> dict[str, Any]:
+    """The functions of the guide, with ``sessions``."""
+    page = (DOCS / "sessions.md").read_text()
+    (code,) = (
+        block
+        for block in re.findall(r"```python\n(.*?)```", page, re.S)
+        if "For Prometheus" in block
+    )
+    names: dict[str, Any] = {"sessions": sessions}
+    exec(code, names)  # noqa: S102 - the code of our own documentation
+    return names
+
+
+async def answers(sessions: Sessions) -> tuple[Any, list[str]]:
+    names = recipe(sessions)
+    ready, metrics = await names["ready"](None), await names["metrics"](None)
+    return ready, metrics.text.splitlines()
+
+
+def test_all_statistics_reach_prometheus() -> None:
+    async def test() -> None:
+        sessions = Sessions(handler)
+        sessions._refusals.refuse("max_sessions", "too many sessions")
+        ready, lines = await answers(sessions)
+        assert ready.status == 200
+        found = [_LINE.fullmatch(line) for line in lines]
+        assert all(found), lines
+        names = {match[1] for match in found if match is not None}
+        assert names == {field.name for field in dataclasses.fields(sessions.stats)}
+        assert 'sessions_refused{limit="max_sessions"} 1' in lines
+        await sessions.close()
+
+    asyncio.run(test())
+
+
+def test_a_server_that_goes_away_is_not_ready_and_says_why() -> None:
+    async def test() -> None:
+        sessions = Sessions(handler)
+        await sessions.close()
+        ready, _ = await answers(sessions)
+        assert ready.status == 503
+        assert ready.text == "the server is going away: close() was called"
+
+    asyncio.run(test())
