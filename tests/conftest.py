@@ -202,13 +202,11 @@ def server(ws_server: Server) -> Server:
     return ws_server
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _collected() -> Iterator[None]:
-    """What is there before the first test is not looked at by the garbage collector after each."""
+@pytest.fixture(scope="module", autouse=True)
+def _collected() -> None:
+    """What is there before a module is not looked at by the garbage collector after each test."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
