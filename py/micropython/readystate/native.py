@@ -73,22 +73,28 @@ def call(function, this, *arguments):
 
 def new_websocket(url, protocols):
     """Returns ``new WebSocket(url, protocols)``. Raises like :func:`call`."""
-    arguments = to_js([url] if protocols is None else [url, protocols])
-    if hasattr(js.globalThis, "document"):
-        return call(js.Reflect.construct, js.Reflect, js.WebSocket, arguments)
+    arguments = [url] if protocols is None else [url, protocols]
+    if not _IN_WORKER:
+        return call(js.Reflect.construct, js.Reflect, js.WebSocket, to_js(arguments))
     # In a worker, Firefox 153 crashes if nothing but native functions makes a WebSocket. So what
     # its constructor would throw is thrown before. https://websockets.spec.whatwg.org/#dom-websocket-websocket
-    parsed = call(js.URL.parse, js.URL, url, js.location.href)
+    # PyScript makes a worker from a blob:, which has no base URL, only its page's origin.
+    is_path = isinstance(url, str) and url.lstrip().startswith("/")
+    base = js.location.origin if is_path else js.location.href
+    parsed = call(js.URL.parse, js.URL, url, base)
     if parsed is None or "#" in parsed.href or parsed.protocol not in _SCHEMES:
         raise _syntax_error(f"{shown(url)} is no URL of a WebSocket, or has a fragment")
     if protocols is not None and not isinstance(protocols, dict):
         names = [protocols] if isinstance(protocols, str) else list(protocols)
         if len(set(names)) < len(names) or not all(map(_is_token, names)):
             raise _syntax_error(f"the subprotocols {names!r} are no tokens, or are repeated")
-    return js.Reflect.construct(js.WebSocket, arguments)
+    arguments[0] = parsed.href
+    return js.Reflect.construct(js.WebSocket, to_js(arguments))
 
 
 _SCHEMES = ("ws:", "wss:", "http:", "https:")
+_IN_WORKER = hasattr(js.globalThis, "WorkerGlobalScope")
+"""PyScript's workers may have the page's ``document``, which is no use here."""
 
 
 def _is_token(name):
@@ -330,11 +336,10 @@ def when_back(back):
 
     proxy, controller = create_proxy(on_event), js.AbortController.new()
     listening = to_js({"signal": controller.signal})
-    document = getattr(js.globalThis, "document", None)
     for type in ("online", "pageshow"):
         js.globalThis.addEventListener(type, proxy, listening)
-    if document is not None:
-        document.addEventListener("visibilitychange", proxy, listening)
+    if not _IN_WORKER:
+        js.document.addEventListener("visibilitychange", proxy, listening)
     return lambda: controller.abort()
 
 

@@ -1,6 +1,6 @@
 """PyScript's script, worker and editor, in a page that is isolated (COOP, COEP) and one that isn't.
 
-Only PyScript has these, and only a browser heeds the headers.
+In both Pythons; Pyodide blocks, too. Only PyScript has these, and only a browser heeds the headers.
 """
 
 from __future__ import annotations
@@ -18,53 +18,69 @@ pytestmark = [pytest.mark.only_browser("chromium"), pytest.mark.timeout(180)]
 
 PATIENCE = 60_000
 PROGRAM = """
-from readystate import InvalidStateError, WebSocket, connect
+from readystate import InvalidStateError, QueuedWebSocket, WebSocket, connect
 
-try:
-    WebSocket("/ws/echo").send("too early")
-except InvalidStateError as error:
-    print(error.name)
-async with connect("/ws/echo") as ws:
-    await ws.send("hello")
-    print(await ws.recv())
-try:
-    from pyscript import document
-    print("title", document.title)
-except AttributeError:
-    print("no document")
+async def main():
+    try:
+        WebSocket("/ws/echo").send("too early")
+    except InvalidStateError as error:
+        print(error.name)
+    async with connect("/ws/echo") as ws:
+        await ws.send("hello")
+        print(await ws.recv())
+    async with QueuedWebSocket("/ws/echo") as ws:
+        ws.send("queued")
+        print(await ws.recv())
+    try:
+        from pyscript import document
+        print("title", document.title)
+    except AttributeError:
+        print("no document")
 
+await main()
+"""
+BLOCKS = """
 from readystate.sync import connect as blocking
 
 with blocking("/ws/echo") as ws:
     ws.send("without await")
     print(ws.recv())
+"""
+END = """
 print("the end")
 """
-
-
-SAID = ("InvalidStateError", "hello", "title Host", "no document", "without await", "the end")
-HOSTS = {"page": "type='py' async", "worker": "type='py' worker", "editor": "type='py-editor'"}
+SAID = ("InvalidStateError", "hello", "queued")
+DOCUMENT = ("title Host", "no document")
+HOSTS = {"page": "type='{0}' async", "worker": "type='{0}' worker", "editor": "type='{0}-editor'"}
 
 
 @pytest.mark.parametrize("is_isolated", [True, False])
 @pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("python", ["py", "mpy"])
+@pytest.mark.usefixtures("server")  # which builds the wheels
 def test_it(
     context: BrowserContext,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    python: str,
     host: str,
     is_isolated: bool,
 ) -> None:
     pins = vendor.pinned(WEB)
     core = f"/vendor/pyscript@{pins['pyscript']}/core"
+    name, package, blocks = {
+        "py": ("pyodide", "readystate.whl", BLOCKS),
+        "mpy": ("micropython", "readystate-mpy.zip", ""),
+    }[python]
     config = {
-        "interpreter": f"/vendor/pyodide@{pins['pyodide']}/pyodide.mjs",
-        "files": {"/wheel/readystate.whl": "./*"},
+        "interpreter": f"/vendor/{name}@{pins[name]}/{name}.mjs",
+        "files": {f"/wheel/{package}": "./*"},
     }
     (tmp_path / "page.html").write_text(
         '<!doctype html><title>Host</title><link rel="icon" href="data:,">'
         f'<link rel="stylesheet" href="{core}.css"><script type="module" src="{core}.js"></script>'
-        f"<body><script {HOSTS[host]} config='{json.dumps(config)}'>{PROGRAM}</script>"
+        f"<body><script {HOSTS[host].format(python)} config='{json.dumps(config)}'>"
+        f"{PROGRAM}{blocks}{END}</script>"
     )
 
     if not is_isolated:
@@ -77,8 +93,8 @@ def test_it(
         assert page.evaluate("crossOriginIsolated") is is_isolated
         if host == "editor":
             # PyScript's style shows it while the mouse is there.
-            page.locator(".py-editor-run-button").click(timeout=PATIENCE)
-            output = page.locator(".py-editor-output")
+            page.locator(f".{python}-editor-run-button").click(timeout=PATIENCE)
+            output = page.locator(f".{python}-editor-output")
             expect(output).to_contain_text("the end", timeout=PATIENCE)
             said[:] = output.inner_text().splitlines()
         elif "the end" not in said:
@@ -86,11 +102,9 @@ def test_it(
                 "console", lambda message: message.text == "the end", timeout=PATIENCE
             ):
                 pass
-    document = "title Host" if is_isolated or host == "page" else "no document"
-    assert [line for line in said if line in SAID] == [
-        "InvalidStateError",
-        "hello",
-        document,
-        "without await",
-        "the end",
-    ]
+    document = DOCUMENT[0] if is_isolated or host == "page" else DOCUMENT[1]
+    without_await = ["without await"] if blocks else []
+    expected = [*SAID, document, *without_await, "the end"]
+    assert [
+        line for line in said if line in {*SAID, *DOCUMENT, "without await", "the end"}
+    ] == expected
