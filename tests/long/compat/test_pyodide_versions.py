@@ -55,7 +55,7 @@ def test_libraries_with_ssl(
     newest = {"version": "17.4", "module": "websockets"}
     call(test_websockets.test_a_version, peer=peer, refusing=refusing, **newest)
     call(test_tls.test_websockets, secure_peer=secure_peer)
-    call(test_tls.test_aiohttp, secure_peer=secure_peer)
+    call(test_tls.aiohttp_over_tls, secure_peer=secure_peer)
     call(test_nats.test_messages_and_requests, cluster_urls=cluster_urls)
 
 
