@@ -108,7 +108,7 @@ def _memory(memory: Mapping[str, Any]) -> Iterator[str]:
         each = ", ".join(f"{words} {_change(begin[n], end[n])}" for n, words in names.items())
         yield (
             f"All processes' memory at the end was {_change(begin['all'], end['all'])} of that "
-            f"after {memory['after'] / 60:g} minutes ({each})."
+            f"after {memory['after'] / 60:.2g} minutes ({each})."
         )
 
 
@@ -122,7 +122,7 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _change(begin: float, end: float) -> str:
-    return f"{end / begin:.0%}" if begin else "-"
+    return f"{100 * end / begin:.0f} %" if begin else "-"
 
 
 def _times(way: Mapping[str, float | None]) -> str:
