@@ -47,9 +47,9 @@ def runtime(pyodide_page: Runtime) -> Runtime:
 
 
 @pytest.fixture(scope="session")
-def alone(browser: Browser) -> Iterator[Runtime]:
+def alone(browser: Browser, server: Server) -> Iterator[Runtime]:
     """A page, from a server of its own, in which what is left over is counted."""
-    with Server() as server, open_pyodide(browser, server) as runtime:
+    with Server() as own, open_pyodide(browser, own) as runtime:
         yield runtime
 
 

@@ -31,10 +31,10 @@ WAYS = {"send_at_once": "fails", "sleep_then_send": "late", "ask": "on time"}
 
 
 @pytest.fixture(scope="module")
-def own_server(browser: Browser) -> Iterator[Server]:
+def own_server(browser: Browser, server: Server) -> Iterator[Server]:
     """A server to which no connection has failed, so that browsers do not hold back others."""
-    with Server() as server:
-        yield server
+    with Server() as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
