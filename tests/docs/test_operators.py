@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import re
 from typing import Any
@@ -38,28 +37,22 @@ async def answers(sessions: Sessions) -> tuple[Any, list[str]]:
     return ready, metrics.text.splitlines()
 
 
-def test_all_statistics_reach_prometheus() -> None:
-    async def test() -> None:
-        sessions = Sessions(handler)
-        sessions._refusals.refuse("max_sessions", "too many sessions")
-        ready, lines = await answers(sessions)
-        assert ready.status == 200
-        found = [_LINE.fullmatch(line) for line in lines]
-        assert all(found), lines
-        names = {match[1] for match in found if match is not None}
-        assert names == {field.name for field in dataclasses.fields(sessions.stats)}
-        assert 'sessions_refused{limit="max_sessions"} 1' in lines
-        await sessions.close()
-
-    asyncio.run(test())
+async def test_all_statistics_reach_prometheus() -> None:
+    sessions = Sessions(handler)
+    sessions._refusals.refuse("max_sessions", "too many sessions")
+    ready, lines = await answers(sessions)
+    assert ready.status == 200
+    found = [_LINE.fullmatch(line) for line in lines]
+    assert all(found), lines
+    names = {match[1] for match in found if match is not None}
+    assert names == {field.name for field in dataclasses.fields(sessions.stats)}
+    assert 'sessions_refused{limit="max_sessions"} 1' in lines
+    await sessions.close()
 
 
-def test_a_server_that_goes_away_is_not_ready_and_says_why() -> None:
-    async def test() -> None:
-        sessions = Sessions(handler)
-        await sessions.close()
-        ready, _ = await answers(sessions)
-        assert ready.status == 503
-        assert ready.text == "the server is going away: close() was called"
-
-    asyncio.run(test())
+async def test_a_server_that_goes_away_is_not_ready_and_says_why() -> None:
+    sessions = Sessions(handler)
+    await sessions.close()
+    ready, _ = await answers(sessions)
+    assert ready.status == 503
+    assert ready.text == "the server is going away: close() was called"

@@ -3,64 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any
 
 import pytest
 
-from readystate.session.control import decode, encode
-from readystate_server.sessions import ServerSession, Sessions
 from readystate_server.sessions.bucket import Turns
-from tests.server.session_client import TIMEOUT, MemoryEnd, memory_pair
+from tests.server.session_server import OPEN, Server, listen, resume, serving
 
-HELLO = encode("open", {"window": [1024, 2**20]})
 HOUR = 1 / 3600
 """A rate at which the second connection would wait for an hour."""
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    async def main() -> None:
-        async with asyncio.timeout(TIMEOUT):
-            await test
-
-    asyncio.run(main())
-
-
-class Server:
-    def __init__(self, rate: float) -> None:
-        self.sessions = Sessions(self._handle, connect_rate=rate)
-        self.serving: list[asyncio.Task[None]] = []
-
-    async def connect(self, first: str = HELLO) -> MemoryEnd:
-        client, server = memory_pair("https://example.org")
-        self.serving.append(asyncio.create_task(self.sessions.serve(server)))
-        await client.send(first)
-        return client
-
-    async def _handle(self, session: ServerSession) -> None:
-        async for _ in session:
-            pass
-
-
-@contextlib.asynccontextmanager
-async def serving(rate: float) -> AsyncIterator[Server]:
-    server = Server(rate)
-    try:
-        yield server
-    finally:
-        await server.sessions.close()
-        await asyncio.gather(*server.serving)
-
-
-async def opened(wire: MemoryEnd) -> str:
-    """The id of the session that it has opened."""
-    answer = await wire.receive()
-    assert isinstance(answer, str)
-    kind, said = decode(answer)
-    assert kind == "opened"
-    return str(said["session"])
 
 
 def test_turns_are_evenly_spaced_and_in_order() -> None:
@@ -90,100 +41,74 @@ def test_turns_that_a_busy_process_is_late_for_do_not_come_at_once() -> None:
     assert [turns.wait(turn) for turn in taken[2:]] == pytest.approx([0, 0.05])
 
 
-def test_who_comes_at_once_is_let_in_one_after_the_other() -> None:
-    async def test() -> None:
-        async with serving(rate=50) as server:
-            began = asyncio.get_running_loop().time()
-            order: list[int] = []
+async def test_who_comes_at_once_is_let_in_one_after_the_other() -> None:
+    order: list[int] = []
 
-            async def wait(number: int, wire: MemoryEnd) -> None:
-                await opened(wire)
-                order.append(number)
+    async with serving(listen, connect_rate=50) as server:
 
-            wires = [await server.connect() for _ in range(6)]
-            await asyncio.gather(*(wait(number, wire) for number, wire in enumerate(wires)))
-            assert order == list(range(6))
-            assert asyncio.get_running_loop().time() - began >= 0.99 * 5 / 50
-            assert server.sessions.stats.opened == 6
+        async def open_as(number: int) -> None:
+            await server.open()
+            order.append(number)
 
-    run(test())
+        began = asyncio.get_running_loop().time()
+        await asyncio.gather(*(open_as(number) for number in range(6)))
+        assert order == list(range(6))
+        assert asyncio.get_running_loop().time() - began >= 0.99 * 5 / 50
+        assert server.sessions.stats.opened == 6
 
 
-def test_who_would_wait_too_long_is_refused_counted_and_logged_once(
+async def test_who_would_wait_too_long_is_refused_counted_and_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def test() -> None:
-        async with serving(rate=HOUR) as server:
-            await opened(await server.connect())
+    refused = 1013, "too many connections at once: try again later (connect_rate)"
+    with caplog.at_level(logging.WARNING, logger="readystate"):
+        async with serving(listen, connect_rate=HOUR) as server:
+            await server.open()
             for _ in range(3):
-                wire = await server.connect()
-                assert await wire.receive() is None
-                assert wire.close_code == 1013
-                assert wire.close_reason == (
-                    "too many connections at once: try again later (connect_rate)"
-                )
+                assert await server.refusal(OPEN) == refused
             stats = server.sessions.stats
             assert stats.refused == {"connect_rate": 3}
             assert (stats.opened, stats.waiting) == (1, 0)
             # It passes by itself, and does not take a process out of service.
             assert server.sessions.health()
-
-    with caplog.at_level(logging.WARNING, logger="readystate"):
-        run(test())
     assert sum("connect_rate=" in message for message in caplog.messages) == 1
 
 
-def test_a_resumption_takes_a_turn_too() -> None:
-    async def test() -> None:
-        async with serving(rate=HOUR) as server:
-            wire = await server.connect()
-            said = {"session": await opened(wire), "connection": 2, "received": 0}
-            again = await server.connect(encode("resume", {**said, "window": [1024, 2**20]}))
-            assert await again.receive() is None
-            assert again.close_code == 1013
-            assert server.sessions.stats.connected == 1
-
-    run(test())
+async def test_a_resumption_takes_a_turn_too() -> None:
+    async with serving(listen, connect_rate=HOUR) as server:
+        _, secret = await server.open()
+        assert await server.refusal_code(resume(secret)) == 1013
+        assert server.sessions.stats.connected == 1
 
 
-def test_a_message_that_is_no_hello_takes_no_turn() -> None:
-    async def test() -> None:
-        async with serving(rate=HOUR) as server:
-            wire = await server.connect("hello")
+async def test_a_message_that_is_no_hello_takes_no_turn() -> None:
+    async with serving(listen, connect_rate=HOUR) as server:
+        assert await server.refusal_code("hello") == 4400
+        await server.open()
+
+
+async def test_closing_ends_those_that_wait() -> None:
+    async with serving(listen, connect_rate=0.25) as server:
+        await server.open()
+        wire = server.connect()
+        await wire.send(OPEN)
+        while not server.sessions.stats.waiting:
+            await asyncio.sleep(0)
+        assert server.sessions.stats.greeting == 0
+        async with asyncio.timeout(2):  # its turn would be in 4 s
+            await server.sessions.close()
             assert await wire.receive() is None
-            assert wire.close_code == 4400
-            await opened(await server.connect())
-
-    run(test())
+        assert wire.close_code == 1001
+        assert server.sessions.stats.waiting == 0
 
 
-def test_closing_ends_those_that_wait() -> None:
-    async def test() -> None:
-        async with serving(rate=0.25) as server:
-            await opened(await server.connect())
-            wire = await server.connect()
-            while not server.sessions.stats.waiting:
-                await asyncio.sleep(0)
-            assert server.sessions.stats.greeting == 0
-            async with asyncio.timeout(2):  # its turn would be in 4 s
-                await server.sessions.close()
-                assert await wire.receive() is None
-            assert wire.close_code == 1001
-            assert server.sessions.stats.waiting == 0
-
-    run(test())
-
-
-def test_no_limit() -> None:
-    async def test() -> None:
-        async with serving(rate=float("inf")) as server:
-            for wire in [await server.connect() for _ in range(100)]:
-                await opened(wire)
-
-    run(test())
+async def test_no_limit() -> None:
+    async with serving(listen, connect_rate=float("inf")) as server:
+        for _ in range(100):
+            await server.open()
 
 
 @pytest.mark.parametrize("rate", [0, -1])
 def test_a_rate_is_more_than_0(rate: float) -> None:
     with pytest.raises(ValueError, match=f"connect_rate={rate} must be more than 0"):
-        Server(rate)
+        Server(listen, connect_rate=rate)
