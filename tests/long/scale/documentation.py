@@ -16,6 +16,7 @@ from tests.processes import ROOT
 
 from . import picture
 from .latency import QUANTILES
+from .report import most_connections
 
 DOCS = ROOT / "docs"
 BEGIN, END = "<!-- by tests.long.scale -->\n", "<!-- until here -->\n"
@@ -85,19 +86,15 @@ def _herds(results: Mapping[str, Any]) -> Iterator[str]:
     if herds:
         back = [herd["nine tenths back after"] for herd in herds]
         crowd = max(herd["most connections in a second"] for herd in herds)
-        crowd_of_attempts = max(
-            herd["most attempts in a second when all are there"] for herd in herds
-        )
-        limit = next(
-            aim["at most"] for aim in results["aims"] if "connections in any" in aim["what"]
-        )
+        attempts = max(herd["most attempts in a second when all are there"] for herd in herds)
+        limit = most_connections(results["plan"]["clients"])
         yield (
             f"After all servers were killed ({_count(len(herds))}), 90 % of the clients were back "
             f"within {_range(back)} s. In no second were there more than"
         )
         yield (
             f"{crowd} connections (in the picture: the limit of {limit}, twice an even return over "
-            f"15 s) and, with the servers there, {crowd_of_attempts} attempts."
+            f"15 s) and, with the servers there, {attempts} attempts."
         )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from .report import most_connections
+
 WIDTH, LEFT, RIGHT = 860, 70, 20
 PANEL, GAP, HEAD = 96, 34, 66
 
@@ -56,7 +58,7 @@ class Panel(NamedTuple):
     limit: float | None = None
 
 
-def panels(seconds: dict[str, Sequence[float]], most: float | None) -> list[Panel]:
+def panels(seconds: dict[str, Sequence[float]], most: float) -> list[Panel]:
     """What is shown; ``most`` is how many connections a second there should be at most."""
     return [
         Panel("clients connected", [Line("", seconds["connected"])]),
@@ -101,8 +103,7 @@ def svg(report: Mapping[str, Any]) -> str:
     seconds = report["seconds"]
     times = range(1, len(seconds["connected"]) + 1)
     end = max(times, default=1)
-    limits = [aim["at most"] for aim in report["aims"] if "connections" in aim["what"]]
-    shown = panels(seconds, *limits)
+    shown = panels(seconds, most_connections(report["plan"]["clients"]))
     height = HEAD + (PANEL + GAP) * len(shown) + GAP
     plan = report["plan"]
     title = (
@@ -165,7 +166,7 @@ def _panel(panel: Panel, times: Sequence[float], end: float, top: float) -> Iter
     yield f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{top}" y2="{top}"/>'
     yield _text(LEFT - 6, top + 4, f"{most:,.0f}", "small", "end")
     yield _text(LEFT - 6, base + 4, "0", "small", "end")
-    if panel.limit is not None and panel.limit <= most:
+    if panel.limit is not None:
         y = base - (base - top) * panel.limit / most
         yield f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield _text(LEFT - 6, y + 4, f"{panel.limit:,.0f}", "small", "end")

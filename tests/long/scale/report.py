@@ -161,9 +161,13 @@ def even_rate(clients: int) -> float:
     return MOST_CLIENTS * clients / SOON
 
 
+def most_connections(clients: int) -> int:
+    """How many there may be in any second: twice the even rate."""
+    return round(2 * even_rate(clients))
+
+
 def aims(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What a run should reach; "is met" is ``None`` for what it was too short to show."""
-    most = 2 * even_rate(results["plan"]["clients"])
     growth, herds = results["memory"]["growth"], results["herds"]
     slowest = None
     if herds:
@@ -174,7 +178,7 @@ def aims(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("problems: lost, twice, out of order, not recovered", 0, len(results["problems"])),
         ("memory at the end, of that after the first minutes", MOST_GROWTH, growth),
         ("seconds until 90 % are back after all servers were killed", SOON, slowest),
-        ("connections in any second, then", round(most), crowd),
+        ("connections in any second, then", most_connections(results["plan"]["clients"]), crowd),
     ]
     return [
         {
