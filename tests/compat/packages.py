@@ -81,6 +81,29 @@ def wheels() -> list[str]:
     return sorted(path.relative_to(WHEELS).as_posix() for path in WHEELS.rglob("*.whl"))
 
 
+def fetch_notebook(folder: Path) -> tuple[Path, Path]:
+    """Fetches into ``folder/.cache`` what makes a notebook a page, unless it is here.
+
+    ``site.txt`` pins the tools that build the page, ``kernel.txt`` what its Pyodide imports.
+
+    Returns:
+        Where the tools are installed, and where the wheels for Pyodide are.
+
+    Raises:
+        PackagesError: pip cannot.
+    """
+    site, kernel = folder / "site.txt", folder / "kernel.txt"
+    cache = folder / ".cache"
+    tools, wheels, stamp = cache / "tools", cache / "wheels", cache / STAMP
+    pins = hashlib.sha256(site.read_bytes() + kernel.read_bytes()).hexdigest()
+    if not (stamp.is_file() and stamp.read_text() == pins):
+        shutil.rmtree(cache, ignore_errors=True)
+        run_pip("install", "-r", str(site), "--target", str(tools))
+        run_pip("download", "--no-deps", *PYODIDE, "-r", str(kernel), "--dest", str(wheels))
+        stamp.write_text(pins)
+    return tools, wheels
+
+
 def run_pip(*arguments: str) -> None:
     command = [sys.executable, "-m", "pip", *arguments[:1], *PIP, *arguments[1:]]
     try:

@@ -6,7 +6,6 @@ Pyodide's lock file names: Pyodide's package of npm has the names, but not the w
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,14 +15,10 @@ from pathlib import Path
 
 from readystate_server.lab import vendor, wheel
 from readystate_server.lab.places import WEB
-from tests.compat.packages import PYODIDE, run_pip
+from tests.compat.packages import fetch_notebook
 
 HERE = Path(__file__).parent
-CACHE = HERE / ".cache"
-TOOLS, WHEELS = CACHE / "tools", CACHE / "wheels"
-KERNEL = TOOLS / "share/jupyter/labextensions/@jupyterlite/pyodide-kernel-extension"
-STAMP = CACHE / "pins.sha256"
-PINS = [HERE / "site.txt", HERE / "kernel.txt"]
+KERNEL = "share/jupyter/labextensions/@jupyterlite/pyodide-kernel-extension"
 SETTINGS = {
     "jupyter-lite-schema-version": 0,
     "jupyter-config-data": {
@@ -39,51 +34,45 @@ SETTINGS = {
 MAIN = "from jupyterlite_core.app import main; main()"
 
 
-def fetch() -> None:
-    """Fetches what is pinned, unless it is here.
+def fetch() -> tuple[Path, Path]:
+    """Fetches what is pinned; returns where the tools are, and the wheels.
 
     Raises:
         PackagesError: pip cannot.
     """
-    pins = hashlib.sha256(b"".join(path.read_bytes() for path in PINS)).hexdigest()
-    if STAMP.is_file() and STAMP.read_text() == pins:
-        return
-    shutil.rmtree(CACHE, ignore_errors=True)
-    run_pip("install", "-r", str(PINS[0]), "--target", str(TOOLS))
-    run_pip("download", "--no-deps", *PYODIDE, "-r", str(PINS[1]), "--dest", str(WHEELS))
-    STAMP.write_text(pins)
+    return fetch_notebook(HERE)
 
 
 def build(folder: Path) -> Path:
     """Builds the site in ``folder``, with the REPL as its only app, and returns where it is."""
-    fetch()
+    tools, wheels = fetch()
     source, site = folder / "source", folder / "site"
     (source / "pypi").mkdir(parents=True)
     (source / "jupyter-lite.json").write_text(json.dumps(SETTINGS))
     shutil.copy(wheel.build()[wheel.PLAIN], source / "pypi")
-    config = {"LiteBuildConfig": {"federated_extensions": [str(KERNEL)]}}
+    config = {"LiteBuildConfig": {"federated_extensions": [str(tools / KERNEL)]}}
     (source / "jupyter_lite_config.json").write_text(json.dumps(config))
-    for path in WHEELS.glob("comm-*.whl"):  # which Pyodide does not know
+    for path in wheels.glob("comm-*.whl"):  # which Pyodide does not know
         shutil.copy(path, source / "pypi")
     command = [sys.executable, "-c", MAIN, "build", "--apps", "repl", "--output-dir", str(site)]
     environment = {
         **os.environ,
-        "PYTHONPATH": str(TOOLS),
+        "PYTHONPATH": str(tools),
         "PYTHONWARNINGS": "ignore",
     }
     subprocess.run(
         command, cwd=source, env=environment, check=True, capture_output=True, timeout=120
     )
-    add_pyodide(site / "pyodide")
+    add_pyodide(site / "pyodide", wheels)
     return site
 
 
-def add_pyodide(folder: Path) -> None:
+def add_pyodide(folder: Path, wheels: Path) -> None:
     """Copies the pinned Pyodide, and the wheels for its kernel, to ``folder``."""
     shutil.copytree(WEB / "vendor" / f"pyodide@{vendor.pinned(WEB)['pyodide']}", folder)
     lock_path = folder / "pyodide-lock.json"
     lock = json.loads(lock_path.read_text())
-    for path in WHEELS.glob("*.whl"):
+    for path in wheels.glob("*.whl"):
         name = path.name.partition("-")[0].lower().replace("_", "-")
         if name in lock["packages"]:
             shutil.copy(path, folder)

@@ -7,7 +7,6 @@ index from wherever ``<marimo-wasm>`` says.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -18,13 +17,9 @@ from pathlib import Path
 
 from readystate_server.lab import vendor, wheel
 from tests import versions
-from tests.compat.packages import PYODIDE, run_pip
+from tests.compat.packages import fetch_notebook
 
 HERE = Path(__file__).parent
-CACHE = HERE / ".cache"
-TOOLS, WHEELS = CACHE / "tools", CACHE / "wheels"
-STAMP = CACHE / "pins.sha256"
-PINS = [HERE / "site.txt", HERE / "kernel.txt"]
 VERSION = "314.0.0"
 """Of Pyodide, without which marimo's page refuses to run."""
 NEEDS = {"jedi": ["parso"], "marimo-base": ["jedi", "msgspec", "pyyaml", "tomlkit"]}
@@ -37,38 +32,23 @@ SOURCES = (
 )
 
 
-def fetch() -> None:
-    """Fetches what is pinned, unless it is here.
+def build(folder: Path) -> Path:
+    """Exports the notebook into ``folder``, and returns it.
 
     Raises:
-        PackagesError: pip cannot.
+        PackagesError: pip cannot fetch what is pinned.
         VendorError: npm cannot.
     """
     versions.fetch(long=True)
-    pins = hashlib.sha256(b"".join(path.read_bytes() for path in PINS)).hexdigest()
-    if STAMP.is_file() and STAMP.read_text() == pins:
-        return
-    shutil.rmtree(CACHE, ignore_errors=True)
-    run_pip("install", "-r", str(PINS[0]), "--target", str(TOOLS))
-    run_pip("download", "--no-deps", *PYODIDE, "-r", str(PINS[1]), "--dest", str(WHEELS))
-    # PyPI has no wheel of it for Pyodide; it does without its extension module.
-    with zipfile.ZipFile(WHEELS / "pyyaml-0-py3-none-any.whl", "w") as archive:
-        for path in (TOOLS / "yaml").glob("*.py"):
-            archive.write(path, f"yaml/{path.name}")
-    STAMP.write_text(pins)
-
-
-def build(folder: Path) -> Path:
-    """Exports the notebook into ``folder``, and returns it."""
-    fetch()
+    tools, wheels = fetch_notebook(HERE)
     pyodide = folder / "pyodide"
     shutil.copytree(versions.pyodide(VERSION), pyodide)
     lock_path = pyodide / "pyodide-lock.json"
     environment = {
         **os.environ,
         "MARIMO_PYODIDE_LOCK_FILE": str(lock_path),
-        "PATH": os.pathsep.join([str(TOOLS / "bin"), os.environ["PATH"]]),
-        "PYTHONPATH": str(TOOLS),
+        "PATH": os.pathsep.join([str(tools / "bin"), os.environ["PATH"]]),
+        "PYTHONPATH": str(tools),
     }
     page = folder / "index.html"
     what = ["export", "html-wasm", str(HERE / "notebook.py"), "--no-execute"]
@@ -78,7 +58,13 @@ def build(folder: Path) -> Path:
     assert ELEMENT in text
     page.write_text(text.replace(ELEMENT, ELEMENT + SOURCES), encoding="utf-8")
     lock = json.loads(lock_path.read_text())
-    lock["packages"].update(_entry(path, pyodide) for path in WHEELS.glob("*.whl"))
+    # PyPI has no wheel of PyYAML for Pyodide; it does without its extension module.
+    yaml = folder / "pyyaml-0-py3-none-any.whl"
+    with zipfile.ZipFile(yaml, "w") as archive:
+        for path in (tools / "yaml").glob("*.py"):
+            archive.write(path, f"yaml/{path.name}")
+    for path in (yaml, *wheels.glob("*.whl")):
+        lock["packages"].update([_entry(path, pyodide)])
     lock_path.write_text(json.dumps(lock))
     index = folder / "index"
     index.mkdir()
