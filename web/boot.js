@@ -2,8 +2,8 @@
 //
 // The page has <script type="py"> elements as usual, or type="mpy" for MicroPython, which find the
 // readystate package installed. A script's own config (JSON, or the URL of a .json file) is merged in;
-// if it has the package, that one is used. Progress is shown in the page's #boot, if it has one: in its [role=status] and its
-// <progress>.
+// if it has the package, that one is used. Progress is shown in the page's #boot, if it has one: in its
+// [role=status] and its <progress>.
 
 const dialog = document.querySelector("#boot");
 const status = dialog?.querySelector("[role=status]");

@@ -16,9 +16,9 @@ from .native import (
     INF,
     awaited,
     choice,
-    instance,
     limit,
     now,
+    optional,
     shown,
     to_bytes,
     wake,
@@ -62,7 +62,7 @@ class Reconnector:
     """
 
     def __init__(self, backoff=None, max_attempts=None, give_up_after=None):
-        self._backoff = instance("backoff", backoff, Backoff) or Backoff()
+        self._backoff = optional("backoff", backoff, Backoff) or Backoff()
         self._delays = self._backoff.delays()
         self._max_attempts = limit("max_attempts", max_attempts, 1)
         self._give_up_after = limit("give_up_after", give_up_after)
@@ -380,8 +380,8 @@ class connect:
         # Both check their options.
         Receiver(*self._receiving, None, None)
         Reconnector(**retrying)
-        given = instance("process_exception", process_exception)
-        self._process_exception = given or _go_on_if_it_may_help
+        process_exception = optional("process_exception", process_exception)
+        self._process_exception = process_exception or _go_on_if_it_may_help
 
     def __iter__(self):  # which await calls
         return (yield from self._connect())

@@ -76,11 +76,11 @@ def new_websocket(url, protocols):
     arguments = [url] if protocols is None else [url, protocols]
     if not _IN_WORKER:
         return call(js.Reflect.construct, js.Reflect, js.WebSocket, to_js(arguments))
-    # In a worker, Firefox 153 crashes if nothing but native functions makes a WebSocket. So what
-    # its constructor would throw is thrown before. https://websockets.spec.whatwg.org/#dom-websocket-websocket
     # PyScript makes a worker from a blob:, which has no base URL, only its page's origin.
     is_path = isinstance(url, str) and url.lstrip().startswith("/")
     base = js.location.origin if is_path else js.location.href
+    # In a worker, Firefox 153 crashes if nothing but native functions makes a WebSocket. So what
+    # its constructor would throw is thrown before. https://websockets.spec.whatwg.org/#dom-websocket-websocket
     parsed = call(js.URL.parse, js.URL, url, base)
     if parsed is None or "#" in parsed.href or parsed.protocol not in _SCHEMES:
         raise _syntax_error(f"{shown(url)} is no URL of a WebSocket, or has a fragment")
@@ -278,8 +278,8 @@ def choice(name, value, *choices):
     return value
 
 
-def instance(name, value, kind=None):
-    """Returns an option that is a ``kind``, or else a function; or ``None``.
+def optional(name, value, kind=None):
+    """Returns an option that may be ``None``: an instance of ``kind``, or without it a function.
 
     Raises:
         TypeError: It is something else.

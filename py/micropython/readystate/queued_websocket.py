@@ -19,9 +19,9 @@ from .native import (
     awaited,
     call_handler,
     current_task,
-    instance,
     limit,
     now,
+    optional,
     report,
     shown,
     wake,
@@ -70,7 +70,7 @@ class Heartbeat:
         self.message = message
         self.interval = limit("interval", interval)
         self.timeout = limit("timeout", timeout)
-        self.is_reply = instance("is_reply", is_reply)
+        self.is_reply = optional("is_reply", is_reply)
         if not (self.interval and self.timeout):
             raise ValueError("interval and timeout must be more than 0 seconds")
 
@@ -107,10 +107,10 @@ class QueuedWebSocket(Outbox, Receiving):
         self._protocols = protocols
         self._connect_timeout = limit("connect_timeout", connect_timeout)
         self._close_timeout = limit("close_timeout", close_timeout)
-        self._should_reconnect = instance("should_reconnect", should_reconnect) or _may_reconnect
-        self._heartbeat = instance("heartbeat", heartbeat, Heartbeat)
-        self._on_open = instance("on_open", on_open)
-        self._on_state = instance("on_state", on_state)
+        self._should_reconnect = optional("should_reconnect", should_reconnect) or _may_reconnect
+        self._heartbeat = optional("heartbeat", heartbeat, Heartbeat)
+        self._on_open = optional("on_open", on_open)
+        self._on_state = optional("on_state", on_state)
         self._by_leaving = heartbeat is None or heartbeat.is_reply is None
         self._reconnector = Reconnector(backoff, max_attempts, give_up_after)
         self._receiver = Receiver(

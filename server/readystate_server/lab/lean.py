@@ -124,7 +124,8 @@ def is_overload(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 def replace(lines: list[bytes], statement: ast.stmt, instead: bytes) -> None:
     """Replace a statement that begins and ends with its lines."""
     first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
-    lines[first] = lines[first][: statement.col_offset] + instead if instead else b""
+    indentation = lines[first][: statement.col_offset] if instead else b""
+    lines[first] = indentation + instead
     lines[first + 1 : last + 1] = [b""] * (last - first)
 
 

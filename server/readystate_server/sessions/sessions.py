@@ -80,8 +80,8 @@ class Sessions:
         close_timeout: How long to wait, at the end, for acknowledgements and for a connection to
             close, in seconds.
         connect_rate: How many connections per second may open or resume a session, so that clients
-            which come back together do not overload the process. More wait for their turn, in
-            order. If the wait would be longer than 5 s, they are refused with 1013.
+            which come back together do not overload the process. The others wait for their turn,
+            in order; one that would wait for longer than 5 s is refused with 1013.
         resume_burst: How often a session may be resumed in a burst.
         resume_rate: How often per second, on average.
         unknown_burst: How many ids that this process does not know may be tried in a burst.

@@ -30,7 +30,7 @@ __all__ = [
     "whole_url",
 ]
 
-_SCHEME = r"\s*[A-Za-z][A-Za-z0-9+.-]*:"  # compiled when first used, as a page waits for it
+_SCHEME = r"\s*[A-Za-z][A-Za-z0-9+.-]*:"  # compiled at its first use: a page waits for imports
 
 _TOO_LONG = "x" * 124
 """An invalid reason for close()."""
