@@ -13,10 +13,11 @@ from typing import Any, TypeAlias
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Connection, Redis, RedisCluster, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from readystate_server.sessions import MemoryStore, RedisStore, Store
 from readystate_server.sessions.store import Fenced, Message, Record
@@ -275,22 +276,61 @@ async def test_redis_keeps_nothing_that_is_confirmed(redis_path: str) -> None:
 async def test_redis_repeats_a_claim_as_the_same_one(
     redis_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with empty_redis(redis_path) as redis:
+    lost: list[Any] = []
+
+    async def lose_the_first_answer(connection: Connection, **options: Any) -> Any:
+        answer = await read_response(connection, **options)
+        if not lost:
+            lost.append(answer)
+            raise RedisConnectionError("lost")
+        return answer
+
+    async with empty_redis(redis_path, retry=Retry(NoBackoff(), 1)) as redis:
         store = RedisStore(redis)
         await create(store)
         await claim(store)  # loads the script
-        execute: Any = redis.execute_command
-        answers = []
-
-        async def lose_the_first_answer(*arguments: Any, **options: Any) -> Any:
-            answers.append(await execute(*arguments, **options))
-            return await execute(*arguments, **options)
-
-        monkeypatch.setattr(redis, "execute_command", lose_the_first_answer)
+        read_response = UnixDomainSocketConnection.read_response
+        monkeypatch.setattr(UnixDomainSocketConnection, "read_response", lose_the_first_answer)
         record = await claimed(store)
-        assert answers
+        assert lost == [[3, 0, 0]]
         assert record.epoch == 3
         await save(store, record.epoch)
+
+
+async def test_redis_has_what_comes_together_in_few_pipelines(redis_path: str) -> None:
+    async with empty_redis(redis_path) as redis:
+        store = RedisStore(redis)
+        await create(store)
+        before = (await redis.info("stats"))["total_reads_processed"]
+        await asyncio.gather(*(create(store, f"key {number}") for number in range(500)))
+        assert (await redis.info("stats"))["total_reads_processed"] - before < 50
+
+
+async def test_redis_answers_each_of_a_pipeline(redis_path: str) -> None:
+    async with empty_redis(redis_path) as redis:
+        store = RedisStore(redis, prefix="p:")
+        epoch = await create(store)
+        await redis.set("p:{text}", "no record")
+        await redis.script_flush()  # as if it was restarted
+        given_up, *others = [
+            asyncio.ensure_future(one)
+            for one in (
+                create(store, "another"),
+                create(store, "third"),
+                create(store, "text"),
+                save(store, epoch, done=1),
+                save(store, epoch + 1, done=1),
+            )
+        ]
+        await asyncio.sleep(0)  # until all are in the pipeline
+        given_up.cancel()
+        created, refused, saved, fenced = await asyncio.gather(*others, return_exceptions=True)
+        assert (created, saved) == (1, None)
+        assert isinstance(refused, ResponseError)
+        assert "WRONGTYPE" in str(refused)
+        assert isinstance(fenced, Fenced)
+        assert given_up.cancelled()
+        assert (await claimed(store)).done == 1
 
 
 async def test_redis_that_decodes_is_refused(redis_path: str) -> None:
