@@ -48,6 +48,7 @@ def main() -> int:
         store=options.store,
         fsync=options.appendfsync,
         former=options.former,
+        compress=options.compress,
         connect_rate=options.connect_rate or round(options.clients / options.servers / _BACK_IN, 1),
     )
     logging.info("seed %d", seed)
@@ -109,6 +110,7 @@ def _options() -> argparse.Namespace:
         type=float,
         help="of each server's Sessions; by default so that all clients are back in 10 s",
     )
+    parser.add_argument("--compress", action="store_true", help="compress messages")
     parser.add_argument("--docs", action="store_true", help="show this run in docs/sessions.md")
     parser.add_argument("--report", type=Path, help="the folder for scale.json and scale.svg")
     return parser.parse_args()

@@ -52,6 +52,7 @@ class Plan:
         drain: How long to wait, at the end, until nothing is under way.
         former: The commit of a former version, in which servers and half of the clients start.
         connect_rate: Of each server's Sessions; by default theirs.
+        compress: Whether servers compress messages.
     """
 
     clients: int = 200
@@ -68,6 +69,7 @@ class Plan:
     drain: float = 120
     former: str | None = None
     connect_rate: float | None = None
+    compress: bool = False
 
 
 @dataclasses.dataclass
@@ -164,6 +166,7 @@ class Run:
                     "redis": None if self.redis is None else self.redis.port,
                     "options": {"max_sessions": 2 * plan.clients},
                     "connect_rate": plan.connect_rate,
+                    "compress": plan.compress,
                 },
                 folder,
                 bound=bound,

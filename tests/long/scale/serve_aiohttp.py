@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import signal
+from inspect import signature
 from typing import Any
 
 from aiohttp import web
@@ -32,7 +33,9 @@ async def run(sessions: Sessions, port: int, compress: bool) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     app = web.Application()
     # A former version does not have the option.
-    options: dict[str, Any] = {} if compress else {"compress": False}
+    options: dict[str, Any] = {"compress": compress}
+    if "compress" not in signature(serve).parameters:
+        options.clear()
     app.router.add_get("/session", functools.partial(serve, sessions, **options))
     app.router.add_get("/plain", functools.partial(plain, compress=compress))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
