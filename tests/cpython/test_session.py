@@ -29,7 +29,7 @@ from readystate_server.testing.inpage import Logged, journal, new_id, raises, un
 from .conftest import Page, Sockets, reached
 from .test_slow_clients import serving
 
-SOON = 2.0
+SOON, FAR = 2.0, 600.0
 """Seconds."""
 STRANGE = ["", "\x10", "\x10\x10", '\x10{"ack":1}', "\x10ask", "ß\u2028\U0001f600", "a\0b"]
 BINARY = [b"", b"\x10", b'\x10{"ask":1}', bytes(range(256))]
@@ -257,6 +257,22 @@ async def test_what_is_received_is_acknowledged_without_being_asked(
         # One of these is what began the session.
         (connection,) = await journal(id, messages=2)
         assert connection["count"] == 2
+        receiving.cancel()
+
+
+async def test_an_acknowledgement_goes_with_a_message(
+    monkeypatch: pytest.MonkeyPatch, id: str
+) -> None:
+    monkeypatch.setattr("readystate.session.confirmation.ACK_DELAY", FAR)
+    monkeypatch.setattr("readystate.session.confirmation.ACK_WITH_MESSAGE", 0)
+    async with in_session(id, query={"say": 1}) as ws:
+        await ws.recv()
+        receiving = asyncio.create_task(ws.recv())
+        await asyncio.sleep(0)  # until it waits
+        ws.send("one")
+        # What began the session, the message, and the acknowledgement.
+        (connection,) = await journal(id, messages=3)
+        assert connection["count"] == 3
         receiving.cancel()
 
 

@@ -219,6 +219,16 @@ async def test_a_message_is_done_when_the_handler_comes_back() -> None:
         await second
 
 
+async def test_an_acknowledgement_goes_with_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("readystate_server.sessions.server_session.ACK_DELAY", FAR)
+    monkeypatch.setattr("readystate_server.sessions.server_session.ACK_WITH_MESSAGE", 0)
+    async with serving(echo) as server, server.client() as client:
+        monkeypatch.setattr(client.core, "ask", lambda: None)
+        client.send("1")
+        await client.until_received(1)
+        await client.until_confirmed()
+
+
 @pytest.mark.parametrize(("how", "code"), [("return", 1000), ("close", 4000)])
 async def test_a_message_is_done_when_the_session_is_closed(how: str, code: int) -> None:
     async def handler(session: ServerSession) -> None:

@@ -26,7 +26,7 @@ from .control import (
     escape,
     why_gone,
 )
-from .core import ACK_DELAY, ClientCore
+from .core import ACK_DELAY, ACK_WITH_MESSAGE, ClientCore
 from .keeping import MOST_BYTES, Keeping
 from .options import Session
 from .snapshot import Snapshot
@@ -78,6 +78,8 @@ class SessionConfirmation(Confirmation):
         self._core = ClientCore(outbox, self._window)
         self._renews = session.renew
         self._ack_timer: Timer | None = None
+        # From when on an acknowledgement goes with the next message.
+        self._ack_may_go = 0.0
         self._attempt: Attempt | None = None
         self._is_wanted = False
         self._is_over = False
@@ -172,6 +174,8 @@ class SessionConfirmation(Confirmation):
 
     def sent(self) -> None:
         self._changed()
+        if self._ack_timer is not None and self.outbox.clock() >= self._ack_may_go:
+            self._acknowledge_now()
 
     def wanted(self) -> None:
         self._is_wanted = True
@@ -272,6 +276,7 @@ class SessionConfirmation(Confirmation):
         core = self._core
         if core.is_joined and core.has_unacknowledged and self._ack_timer is None:
             self._ack_timer = Timer(ACK_DELAY, self._acknowledge_in_time)
+            self._ack_may_go = self.outbox.clock() + ACK_WITH_MESSAGE
 
     def _acknowledge_in_time(self) -> None:
         try:

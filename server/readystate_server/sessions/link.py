@@ -39,6 +39,7 @@ class _Session(Protocol):
     def _stored(self) -> int: ...
 
     def _receive(self, message: Message) -> bool: ...
+    def _acknowledge_with_message(self) -> None: ...
     def _disconnect(self, link: Link) -> None: ...
 
 
@@ -150,12 +151,14 @@ class Link:
         """Returns the messages to send now."""
         session, core = self._session, self._session._core
         outbox = core.outbox
-        controls = core.controls()
         if self._again:
             batch, self._again = self._again[:_BATCH], self._again[_BATCH:]
         else:
             batch = outbox.take(min(_BATCH, session._stored - outbox.sent))
             session._progress.set()
+        if batch:
+            session._acknowledge_with_message()
+        controls = core.controls()
         is_wanted = core.confirmed < session._wanted or core.is_short_of_window
         if is_wanted and core.has_unasked and not self._again:
             core.ask()  # after all that it is about

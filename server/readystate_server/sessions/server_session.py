@@ -24,7 +24,7 @@ from readystate.exceptions import (
 )
 from readystate.session import control
 from readystate.session.control import ProtocolError
-from readystate.session.core import ACK_DELAY, Hello, ServerCore
+from readystate.session.core import ACK_DELAY, ACK_WITH_MESSAGE, Hello, ServerCore
 
 from .bucket import Bucket
 from .flag import Flag
@@ -117,6 +117,7 @@ class ServerSession:
         )
         self._loop = asyncio.get_running_loop()
         self._ack_timer: asyncio.TimerHandle | None = None
+        self._ack_may_go = 0.0
         self._expiry_timer: asyncio.TimerHandle | None = None
         self._expect_expiry()
 
@@ -340,6 +341,15 @@ class ServerSession:
     def _await_ack(self) -> None:
         if self._core.has_unacknowledged and self._ack_timer is None:
             self._ack_timer = self._loop.call_later(ACK_DELAY, self._acknowledge_in_time)
+            self._ack_may_go = self._loop.time() + ACK_WITH_MESSAGE
+
+    def _acknowledge_with_message(self) -> None:
+        """Acknowledges before a message is sent, if an acknowledgement is due soon."""
+        if self._ack_timer is not None and self._loop.time() >= self._ack_may_go:
+            self._ack_timer.cancel()
+            self._ack_timer = None
+            if self._core.has_unacknowledged:
+                self._core.acknowledge()
 
     def _acknowledge_in_time(self) -> None:
         self._ack_timer = None
