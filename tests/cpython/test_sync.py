@@ -31,7 +31,7 @@ from readystate._host.cpython import runner, wire
 from readystate.sync import Connection, connect
 from readystate_server.lab import Server
 from readystate_server.testing import inpage
-from readystate_server.testing.inpage import new_id, raises, url
+from readystate_server.testing.inpage import raises, url
 
 from .conftest import AT_ONCE
 
@@ -402,27 +402,11 @@ def test_close_ends_what_another_thread_waits_for(
 # A new connection after each loss
 
 
-def test_iterating_over_connect(id: str) -> None:
-    seen: list[object] = []
-    for ws in connect(url("/ws/close", code=1011, after=1, id=id), backoff=AT_ONCE):
-        ws.send(str(len(seen)))
-        with raises(ConnectionClosedError):
-            for message in ws:
-                seen.append(message)
-        if len(seen) == 3:
-            break
-        assert len(threads()) == 1
-    assert not threads()
-    assert seen == ["0", "1", "2"]
-    assert ws.close_code == 1011
-    assert len(journal(id, closed=3)) == 3
-
-
 def test_each_connection_is_closed_at_the_end_of_the_body() -> None:
-    ids = [new_id(), new_id()]
     connections = []
-    for ws in connect(url("/ws/echo", id=ids[0]), backoff=AT_ONCE):
+    for ws in connect(url("/ws/echo"), backoff=AT_ONCE):
         connections.append(ws)
+        assert len(threads()) == 1
         ws.send("x")
         if len(connections) == 2:
             until(lambda: ws._connection._queue)  # noqa: B023
