@@ -77,6 +77,7 @@ async def bad_urls() -> None:
         "ws://NAME:SECRET-1@ho st/?SECRET-2",
         "ws://NAME:SECRET-1@host/?SECRET-2#SECRET",
         "ws://NAME:SECRET/1@host/",
+        "ws://NAME:SECRET-1@host:99999/?SECRET-2",
         "ftp://NAME:SECRET-1@host/?SECRET",
         "/path?SECRET-2",
         "NAME:SECRET-1@host/",
