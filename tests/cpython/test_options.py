@@ -110,7 +110,7 @@ OPTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "initial": [-1, "1", 100, math.nan],
             "maximum": [-1, "1", math.nan],
             "factor": [0.5, "2"],
-            "jitter": [2, "1"],
+            "jitter": [2, -0.1, "1"],
             "healthy": [-1, "1"],
             "random": [0.5],
         },
@@ -132,6 +132,8 @@ async def test_a_wrong_value_is_refused_by_name(
         make(**{option: value})
     if value in (-1, 0, "wait", (1, 2)):
         assert isinstance(caught.value, ValueError)
+    if isinstance(caught.value, ValueError):
+        assert f"{option}={value!r}" in str(caught.value)
 
 
 @pytest.mark.parametrize("make", [QueuedWebSocket, connect])

@@ -703,8 +703,16 @@ async def test_bad_protocols_are_final_though_the_url_is_a_function(protocols: A
 # How long, and how often
 
 
-@pytest.mark.parametrize("what", ["the URL function", "the handshake", "on_open"])
-async def test_what_hangs_is_given_up_and_tried_again(id: str, what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("the URL function", "the function for the URL or the protocols has not returned"),
+        ("the handshake", "has not accepted the connection"),
+        ("on_open", "on_open has not returned"),
+        ("the session", "has not opened or resumed the session"),
+    ],
+)
+async def test_what_hangs_is_given_up_and_tried_again(id: str, what: str, told: str) -> None:
     calls, cancelled = itertools.count(), []
 
     async def hang_first(*_: object) -> str:
@@ -715,22 +723,24 @@ async def test_what_hangs_is_given_up_and_tried_again(id: str, what: str) -> Non
                 cancelled.append(True)
         return url("/ws/echo")
 
+    sessions = in_turn("/ws/stall", f"/ws/session?echo=1&id={id}")
     options: dict[str, dict[str, Any]] = {
         "the URL function": {"where": hang_first},
         "the handshake": {"where": in_turn(f"/ws/echo?delay=0.6&id={id}", "/ws/echo")},
         "on_open": {"on_open": hang_first},
+        "the session": {"where": sessions, "session": True},
     }
     async with queued(**options[what], connect_timeout=0.3) as ws:
         ws.send("x")
         error = (await lost(ws)).error
         assert isinstance(error, OpenTimeout)
-        assert "0.3 s" in str(error)
+        assert told in str(error)
+        assert str(error).endswith(" within 0.3 s")
         assert await ws.recv() == "x"
+    assert bool(cancelled) is (what in ("the URL function", "on_open"))
     if what == "the handshake":
         assert error.url == url("/ws/echo")
         await all_gone(id)
-    else:
-        assert cancelled
 
 
 @pytest.mark.parametrize("where", [forever, lambda: url("/ws/echo", delay=2)])

@@ -8,7 +8,6 @@ import functools
 import itertools
 import logging
 import operator
-import re
 import weakref
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -712,19 +711,6 @@ def make(**options: Any) -> Outbox:
 
 def states(*deliveries: Delivery) -> list[tuple[str, str | None]]:
     return [(delivery.state, delivery.reason) for delivery in deliveries]
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *(("on_full", value) for value in ("drop", None)),
-        *(("max_pending", -1), ("max_pending_bytes", -7), ("in_doubt", "keep")),
-        *(("max_unconfirmed", 0), ("max_unconfirmed_bytes", -3), ("max_unconfirmed_bytes", 0)),
-    ],
-)
-def test_what_makes_no_sense_is_refused(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"{name}={value!r}")):
-        make(**{name: value})
 
 
 @pytest.mark.parametrize("on_full", ["raise", "wait"])
