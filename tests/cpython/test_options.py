@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import math
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from readystate import (
     WebSocket,
     connect,
 )
-from readystate_server.testing.inpage import raises, until, url
+from readystate_server.testing.inpage import raises, url
 
 from .conftest import AT_ONCE, forever, taken
 
@@ -177,39 +176,6 @@ async def test_a_function_that_returns_a_coroutine_all_the_same_is_reported() ->
         assert await ws.recv() == "not taken for a reply"
     message = "is_reply must return its result at once, but returned a coroutine"
     assert {*map(str, taken())} == {message}
-
-
-@pytest.mark.parametrize("is_async", [False, True])
-async def test_both_kinds_of_function_are_taken_where_there_is_time(is_async: bool) -> None:
-    asked: list[str] = []
-
-    def function(name: str, answer: Any) -> Any:
-        def plain(*_: object) -> Any:
-            asked.append(name)
-            return answer
-
-        async def coroutine(*_: object) -> Any:
-            await asyncio.sleep(0)
-            return plain()
-
-        return coroutine if is_async else plain
-
-    ws = QueuedWebSocket(
-        function("url", url("/ws/close", code=1011)),
-        function("protocols", "json"),
-        should_reconnect=function("should_reconnect", False),
-        on_open=function("on_open", None),
-        on_state=function("on_state", None),
-    )
-    async with ws:
-        await until(lambda: ws.state is State.CLOSED)
-    await until(lambda: asked.count("on_state") == 3)
-    assert {*asked} == {"url", "protocols", "should_reconnect", "on_open", "on_state"}
-
-    connecting = connect(url("/ws/refuse"), process_exception=function("process", OSError("no")))
-    with raises(OSError, match="no"):
-        async for _ in connecting:
-            pass
 
 
 # Whatever goes wrong inside, nobody waits for ever

@@ -533,7 +533,8 @@ async def test_ends_after_which_it_connects_again(path: str, code: int | None) -
             assert error.code == code
 
 
-async def test_should_reconnect_decides() -> None:
+@as_both_kinds
+async def test_should_reconnect_decides(kind: Any) -> None:
     events: list[tuple[Any, ...]] = []
 
     def should_reconnect(event: CloseEvent) -> bool:
@@ -542,12 +543,12 @@ async def test_should_reconnect_decides() -> None:
         return event.code != 1012
 
     paths = ("/ws/refuse", "/ws/close?code=1000&reason=go on", f"{AGAIN}&reason=enough")
-    async with queued(in_turn(*paths), should_reconnect=should_reconnect) as ws:
+    async with queued(in_turn(*paths), should_reconnect=kind(should_reconnect)) as ws:
         with raises(ConnectionClosedError, match="1012 'enough'"):
             await ws.recv()
     assert events == [(1006, "", False), (1000, "go on", True), (1012, "enough", True)]
     # None is false.
-    async with queued(url("/ws/refuse"), should_reconnect=lambda event: None) as ws:
+    async with queued(url("/ws/refuse"), should_reconnect=kind(lambda event: None)) as ws:
         with raises(ConnectionFailed):
             await ws.recv()
         assert ws.stats.attempts == 1
