@@ -80,8 +80,8 @@ OPTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
         lambda **options: Heartbeat(**{"message": "x", "interval": 1, "timeout": 1, **options}),
         {
             "message": [1, ["ping"]],
-            "interval": [0, "1", math.nan, None],
-            "timeout": [0, "1", None],
+            "interval": [0, -0.5, math.nan, -math.inf, "1", None],
+            "timeout": [0, -0.5, math.nan, -math.inf, "1", None],
             "is_reply": ["pong", True],
             "when_quiet": [1, None],
         },
