@@ -12,8 +12,9 @@ from readystate import Backoff, ConnectionClosedError, QueuedWebSocket, State, S
 from readystate_server.sessions import MemoryStore, ServerSession
 from readystate_server.sessions.stats import Ages, Refusals, StoreHealth
 from readystate_server.testing.inpage import until
+from tests.server.session_client import SessionClient, connect
 
-from .test_slow_clients import raw, serving
+from .test_slow_clients import begin, serving
 
 
 async def listen(session: ServerSession) -> None:
@@ -44,10 +45,9 @@ async def test_sessions_are_counted_by_what_they_do() -> None:
 
 async def test_a_client_that_does_not_come_back_is_seen() -> None:
     async with serving(listen, expires=0.05) as (url, sessions):
-        async with raw(url) as client:
-            await client.open()
+        async with connect(url) as wire:
+            await begin(SessionClient(), wire)
             assert sessions.stats.connected == 1
-            client.connection.transport.abort()
         await until(lambda: sessions.stats.expired == 1)
         assert (sessions.stats.connected, sessions.stats.disconnected) == (0, 0)
 

@@ -374,6 +374,7 @@ async def test_a_session_expires_without_a_connection(caplog: pytest.LogCaptureF
         await server.until_handled()
         (end,) = server.ends
         assert isinstance(end, SessionExpired)
+        assert "did not reconnect in time" in str(end)
         assert end.unconfirmed == ["sent", b"queued"]
         for delivery in (sent, queued):
             assert delivery.reason == "session ended"
