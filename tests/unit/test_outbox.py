@@ -873,28 +873,25 @@ def test_what_was_asked_for_is_not_told_of(reason: Any, caplog: pytest.LogCaptur
     assert len(warnings_of(caplog)) == 1
 
 
-def test_what_somebody_awaits_is_not_told_of(caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
-        outbox = make(in_doubt="drop")
-        delivery = outbox.accept("a", 1)
-        outbox.take()
-        begun = asyncio.Event()
+async def test_what_somebody_awaits_is_not_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    outbox = make(in_doubt="drop")
+    delivery = outbox.accept("a", 1)
+    outbox.take()
+    begun = asyncio.Event()
 
-        async def wait() -> None:
-            begun.set()
-            await delivery
+    async def wait() -> None:
+        begun.set()
+        await delivery
 
-        waiting = asyncio.create_task(wait())
-        await begun.wait()
-        outbox.connection_lost()
-        with pytest.raises(MessageDropped, match="in doubt"):
-            await asyncio.wait_for(waiting, 10)
-        assert warnings_of(caplog) == []
-        # Who has given up does not await it any more.
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0):
-                await outbox.accept("b", 1)
-        outbox.clear("closed")
-        assert len(warnings_of(caplog)) == 1
-
-    asyncio.run(main())
+    waiting = asyncio.create_task(wait())
+    await begun.wait()
+    outbox.connection_lost()
+    with pytest.raises(MessageDropped, match="in doubt"):
+        await waiting
+    assert warnings_of(caplog) == []
+    # Who has given up does not await it any more.
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await outbox.accept("b", 1)
+    outbox.clear("closed")
+    assert len(warnings_of(caplog)) == 1
