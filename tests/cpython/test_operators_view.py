@@ -22,8 +22,8 @@ async def listen(session: ServerSession) -> None:
         pass
 
 
-def queue(url: str) -> QueuedWebSocket:
-    return QueuedWebSocket(url, session=True, backoff=Backoff(0.01, 0.01))
+def queue(url: str, **options: Any) -> QueuedWebSocket:
+    return QueuedWebSocket(url, session=True, backoff=Backoff(0.01, 0.01), **options)
 
 
 async def test_sessions_are_counted_by_what_they_do() -> None:
@@ -105,10 +105,9 @@ async def test_a_session_that_is_resumed_too_often_is_refused(
         if isinstance(change.error, ConnectionClosedError) and change.error.code == 1013:
             reasons.append(change.error.reason)
 
-    backoff = Backoff(0.01, 0.01)
     async with (
         serving(listen, resume_burst=1, resume_rate=0) as (url, sessions),
-        QueuedWebSocket(url, session=True, backoff=backoff, on_state=on_state) as ws,
+        queue(url, on_state=on_state) as ws,
     ):
         await ws.send("x")
         ws._supervisor.dead("nothing is heard")
@@ -137,10 +136,9 @@ async def test_a_store_that_is_out_of_order_is_a_problem(caplog: pytest.LogCaptu
 
     errors: list[Exception] = []
     store = Broken()
-    backoff = Backoff(0.01, 0.01)
     async with (
         serving(listen, store=store) as (url, sessions),
-        QueuedWebSocket(url, session=True, backoff=backoff, on_state=on_state) as ws,
+        queue(url, on_state=on_state) as ws,
     ):
         await until(lambda: not sessions.health())
         (problem,) = sessions.health().problems
