@@ -9,7 +9,6 @@ import array
 import asyncio
 import base64
 import gc
-import hashlib
 import itertools
 import logging
 import socket
@@ -26,6 +25,7 @@ from typing import Any
 import pytest
 import trustme
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.utils import accept_key
 
 from readystate import DOMSyntaxError, InvalidAccessError
 from readystate._host.cpython import page, runtime, streams, wire
@@ -109,6 +109,11 @@ class Watched:
         assert all(state == 3 for kind, state in self.seen if kind in ("error", "close"))
         return event.code, event.reason, event.wasClean
 
+    async def failed(self) -> None:
+        """Waits for the end of one that was never open."""
+        assert await self.ended() == LOST
+        assert self.seen == [("error", 3), ("close", 3)]
+
 
 @asynccontextmanager
 async def server(
@@ -169,12 +174,11 @@ async def accepted(
 ) -> None:
     """Accepts the connection, without compression, and sends ``then`` in the same segment."""
     key = (await request_of(reader))["Sec-WebSocket-Key"]
-    digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()  # noqa: S324
     lines = [
         "HTTP/1.1 101 Switching Protocols",
         "Upgrade: websocket",
         "Connection: Upgrade",
-        f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}",
+        f"Sec-WebSocket-Accept: {accept_key(key)}",
         *headers,
     ]
     writer.write("\r\n".join([*lines, "", ""]).encode() + then)
@@ -363,9 +367,7 @@ async def test_an_answer_that_does_not_fit(protocols: Any, header: str) -> None:
         assert await reader.read() == b""
 
     async with raw(handler) as url:
-        ws = Watched(url, protocols)
-        assert await ws.ended() == LOST
-        assert ws.seen == [("error", 3), ("close", 3)]
+        await Watched(url, protocols).failed()
 
 
 @pytest.mark.parametrize(
@@ -390,8 +392,7 @@ async def test_a_handshake_that_fails(answer: bytes) -> None:
 
     async with raw(handler) as url:
         ws = Watched(url)
-        assert await ws.ended() == LOST
-        assert ws.seen == [("error", 3), ("close", 3)]
+        await ws.failed()
         with pytest.raises(InvalidAccessError):
             ws.native.close(999)
         with pytest.raises(TypeError, match="reason must be a str"):
@@ -406,9 +407,7 @@ async def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
         port = unused.getsockname()[1]
     caplog.set_level(logging.DEBUG, "readystate")
     for url in (f"ws://user:secret@127.0.0.1:{port}/?secret", "ws://nowhere.invalid/"):
-        ws = Watched(url)
-        assert await ws.ended() == LOST
-        assert ws.seen == [("error", 3), ("close", 3)]
+        await Watched(url).failed()
     assert f"cannot connect to ws://127.0.0.1:{port}/" in caplog.text
     assert "secret" not in caplog.text
 
@@ -431,8 +430,7 @@ async def test_close_while_connecting(count: int) -> None:
         ws.native.send("x")
         ws.native.close()
         assert ws.native.bufferedAmount == 1
-        assert await ws.ended() == LOST
-        assert ws.seen == [("error", 3), ("close", 3)]
+        await ws.failed()
 
 
 @pytest.mark.parametrize("count", range(0, 40, 3))
