@@ -407,24 +407,20 @@ async def test_what_waits_is_bounded_and_may_expire() -> None:
     ws.abort()
 
 
-async def test_put_waits_for_room_until_there_is_a_connection_or_an_end() -> None:
-    ws = started(max_pending=1, on_full="wait")
-
-    async def put_all() -> None:
-        for number in range(10):
-            await ws.put(str(number))
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(put_all())
-        assert [await ws.recv() for _ in range(10)] == list("0123456789")
-    await ws.close()
+@pytest.mark.parametrize("end", ["a connection", "abort"])
+async def test_put_waits_for_room_until_there_is_a_connection_or_an_end(end: str) -> None:
     ws = queued(max_pending=1, on_full="wait")
     ws.send("x")
     waiting = asyncio.ensure_future(ws.put("y"))
     await asyncio.sleep(0)
-    ws.abort()
-    with raises(ConnectionClosedError, match="aborted"):
-        await waiting
+    if end == "abort":
+        ws.abort()
+        with raises(ConnectionClosedError, match="aborted"):
+            await waiting
+    else:
+        async with ws:
+            await (await waiting)
+            assert [await ws.recv(), await ws.recv()] == ["x", "y"]
 
 
 # Receiving, and the end
