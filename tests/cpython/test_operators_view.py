@@ -13,13 +13,9 @@ from readystate_server.sessions import MemoryStore, ServerSession
 from readystate_server.sessions.stats import Ages, Refusals, StoreHealth
 from readystate_server.testing.inpage import until
 from tests.server.session_client import SessionClient, connect
+from tests.server.session_server import listen
 
 from .test_slow_clients import begin, serving
-
-
-async def listen(session: ServerSession) -> None:
-    async for _ in session:
-        pass
 
 
 def queue(url: str, **options: Any) -> QueuedWebSocket:

@@ -20,6 +20,7 @@ from readystate import (
 )
 from readystate_server.lab.process import ServerProcess
 from readystate_server.testing.inpage import raises, until, url
+from tests.server.session_server import listen
 
 from .conftest import lost
 from .test_slow_clients import serving
@@ -105,12 +106,7 @@ async def test_what_waits_to_be_received_is_not_counted_in_the_new_session() -> 
 async def test_the_exception_says_that_it_came_too_late() -> None:
     away = asyncio.Event()
     back = asyncio.Event()
-
-    async def handler(session: Any) -> None:
-        async for _ in session:
-            pass
-
-    async with serving(handler, expires=0.05) as (address, sessions):
+    async with serving(listen, expires=0.05) as (address, sessions):
 
         async def where() -> str:
             if away.is_set():
