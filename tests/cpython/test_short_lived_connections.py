@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,9 +14,8 @@ import pytest
 import websockets.asyncio.server
 
 from readystate import QueuedWebSocket
-from readystate.session.control import SUBPROTOCOL
 from readystate_server.sessions import Sessions
-from readystate_server.sessions.websockets import serve
+from tests.server.session_server import websockets_server
 
 from .conftest import AT_ONCE, echoed_heartbeat
 
@@ -42,15 +40,8 @@ async def dying_sessions(before_death: int) -> AsyncIterator[tuple[str, list[Any
             return await super().recv(*arguments)
 
     sessions = Sessions(take, resume_burst=1000)
-    async with websockets.asyncio.server.serve(
-        functools.partial(serve, sessions),
-        "127.0.0.1",
-        0,
-        subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
-        create_connection=Dying,
-    ) as server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/", received
-        await sessions.close()
+    async with websockets_server(sessions, create_connection=Dying) as url:
+        yield url, received
 
 
 @pytest.mark.parametrize("before_death", [1, 2, 7])

@@ -7,33 +7,23 @@ import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
-import websockets
-from websockets.asyncio.server import ServerConnection
-
 from readystate import Backoff, QueuedWebSocket
-from readystate.session.control import SUBPROTOCOL, Window
+from readystate.session.control import Window
 from readystate_server.sessions import ServerSession, Sessions
-from readystate_server.sessions.websockets import serve
 from readystate_server.testing.inpage import until
 from tests.server.session_client import SessionClient, WebSocketWire, connect
+from tests.server.session_server import websockets_server
 
 COUNT = 300
 SIZE = 2**16
-SUBPROTOCOLS = [websockets.Subprotocol(SUBPROTOCOL)]
 
 
 @contextlib.asynccontextmanager
 async def serving(handler: Any, **options: Any) -> AsyncIterator[tuple[str, Sessions]]:
     """A server in this event loop: its URL, and its sessions."""
     sessions = Sessions(handler, **options)
-
-    async def connected(connection: ServerConnection) -> None:
-        await serve(sessions, connection)
-
-    async with websockets.serve(connected, "127.0.0.1", 0, subprotocols=SUBPROTOCOLS) as server:
-        (listener,) = server.sockets
-        yield f"ws://127.0.0.1:{listener.getsockname()[1]}/", sessions
-        await sessions.close()
+    async with websockets_server(sessions) as url:
+        yield url, sessions
 
 
 async def count_up(session: ServerSession) -> None:

@@ -20,7 +20,6 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
-from websockets.asyncio.server import ServerConnection
 
 from readystate import ConnectionClosedError
 from readystate.session import control
@@ -28,9 +27,8 @@ from readystate_server.sessions import SUBPROTOCOL, ServerSession, Sessions
 from readystate_server.sessions.aiohttp import serve as serve_aiohttp
 from readystate_server.sessions.starlette import serve as serve_starlette
 from readystate_server.sessions.store import Message
-from readystate_server.sessions.websockets import serve as serve_websockets
 from tests.server.session_client import SessionClient, WebSocketWire, connect
-from tests.server.session_server import Server, resume
+from tests.server.session_server import Server, resume, websockets_server
 
 COUNT = 3000
 STEP = 250
@@ -58,21 +56,6 @@ async def aiohttp_app(handler: Callable[[web.Request], Any]) -> AsyncIterator[st
 async def aiohttp_server(sessions: Sessions) -> AsyncIterator[str]:
     async with aiohttp_app(functools.partial(serve_aiohttp, sessions)) as url:
         yield url
-        await sessions.close()
-
-
-@contextlib.asynccontextmanager
-async def websockets_server(sessions: Sessions) -> AsyncIterator[str]:
-    async def handle(connection: ServerConnection) -> None:
-        await serve_websockets(sessions, connection)
-
-    async with websockets.serve(
-        handler=handle,
-        host="127.0.0.1",
-        port=0,
-        subprotocols=[websockets.Subprotocol(SUBPROTOCOL)],
-    ) as server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/session"
         await sessions.close()
 
 
