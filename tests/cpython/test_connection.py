@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import gc
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from readystate import (
-    Backoff,
     ConcurrencyError,
     Connection,
     ConnectionClosed,
@@ -158,15 +157,6 @@ async def test_messages_right_before_a_close_are_all_received() -> None:
     assert [int(await ws.recv()) for _ in range(1000)] == list(range(1000))
     with raises(ConnectionClosedOK):
         await ws.recv()
-
-
-async def test_messages_right_before_a_loss_are_all_received() -> None:
-    received: list[int] = []
-    async with connect(url("/ws/flood", count=1000, size=16, number=1, then="drop")) as ws:
-        with raises(ConnectionClosedError):
-            async for message in ws:
-                received.append(int(message))
-    assert received == list(range(1000))
 
 
 async def test_batches_hold_all_messages_in_order() -> None:
@@ -418,27 +408,6 @@ async def test_a_cancelled_send_has_sent(id: str) -> None:
         with raises(asyncio.CancelledError):
             await task
     assert (await the_one(id))["bytes"] == 1000
-
-
-async def test_iterating_waits_between_failed_attempts() -> None:
-    waits = []
-
-    class Noted(Backoff):
-        def delays(self) -> Iterator[float]:
-            for delay in super().delays():
-                waits.append(delay)
-                yield 0
-
-    async def attempt() -> None:
-        async for _ in connect(url("/ws/refuse"), backoff=Noted(1, 8, jitter=0)):
-            raise AssertionError("there is no connection")
-
-    task = asyncio.ensure_future(attempt())
-    await until(lambda: len(waits) >= 3)
-    task.cancel()
-    with raises(asyncio.CancelledError):
-        await task
-    assert waits[:3] == [1, 2, 4]
 
 
 async def test_each_operation_can_time_out() -> None:

@@ -437,13 +437,7 @@ async def test_receiving_goes_on_across_connections() -> None:
     assert ws.stats.reconnects == 2
 
 
-async def test_what_came_before_the_end_is_received_after_it(sockets: Sockets) -> None:
-    async with queued(url("/ws/flood", count=100, size=8, number=1, then="close")) as ws:
-        await reached(ws, State.CLOSED)
-        assert [int(await ws.recv()) for _ in range(100)] == list(range(100))
-        with raises(ConnectionClosedOK):
-            await ws.recv()
-    sockets.arrived.clear()
+async def test_what_came_before_close_is_received_after_it(sockets: Sockets) -> None:
     async with queued() as ws:
         ws.send("a")
         ws.send("b")
@@ -993,16 +987,6 @@ async def test_a_connection_that_is_lost_during_on_open(id: str) -> None:
     assert [text for text in texts(first) if text != "ping"] == ["token"]
     assert [text for text in texts(second) if text != "ping"] == ["token", "kept"]
     assert [delivery.reason for delivery in deliveries] == ["connection lost", "heartbeat"]
-
-
-@pytest.mark.parametrize("in_doubt", ["resend", "drop"])
-async def test_what_on_open_sent_is_not_sent_again(in_doubt: str) -> None:
-    deliveries: list[Delivery] = []
-    greet = lambda ws: deliveries.append(ws.send("token"))  # noqa: E731
-    ws = started(in_turn(AGAIN, "/ws/echo"), acks=unheard(), in_doubt=in_doubt, on_open=greet)
-    await until(lambda: len(deliveries) == 2)
-    ws.abort()
-    assert (ws.stats.resent, deliveries[0].reason) == (0, "connection lost")
 
 
 @pytest.mark.parametrize("code", [1000, 4401])
