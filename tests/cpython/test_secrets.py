@@ -22,8 +22,6 @@ from readystate import (
 )
 from readystate_server.testing.inpage import event, reported, until, url
 
-SECRETS = {"user": "NAME", "password": "SECRET-1", "query": "SECRET-2"}
-
 
 def secret(path: str, **query: Any) -> str:
     """A URL with secrets in all places, to which one can connect."""

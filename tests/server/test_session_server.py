@@ -467,14 +467,6 @@ async def test_closing_with_what_no_close_frame_may_have(code: int, reason: str)
 # Another connection, another process.
 
 
-async def test_a_second_connection_takes_over() -> None:
-    async with serving(echo) as server:
-        first, secret = await server.open()
-        await server.resume(secret)
-        assert await first.until_closed() == control.TAKEN_OVER
-        assert len(server.all) == 1
-
-
 async def test_a_half_open_connection_does_not_hold_up_the_next_one() -> None:
     async with serving(echo, close_timeout=FAR) as server:
         client = SessionClient()

@@ -150,19 +150,6 @@ async def test_cancelled_in_the_turn_in_which_it_ends(is_cancelled_first: bool) 
     assert delivery.state == "CONFIRMED"
 
 
-async def test_giving_up_after_a_time_and_waiting_again() -> None:
-    outbox, delivery = one_message()
-    for _ in range(2):
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0):
-                await delivery
-    task = asyncio.ensure_future(delivery)
-    outbox.take()
-    outbox.confirm_bytes(7)
-    await asyncio.wait_for(task, 10)
-    await asyncio.gather(delivery, delivery)
-
-
 @pytest.mark.parametrize("ends_in", ["QUEUED", "SENT", "CONFIRMED", "DROPPED"])
 @pytest.mark.parametrize("was_awaited", [False, True])
 def test_nobody_has_to_await_it(
