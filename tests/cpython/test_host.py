@@ -14,8 +14,6 @@ import logging
 import socket
 import ssl
 import struct
-import subprocess
-import sys
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -51,10 +49,8 @@ from readystate._host.cpython.values import (
 from readystate.core.binary import utf8
 from readystate_server.testing.inpage import reported, turns
 
+from .. import processes
 from .conftest import taken
-
-SECONDS = 20.0
-"""How long a process may take."""
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
 LOST = (1006, "", False)
@@ -1043,9 +1039,7 @@ print("done")
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 20])
 def test_a_loop_that_ends_first(count: int) -> None:
-    command = [sys.executable, "-c", AT_EXIT % count]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
-    assert (done.stdout, done.stderr) == ("done\n", "")
+    assert processes.python(AT_EXIT % count) == "done\n"
 
 
 # TLS

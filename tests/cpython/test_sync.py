@@ -6,7 +6,6 @@ import asyncio
 import gc
 import itertools
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -33,6 +32,7 @@ from readystate_server.lab import Server
 from readystate_server.testing import inpage
 from readystate_server.testing.inpage import raises, url
 
+from .. import processes
 from .conftest import AT_ONCE
 
 LIMIT = 20.0
@@ -451,19 +451,6 @@ WARNINGS = ("-W", "default::ResourceWarning", "-W", "ignore::DeprecationWarning"
 """What is not closed, but not that threads and os.fork() go together badly."""
 
 
-def program(code: str, *arguments: str) -> str:
-    """What a program prints that ends by itself."""
-    done = subprocess.run(
-        [sys.executable, *WARNINGS, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
 def test_a_program_ends_though_a_connection_is_open(id: str) -> None:
     code = (
         "import sys; from readystate.sync import connect\n"
@@ -471,7 +458,7 @@ def test_a_program_ends_though_a_connection_is_open(id: str) -> None:
         "ws.send('last words')\n"
         "print('sent')"
     )
-    assert program(code, url("/ws/echo", id=id)) == "sent\n"
+    assert processes.python(code, url("/ws/echo", id=id), flags=WARNINGS) == "sent\n"
     assert the_one(id)["count"] == 1
 
 
@@ -489,7 +476,7 @@ def test_after_a_fork_the_connection_is_the_parents() -> None:
         "    os.waitpid(child, 0)\n"
         "    ws.send('parent'); print(ws.recv())\n"
     )
-    assert program(code, url("/ws/echo")).splitlines() == [
+    assert processes.python(code, url("/ws/echo"), flags=WARNINGS).splitlines() == [
         "this connection is another process's, from before os.fork(): connect again",
         "its own",
         "parent",
