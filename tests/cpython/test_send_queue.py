@@ -358,6 +358,7 @@ async def test_a_cancelled_put_has_accepted_nothing_and_others_go_on() -> None:
     queue.clear()
     await tasks[1]
     assert (list(queue), queue.stats.accepted) == (["c"], 2)
+    assert queue.stats.dropped == {"cleared": 1}
     check(queue)
 
 
