@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -63,6 +64,13 @@ def run(
     with started(command, timeout=2 * timeout, **{**pipes, **options}) as process:
         output, errors = process.communicate(timeout=timeout)
     return subprocess.CompletedProcess(command, process.returncode, output or "", errors or "")
+
+
+def python(code: str, *arguments: str | Path, flags: Sequence[str] = ()) -> str:
+    """Run a program of Python, which has to succeed without a complaint; return what it prints."""
+    done = run([sys.executable, *flags, "-c", code, *arguments], timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 def kill(process: subprocess.Popen[str]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
 
-from readystate import Backoff, Heartbeat, QueuedWebSocket, State, StateChange
+from readystate import Backoff, Heartbeat, QueuedWebSocket, Session, State, StateChange
 from readystate._host.cpython import page as host_page
 from readystate._host.cpython.native_websocket import NativeWebSocket
 from readystate._host.cpython.page import PageEvents
@@ -60,6 +60,27 @@ async def forever(*_: object) -> str:
     """A function that does not return, for any option."""
     await asyncio.Event().wait()
     raise AssertionError
+
+
+def once(address: str) -> Callable[[], Coroutine[Any, Any, str]]:
+    """A function for the URL: this one, and then none."""
+    left = [address]
+
+    async def where() -> str:
+        return left.pop() if left else await forever()
+
+    return where
+
+
+def kept(where: Any, **options: Any) -> QueuedWebSocket:
+    """One with a session that the page which comes next goes on with."""
+    return QueuedWebSocket(
+        where,
+        session=Session(persist="sessionStorage", name="kept"),
+        backoff=Backoff(0.01, 0.01),
+        connect_timeout=None,
+        **options,
+    )
 
 
 def echoed_heartbeat(message: Any = "ping", **options: Any) -> Heartbeat:

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 import contextlib
 import gc
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from readystate import (
-    Backoff,
-    Blob,
     ConcurrencyError,
     Connection,
     ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
     ConnectionFailed,
-    DOMSyntaxError,
-    InvalidAccessError,
     OpenTimeout,
     WebSocket,
     connect,
 )
-from readystate._host.cpython.values import NativeBlob, NativeBuffer
 from readystate_server.testing.inpage import all_gone, new_id, raises, turns, until, url
 
-from .conftest import AT_ONCE, Sockets, texts, the_one
+from .conftest import Sockets, the_one
 
 
 async def test_as_a_context_manager(id: str) -> None:
@@ -98,15 +92,6 @@ async def test_a_cancelled_connect_leaves_no_socket_open() -> None:
     await all_gone(id)
 
 
-async def test_what_the_constructor_throws() -> None:
-    with raises(DOMSyntaxError):
-        await connect("ws://host/#fragment")
-    with raises(DOMSyntaxError):
-        await connect(url("/ws/echo"), subprotocols="a b")
-    with raises(TypeError):
-        await connect(None)
-
-
 async def test_decode() -> None:
     async with connect(url("/ws/echo")) as ws:
         for message in ("é", "é", "é".encode(), "é".encode()):
@@ -132,23 +117,6 @@ async def test_messages_arrive_as_they_were_sent_however_many_come_at_once() -> 
         for message in (*odd, *binary, *long, *binary, *odd, *long):
             await ws.send(message)  # type: ignore[arg-type]
             assert await ws.recv() == message
-
-
-async def test_what_can_be_sent() -> None:
-    messages: list[tuple[Any, str | bytes]] = [
-        ("", ""),
-        (bytearray(b"x"), b"x"),
-        (memoryview(b"abcd")[::2], b"ac"),
-        (array.array("H", [1]), b"\x01\x00"),
-        (NativeBuffer(b"buffer"), b"buffer"),
-        (NativeBlob(b"blob"), b"blob"),
-        (Blob(NativeBlob(b"blob")), b"blob"),
-    ]
-    async with connect(url("/ws/echo")) as ws:
-        await ws.send([])
-        for message, expected in messages:
-            await ws.send(message)
-            assert await ws.recv() == expected
 
 
 @pytest.mark.parametrize(
@@ -182,14 +150,6 @@ async def test_iteration_raises_if_it_ends_otherwise(code: int) -> None:
         assert caught.value.was_clean
 
 
-async def test_a_lost_connection() -> None:
-    async with connect(url("/ws/drop", after=1)) as ws:
-        await ws.send("x")
-        with raises(ConnectionClosedError, match="lost") as caught:
-            await ws.recv()
-        assert (caught.value.code, caught.value.was_clean) == (1006, False)
-
-
 async def test_messages_right_before_a_close_are_all_received() -> None:
     flood = url("/ws/flood", count=1000, size=16, number=1, then="close")
     ws = await connect(flood, max_queue=None, max_queue_bytes=None)
@@ -197,15 +157,6 @@ async def test_messages_right_before_a_close_are_all_received() -> None:
     assert [int(await ws.recv()) for _ in range(1000)] == list(range(1000))
     with raises(ConnectionClosedOK):
         await ws.recv()
-
-
-async def test_messages_right_before_a_loss_are_all_received() -> None:
-    received: list[int] = []
-    async with connect(url("/ws/flood", count=1000, size=16, number=1, then="drop")) as ws:
-        with raises(ConnectionClosedError):
-            async for message in ws:
-                received.append(int(message))
-    assert received == list(range(1000))
 
 
 async def test_batches_hold_all_messages_in_order() -> None:
@@ -305,24 +256,6 @@ async def test_send_while_closing_raises(id: str) -> None:
     assert connection["close"] == {"code": 3000, "reason": "bye", "clean": True}
 
 
-async def test_close_sends_all_that_was_sent_before(id: str) -> None:
-    ws = await connect(url("/ws/sink", id=id, ack=0))
-    for number in range(500):
-        await ws.send(f"{number}")
-    await ws.close()
-    assert texts(await the_one(id)) == [f"{number}" for number in range(500)]
-
-
-async def test_bad_arguments_of_close_leave_the_connection_as_it_is() -> None:
-    async with connect(url("/ws/echo")) as ws:
-        with raises(InvalidAccessError):
-            await ws.close(1011)
-        with raises(DOMSyntaxError):
-            await ws.close(1000, "x" * 124)
-        await ws.send("still open")
-        assert await ws.recv() == "still open"
-
-
 async def test_closing_twice() -> None:
     ws = await connect(url("/ws/echo"))
     await asyncio.gather(ws.close(3000), ws.close(4000))
@@ -366,13 +299,6 @@ async def test_cancelling_the_block_closes(id: str) -> None:
             timeout.reschedule(0)
             await ws.recv()
     assert (await the_one(id))["close"]["clean"]
-
-
-async def test_messages_are_held_from_the_first_on(sockets: Sockets) -> None:
-    ws = await connect(url("/ws/flood", count=100, size=8, number=1))
-    await until(lambda: len(sockets.arrived) == 100)
-    assert [int(await ws.recv()) for _ in range(100)] == list(range(100))
-    await ws.close()
 
 
 async def rest(ws: Connection) -> list[int]:
@@ -484,41 +410,6 @@ async def test_a_cancelled_send_has_sent(id: str) -> None:
     assert (await the_one(id))["bytes"] == 1000
 
 
-async def test_iterating_over_connections() -> None:
-    connections: list[Connection] = []
-    async for ws in connect(url("/ws/close", after=1, code=1011), backoff=AT_ONCE):
-        connections.append(ws)
-        await ws.send("x")
-        assert await ws.recv() == "x"
-        with raises(ConnectionClosedError, match="1011"):
-            await ws.recv()
-        if len(connections) == 3:
-            break
-    assert len({*connections}) == 3
-    await until(lambda: all(ws.ready_state == WebSocket.CLOSED for ws in connections))
-
-
-async def test_iterating_waits_between_failed_attempts() -> None:
-    waits = []
-
-    class Noted(Backoff):
-        def delays(self) -> Iterator[float]:
-            for delay in super().delays():
-                waits.append(delay)
-                yield 0
-
-    async def attempt() -> None:
-        async for _ in connect(url("/ws/refuse"), backoff=Noted(1, 8, jitter=0)):
-            raise AssertionError("there is no connection")
-
-    task = asyncio.ensure_future(attempt())
-    await until(lambda: len(waits) >= 3)
-    task.cancel()
-    with raises(asyncio.CancelledError):
-        await task
-    assert waits[:3] == [1, 2, 4]
-
-
 async def test_each_operation_can_time_out() -> None:
     async def wait_for(call: Callable[[], Awaitable[object]]) -> None:
         with raises(TimeoutError):
@@ -554,9 +445,6 @@ async def test_a_connect_object_can_be_used_again_and_at_once() -> None:
 
 
 async def test_transports() -> None:
-    async with connect(url("/ws/echo"), transport="auto") as ws:
-        await ws.send("x")
-        assert await ws.recv() == "x"
     with raises(RuntimeError, match="no WebSocketStream"):
         await connect(url("/ws/echo"), transport="stream")
     with raises(ValueError, match="transport='tcp'"):

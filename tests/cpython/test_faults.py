@@ -17,6 +17,7 @@ from tests.faults import arrivals, check, problems_of_tail, send_through
 
 CONFIRMATIONS = ("heartbeat", "acks", "acks-drop", "heartbeat-drop", "none")
 KINDS = ("text", "binary")
+FEW = 20
 MANY = 1_000
 NOT_FEW = 3_000
 
@@ -149,6 +150,8 @@ async def test_more_messages_than_may_be_in_doubt(
         ("acks-drop", "binary", MANY, 200),
         ("heartbeat-drop", "text", MANY, 200),
         ("none", "text", MANY, 200),
+        *(("heartbeat", "text", FEW, after) for after in (2, 3, 7)),
+        *(("acks", "binary", FEW, after) for after in (2, 7)),
     ],
 )
 async def test_no_connection_lasts(
@@ -156,7 +159,7 @@ async def test_no_connection_lasts(
 ) -> None:
     """Each one is aborted after some messages, for ever; all arrives even so, with the defaults."""
     id = new_id()
-    is_small = count > MANY
+    is_small = count != MANY
     result = await send_through(
         base=server.ws_url(""),
         id=id,
@@ -166,6 +169,7 @@ async def test_no_connection_lasts(
         kind=kind,
         steps=[("put", count), ("until lost", 1)],
         is_small=is_small,
+        options={"max_attempts": 20},
     )
     journal, arrived = await asyncio.to_thread(
         check, server, id, result, confirmation, kind, is_small=is_small
@@ -175,6 +179,7 @@ async def test_no_connection_lasts(
         assert len(journal) >= len(arrived) // after
         # What is sent in vain does not grow without bounds.
         assert result["sent"] < 10 * count
+        assert result["attempts"] <= max(50, 5 * count // after)
 
 
 @pytest.mark.parametrize(

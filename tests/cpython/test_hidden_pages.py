@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
 import pytest
 
-from readystate import Backoff, QueuedWebSocket, QueueFull, Session
+from readystate import QueuedWebSocket, QueueFull
 from readystate._host.cpython.errors import NativeError
 from readystate.session.keeping import Keeping
 from readystate.session.snapshot import Snapshot
 from readystate_server.testing import inpage
 from readystate_server.testing.inpage import journal, new_id, raises, until, url
 
-from .conftest import Page
+from .conftest import Page, kept, once
 
 MIB = 2**20
 
@@ -27,23 +26,9 @@ class Tab:
         self.page = page
         self.id = new_id()
 
-    def open(self, **options: Any) -> QueuedWebSocket:
+    def open(self) -> QueuedWebSocket:
         """What a new page makes."""
-        is_first = [True]
-
-        async def where() -> str:
-            if is_first:
-                is_first.clear()
-                return url("/ws/session", id=self.id, echo=1)
-            return str(await asyncio.get_running_loop().create_future())
-
-        return QueuedWebSocket(
-            where,
-            session=Session(persist="sessionStorage", name="kept"),
-            backoff=Backoff(0.01, 0.01),
-            connect_timeout=None,
-            **options,
-        )
+        return kept(once(url("/ws/session", id=self.id, echo=1)))
 
     def kill(self, ws: QueuedWebSocket) -> None:
         """Its page is gone, without any event."""

@@ -133,6 +133,10 @@ async def test_an_iteration_goes_on_when_the_page_comes_back(fake_page: Page, ty
     await until(lambda: attempts == 1)
     for away in ("offline", "pagehide", "hidden"):
         fake_page.dispatch(away)
+    # Another connection takes longer than the next attempt would.
+    async with connect(url("/ws/echo")):
+        pass
+    assert attempts == 1
     fake_page.dispatch(type)
     await until(lambda: attempts == 2)
     iterating.cancel()

@@ -16,11 +16,13 @@ LONG = "x" * 5000
 LIMIT = 1000
 
 
+@pytest.mark.parametrize("make", [connect, QueuedWebSocket])
 @pytest.mark.parametrize("on_overflow", ["close", "drop-oldest", "drop-newest"])
 @pytest.mark.parametrize("waits", [True, False], ids=["somebody waits", "nobody waits"])
-async def test_one_message_is_always_held(on_overflow: Any, waits: bool, sockets: Sockets) -> None:
-    options: Any = {"max_queue_bytes": LIMIT, "on_overflow": on_overflow}
-    async with connect(url("/ws/echo"), **options) as ws:
+async def test_one_message_is_always_held(
+    make: Any, on_overflow: str, waits: bool, sockets: Sockets
+) -> None:
+    async with make(url("/ws/echo"), max_queue_bytes=LIMIT, on_overflow=on_overflow) as ws:
         for _ in range(3):
             received = asyncio.ensure_future(ws.recv()) if waits else None
             sockets.arrived.clear()
@@ -29,17 +31,6 @@ async def test_one_message_is_always_held(on_overflow: Any, waits: bool, sockets
             await until(lambda: sockets.arrived)
             await asyncio.sleep(0.01)  # in which what is held would be dropped
             assert await (received or ws.recv()) == LONG
-        assert ws.dropped == 0
-
-
-@pytest.mark.parametrize("on_overflow", ["close", "drop-oldest", "drop-newest"])
-async def test_one_message_is_always_held_by_a_queue(on_overflow: Any, sockets: Sockets) -> None:
-    options: Any = {"max_queue_bytes": LIMIT, "on_overflow": on_overflow}
-    async with QueuedWebSocket(url("/ws/echo"), **options) as ws:
-        ws.send(LONG)
-        await until(lambda: sockets.arrived)
-        await asyncio.sleep(0.01)
-        assert await ws.recv() == LONG
         assert ws.dropped == 0
 
 

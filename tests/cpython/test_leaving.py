@@ -10,7 +10,7 @@ import pytest
 from readystate import Heartbeat, QueuedWebSocket, State, connect
 from readystate_server.testing.inpage import Logged, raises, until, url
 
-from .conftest import AT_ONCE, echoed_heartbeat, forever, the_one
+from .conftest import AT_ONCE, forever, the_one
 
 SOON = 3.0
 """Seconds; much less than the ten that closing may take, and more than a busy machine needs."""
@@ -68,13 +68,6 @@ async def test_nothing_is_logged_of_what_is_dropped_if_nothing_is() -> None:
     assert not [line for line in logged if "dropped" in line]
 
 
-async def test_leaving_a_queue_normally_delivers_what_waits(id: str) -> None:
-    async with QueuedWebSocket(url("/ws/echo", id=id), heartbeat=echoed_heartbeat()) as ws:
-        deliveries = [ws.send(f"message {number}") for number in range(100)]
-    assert {delivery.reason for delivery in deliveries} == {"heartbeat"}
-    assert (await the_one(id))["close"]["code"] == 1000
-
-
 async def test_a_cancellation_while_a_queue_closes_ends_it_at_once() -> None:
     since = time.monotonic()
     with Logged() as logged, raises(TimeoutError):
@@ -110,12 +103,6 @@ async def test_a_connection_says_what_had_not_left() -> None:
                 await ws.send(bytes(2**20))
             raise OopsError
     assert "had not left the page" in "".join(logged)
-
-
-async def test_leaving_a_connection_normally_waits_for_the_closing_handshake() -> None:
-    async with connect(url("/ws/echo")) as ws:
-        await ws.send("abc")
-    assert (ws.close_code, ws.buffered_amount) == (1000, 0)
 
 
 async def test_breaking_out_of_an_iteration_over_connections_closes_the_last_one(id: str) -> None:

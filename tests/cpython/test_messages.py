@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from readystate import ConnectionFailed, OpenTimeout, QueuedWebSocket, State, StateChange, connect
+from readystate import ConnectionFailed, QueuedWebSocket, State, StateChange, connect
 from readystate.exceptions import connection_closed
 from readystate_server.testing.inpage import raises, url
-
-from .conftest import FOREVER, forever, lost
 
 
 @pytest.mark.parametrize(
@@ -32,24 +30,6 @@ def test_how_a_connection_has_ended(arguments: Any, text: str) -> None:
     again = error.anew()
     assert again is not error
     assert (type(again), str(again), vars(again)) == (type(error), text, vars(error))
-
-
-async def test_functions_that_take_too_long() -> None:
-    options: Any = {"connect_timeout": 0.05, "backoff": FOREVER}
-    for ws, what in (
-        (QueuedWebSocket(forever, **options), "the function for the URL or the protocols has"),
-        (QueuedWebSocket(url("/ws/echo"), on_open=forever, **options), "on_open has not returned"),
-        (
-            QueuedWebSocket(url("/ws/stall"), session=True, **options),
-            "has not opened or resumed the session",
-        ),
-    ):
-        ws.start()
-        error = (await lost(ws)).error
-        assert isinstance(error, OpenTimeout)
-        assert what in str(error)
-        assert str(error).endswith(" within 0.05 s")
-        ws.abort()
 
 
 async def test_subprotocols_are_named_only_where_some_were_offered() -> None:

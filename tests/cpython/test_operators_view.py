@@ -12,17 +12,14 @@ from readystate import Backoff, ConnectionClosedError, QueuedWebSocket, State, S
 from readystate_server.sessions import MemoryStore, ServerSession
 from readystate_server.sessions.stats import Ages, Refusals, StoreHealth
 from readystate_server.testing.inpage import until
+from tests.server.session_client import SessionClient, connect
+from tests.server.session_server import listen
 
-from .test_slow_clients import raw, serving
-
-
-async def listen(session: ServerSession) -> None:
-    async for _ in session:
-        pass
+from .test_slow_clients import begin, serving
 
 
-def queue(url: str) -> QueuedWebSocket:
-    return QueuedWebSocket(url, session=True, backoff=Backoff(0.01, 0.01))
+def queue(url: str, **options: Any) -> QueuedWebSocket:
+    return QueuedWebSocket(url, session=True, backoff=Backoff(0.01, 0.01), **options)
 
 
 async def test_sessions_are_counted_by_what_they_do() -> None:
@@ -44,10 +41,9 @@ async def test_sessions_are_counted_by_what_they_do() -> None:
 
 async def test_a_client_that_does_not_come_back_is_seen() -> None:
     async with serving(listen, expires=0.05) as (url, sessions):
-        async with raw(url) as client:
-            await client.open()
+        async with connect(url) as wire:
+            await begin(SessionClient(), wire)
             assert sessions.stats.connected == 1
-            client.connection.transport.abort()
         await until(lambda: sessions.stats.expired == 1)
         assert (sessions.stats.connected, sessions.stats.disconnected) == (0, 0)
 
@@ -105,10 +101,9 @@ async def test_a_session_that_is_resumed_too_often_is_refused(
         if isinstance(change.error, ConnectionClosedError) and change.error.code == 1013:
             reasons.append(change.error.reason)
 
-    backoff = Backoff(0.01, 0.01)
     async with (
         serving(listen, resume_burst=1, resume_rate=0) as (url, sessions),
-        QueuedWebSocket(url, session=True, backoff=backoff, on_state=on_state) as ws,
+        queue(url, on_state=on_state) as ws,
     ):
         await ws.send("x")
         ws._supervisor.dead("nothing is heard")
@@ -137,10 +132,9 @@ async def test_a_store_that_is_out_of_order_is_a_problem(caplog: pytest.LogCaptu
 
     errors: list[Exception] = []
     store = Broken()
-    backoff = Backoff(0.01, 0.01)
     async with (
         serving(listen, store=store) as (url, sessions),
-        QueuedWebSocket(url, session=True, backoff=backoff, on_state=on_state) as ws,
+        queue(url, on_state=on_state) as ws,
     ):
         await until(lambda: not sessions.health())
         (problem,) = sessions.health().problems

@@ -407,24 +407,20 @@ async def test_what_waits_is_bounded_and_may_expire() -> None:
     ws.abort()
 
 
-async def test_put_waits_for_room_until_there_is_a_connection_or_an_end() -> None:
-    ws = started(max_pending=1, on_full="wait")
-
-    async def put_all() -> None:
-        for number in range(10):
-            await ws.put(str(number))
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(put_all())
-        assert [await ws.recv() for _ in range(10)] == list("0123456789")
-    await ws.close()
+@pytest.mark.parametrize("end", ["a connection", "abort"])
+async def test_put_waits_for_room_until_there_is_a_connection_or_an_end(end: str) -> None:
     ws = queued(max_pending=1, on_full="wait")
     ws.send("x")
     waiting = asyncio.ensure_future(ws.put("y"))
     await asyncio.sleep(0)
-    ws.abort()
-    with raises(ConnectionClosedError, match="aborted"):
-        await waiting
+    if end == "abort":
+        ws.abort()
+        with raises(ConnectionClosedError, match="aborted"):
+            await waiting
+    else:
+        async with ws:
+            await (await waiting)
+            assert [await ws.recv(), await ws.recv()] == ["x", "y"]
 
 
 # Receiving, and the end
@@ -441,13 +437,7 @@ async def test_receiving_goes_on_across_connections() -> None:
     assert ws.stats.reconnects == 2
 
 
-async def test_what_came_before_the_end_is_received_after_it(sockets: Sockets) -> None:
-    async with queued(url("/ws/flood", count=100, size=8, number=1, then="close")) as ws:
-        await reached(ws, State.CLOSED)
-        assert [int(await ws.recv()) for _ in range(100)] == list(range(100))
-        with raises(ConnectionClosedOK):
-            await ws.recv()
-    sockets.arrived.clear()
+async def test_what_came_before_close_is_received_after_it(sockets: Sockets) -> None:
     async with queued() as ws:
         ws.send("a")
         ws.send("b")
@@ -533,7 +523,8 @@ async def test_ends_after_which_it_connects_again(path: str, code: int | None) -
             assert error.code == code
 
 
-async def test_should_reconnect_decides() -> None:
+@as_both_kinds
+async def test_should_reconnect_decides(kind: Any) -> None:
     events: list[tuple[Any, ...]] = []
 
     def should_reconnect(event: CloseEvent) -> bool:
@@ -542,12 +533,12 @@ async def test_should_reconnect_decides() -> None:
         return event.code != 1012
 
     paths = ("/ws/refuse", "/ws/close?code=1000&reason=go on", f"{AGAIN}&reason=enough")
-    async with queued(in_turn(*paths), should_reconnect=should_reconnect) as ws:
+    async with queued(in_turn(*paths), should_reconnect=kind(should_reconnect)) as ws:
         with raises(ConnectionClosedError, match="1012 'enough'"):
             await ws.recv()
     assert events == [(1006, "", False), (1000, "go on", True), (1012, "enough", True)]
     # None is false.
-    async with queued(url("/ws/refuse"), should_reconnect=lambda event: None) as ws:
+    async with queued(url("/ws/refuse"), should_reconnect=kind(lambda event: None)) as ws:
         with raises(ConnectionFailed):
             await ws.recv()
         assert ws.stats.attempts == 1
@@ -703,8 +694,16 @@ async def test_bad_protocols_are_final_though_the_url_is_a_function(protocols: A
 # How long, and how often
 
 
-@pytest.mark.parametrize("what", ["the URL function", "the handshake", "on_open"])
-async def test_what_hangs_is_given_up_and_tried_again(id: str, what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("the URL function", "the function for the URL or the protocols has not returned"),
+        ("the handshake", "has not accepted the connection"),
+        ("on_open", "on_open has not returned"),
+        ("the session", "has not opened or resumed the session"),
+    ],
+)
+async def test_what_hangs_is_given_up_and_tried_again(id: str, what: str, told: str) -> None:
     calls, cancelled = itertools.count(), []
 
     async def hang_first(*_: object) -> str:
@@ -715,22 +714,24 @@ async def test_what_hangs_is_given_up_and_tried_again(id: str, what: str) -> Non
                 cancelled.append(True)
         return url("/ws/echo")
 
+    sessions = in_turn("/ws/stall", f"/ws/session?echo=1&id={id}")
     options: dict[str, dict[str, Any]] = {
         "the URL function": {"where": hang_first},
         "the handshake": {"where": in_turn(f"/ws/echo?delay=0.6&id={id}", "/ws/echo")},
         "on_open": {"on_open": hang_first},
+        "the session": {"where": sessions, "session": True},
     }
     async with queued(**options[what], connect_timeout=0.3) as ws:
         ws.send("x")
         error = (await lost(ws)).error
         assert isinstance(error, OpenTimeout)
-        assert "0.3 s" in str(error)
+        assert told in str(error)
+        assert str(error).endswith(" within 0.3 s")
         assert await ws.recv() == "x"
+    assert bool(cancelled) is (what in ("the URL function", "on_open"))
     if what == "the handshake":
         assert error.url == url("/ws/echo")
         await all_gone(id)
-    else:
-        assert cancelled
 
 
 @pytest.mark.parametrize("where", [forever, lambda: url("/ws/echo", delay=2)])
@@ -986,16 +987,6 @@ async def test_a_connection_that_is_lost_during_on_open(id: str) -> None:
     assert [text for text in texts(first) if text != "ping"] == ["token"]
     assert [text for text in texts(second) if text != "ping"] == ["token", "kept"]
     assert [delivery.reason for delivery in deliveries] == ["connection lost", "heartbeat"]
-
-
-@pytest.mark.parametrize("in_doubt", ["resend", "drop"])
-async def test_what_on_open_sent_is_not_sent_again(in_doubt: str) -> None:
-    deliveries: list[Delivery] = []
-    greet = lambda ws: deliveries.append(ws.send("token"))  # noqa: E731
-    ws = started(in_turn(AGAIN, "/ws/echo"), acks=unheard(), in_doubt=in_doubt, on_open=greet)
-    await until(lambda: len(deliveries) == 2)
-    ws.abort()
-    assert (ws.stats.resent, deliveries[0].reason) == (0, "connection lost")
 
 
 @pytest.mark.parametrize("code", [1000, 4401])

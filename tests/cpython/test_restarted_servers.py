@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,12 +16,13 @@ from readystate import (
     QueuedWebSocket,
     Session,
     SessionExpired,
-    State,
     StateChange,
 )
 from readystate_server.lab.process import ServerProcess
 from readystate_server.testing.inpage import raises, until, url
+from tests.server.session_server import listen
 
+from .conftest import lost
 from .test_slow_clients import serving
 
 RENEW = Session(renew=True)
@@ -34,9 +36,7 @@ async def killed(ws: QueuedWebSocket, process: ServerProcess) -> Delivery:
     """One message is done; then the server is killed. Returns what waits for the next one."""
     await ws.send("done")
     await asyncio.to_thread(process.kill)
-    async for change in ws.states():
-        if change.state is State.WAITING:
-            break
+    await lost(ws)
     return ws.send("pending")
 
 
@@ -84,21 +84,16 @@ async def test_a_queue_goes_on_with_a_new_session() -> None:
 
 async def test_what_waits_to_be_received_is_not_counted_in_the_new_session() -> None:
     """Else the client would acknowledge what the new server has never sent."""
-    where: list[str] = []
 
     async def speak(session: Any) -> None:
         for number in range(5):
             await session.send(f"{number} of {session.id}")
         await session.recv()
 
-    async def handle(session: Any) -> None:
-        await speak(session)
-
-    async with serving(handle) as (first, _), serving(handle) as (second, sessions):
-        where[:] = [first]
-        async with queue(lambda: where[0], RENEW) as ws:
+    async with serving(speak) as (first, _), serving(speak) as (second, sessions):
+        addresses = itertools.chain([first], itertools.repeat(second))
+        async with queue(lambda: next(addresses), RENEW) as ws:
             await until(lambda: len(ws._receiver._queue) == 5)
-            where[:] = [second]
             ws._supervisor.dead("nothing is heard")
             await until(lambda: len(ws._receiver._queue) == 10)
             received = [str(await ws.recv()) for _ in range(10)]
@@ -111,12 +106,7 @@ async def test_what_waits_to_be_received_is_not_counted_in_the_new_session() -> 
 async def test_the_exception_says_that_it_came_too_late() -> None:
     away = asyncio.Event()
     back = asyncio.Event()
-
-    async def handler(session: Any) -> None:
-        async for _ in session:
-            pass
-
-    async with serving(handler, expires=0.05) as (address, sessions):
+    async with serving(listen, expires=0.05) as (address, sessions):
 
         async def where() -> str:
             if away.is_set():

@@ -22,8 +22,6 @@ from readystate import (
 )
 from readystate_server.testing.inpage import event, reported, until, url
 
-SECRETS = {"user": "NAME", "password": "SECRET-1", "query": "SECRET-2"}
-
 
 def secret(path: str, **query: Any) -> str:
     """A URL with secrets in all places, to which one can connect."""
@@ -77,6 +75,7 @@ async def bad_urls() -> None:
         "ws://NAME:SECRET-1@ho st/?SECRET-2",
         "ws://NAME:SECRET-1@host/?SECRET-2#SECRET",
         "ws://NAME:SECRET/1@host/",
+        "ws://NAME:SECRET-1@host:99999/?SECRET-2",
         "ftp://NAME:SECRET-1@host/?SECRET",
         "/path?SECRET-2",
         "NAME:SECRET-1@host/",

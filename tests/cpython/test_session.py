@@ -26,7 +26,7 @@ from readystate._host.cpython.values import NativeBlob
 from readystate_server.sessions import ServerSession
 from readystate_server.testing.inpage import Logged, journal, new_id, raises, until, url
 
-from .conftest import Page, Sockets, reached
+from .conftest import Page, Sockets, kept, once, reached
 from .test_slow_clients import serving
 
 SOON, FAR = 2.0, 600.0
@@ -279,26 +279,10 @@ async def test_an_acknowledgement_goes_with_a_message(
 # The page goes, and comes back
 
 
-def kept(where: Any) -> QueuedWebSocket:
-    return QueuedWebSocket(
-        where,
-        session=Session(persist="sessionStorage", name="kept"),
-        backoff=Backoff(0.01, 0.01),
-        connect_timeout=None,
-    )
-
-
 async def left(id: str) -> QueuedWebSocket:
     """Some messages are confirmed, some are not, some never left."""
     # After "open", "a", what asks for its confirmation, "b" and what follows it.
-    first = iter([url("/ws/session", id=id, echo=1, fault="drop", after=5)])
-
-    async def where() -> str:
-        for address in first:
-            return address
-        return str(await asyncio.get_running_loop().create_future())
-
-    ws = kept(where)
+    ws = kept(once(url("/ws/session", id=id, echo=1, fault="drop", after=5)))
     ws.start()
     await ws.send("a")
     assert await ws.recv() == "a"

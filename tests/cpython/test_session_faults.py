@@ -12,20 +12,17 @@ from readystate_server.lab import Server
 from readystate_server.testing.inpage import new_id
 from tests.faults import arrivals, exchange
 
+from . import test_faults as faults
+from .test_faults import Fault
+
 MANY = 1_000
 NOT_FEW = 3_000
-# The queries of the first connections, the heartbeat that finds the fault out, and options.
-FAULTS: dict[str, tuple[list[dict[str, Any]], tuple[float, float], dict[str, Any]]] = {
-    "refused with 403": ([{"fault": "refuse", "status": 403}], (5, 20), {}),
-    "slow": ([{"fault": "slow", "wait": 30}], (5, 20), {"connect_timeout": 1}),
-    "aborted": ([{"fault": "abort"}], (5, 20), {}),
-    "dropped": ([{"fault": "drop", "after": 300}, {"fault": "drop", "after": 100}], (5, 20), {}),
-    "dropped at once": ([{"fault": "drop"}, {"fault": "drop", "after": 1}], (5, 20), {}),
-    "closed with 1001": ([{"fault": "close", "code": 1001, "after": 300}], (5, 20), {}),
-    "closed with 1012": ([{"fault": "close", "code": 1012, "after": 300}], (5, 20), {}),
-    "stalled": ([{"fault": "stall", "after": 300}], (0.1, 0.4), {"max_unconfirmed_bytes": 2**21}),
-    "deaf": ([{"fault": "deaf", "after": 300}], (0.1, 0.4), {"max_unconfirmed_bytes": 2**21}),
-}
+NAMES = (
+    *("refused with 403", "slow", "aborted", "dropped"),
+    *("closed with 1001", "closed with 1012", "stalled", "deaf"),
+)
+AT_ONCE = Fault([{"fault": "drop"}, {"fault": "drop", "after": 1}], [])
+FAULTS = {**{name: faults.FAULTS[name] for name in NAMES}, "dropped at once": AT_ONCE}
 
 
 def check(
@@ -60,16 +57,15 @@ def check(
     ],
 )
 async def test_a_fault(server: Server, name: str, kind: str, count: int) -> None:
-    plan, pulse, options = FAULTS[name]
-    id = new_id()
+    fault, id = FAULTS[name], new_id()
     result = await exchange(
         base=server.ws_url(""),
         id=id,
-        plan=plan,
+        plan=fault.plan,
         kind=kind,
         count=count,
-        pulse=pulse,
-        options=options,
+        pulse=fault.pulse or (5, 20),
+        options=fault.options,
     )
     await asyncio.to_thread(check, server, id, result, kind=kind, count=count)
     assert result["attempts"] > 1, "there was no fault"

@@ -1,47 +1,28 @@
-"""A server that aborts TCP after a few messages of each connection: all arrives, and soon."""
+"""A server that aborts TCP again and again: all that it can take arrives, and soon.
+
+Without a session test_faults.py has that, and tests/unit for any number of messages.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import websockets.asyncio.server
-from websockets.exceptions import ConnectionClosed
 
-from readystate import Acks, QueuedWebSocket
-from readystate.session.control import SUBPROTOCOL
+from readystate import QueuedWebSocket
 from readystate_server.sessions import Sessions
-from readystate_server.sessions.websockets import serve
+from tests.server.session_server import websockets_server
 
 from .conftest import AT_ONCE, echoed_heartbeat
 
 
 @contextlib.asynccontextmanager
-async def dying_server(before_death: int) -> AsyncIterator[tuple[str, list[Any]]]:
-    """Echoes so many messages of each connection, and aborts it then."""
-    received: list[Any] = []
-
-    async def echo(connection: websockets.asyncio.server.ServerConnection) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            for _ in range(before_death):
-                message = await connection.recv()
-                received.append(message)
-                await connection.send(message)
-            # What was sent is on its way: only then may the connection be gone.
-            await connection.ping()
-            connection.transport.abort()
-
-    async with websockets.asyncio.server.serve(echo, "127.0.0.1", 0) as server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/", received
-
-
-@contextlib.asynccontextmanager
 async def dying_sessions(before_death: int) -> AsyncIterator[tuple[str, list[Any]]]:
-    """The same for sessions, whose first message of each connection is not the application's."""
+    """Aborts each connection of its sessions after so many messages of the application."""
     received: list[Any] = []
 
     async def take(session: Any) -> None:
@@ -59,38 +40,8 @@ async def dying_sessions(before_death: int) -> AsyncIterator[tuple[str, list[Any
             return await super().recv(*arguments)
 
     sessions = Sessions(take, resume_burst=1000)
-    async with websockets.asyncio.server.serve(
-        functools.partial(serve, sessions),
-        "127.0.0.1",
-        0,
-        subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
-        create_connection=Dying,
-    ) as server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/", received
-        await sessions.close()
-
-
-def confirmation(kind: str) -> dict[str, Any]:
-    if kind == "acks":
-        return {"acks": Acks(lambda message: message, lambda message: [message])}
-    return {"heartbeat": echoed_heartbeat()}
-
-
-@pytest.mark.parametrize(
-    ("kind", "before_death"),
-    [("heartbeat", 2), ("heartbeat", 3), ("heartbeat", 7), ("acks", 1), ("acks", 7)],
-)
-async def test_all_is_confirmed(kind: str, before_death: int) -> None:
-    async with dying_server(before_death) as (address, received):
-        async with QueuedWebSocket(
-            address, backoff=AT_ONCE, max_attempts=20, **confirmation(kind)
-        ) as ws:
-            deliveries = [ws.send(f"message {number}") for number in range(20)]
-            await asyncio.gather(*deliveries)
-            stats = ws.stats
-        assert {*received} - {"ping"} == {f"message {number}" for number in range(20)}
-        assert stats.attempts <= 50
-        assert stats.sent <= 200
+    async with websockets_server(sessions, create_connection=Dying) as url:
+        yield url, received
 
 
 @pytest.mark.parametrize("before_death", [1, 2, 7])
@@ -119,7 +70,7 @@ async def test_a_message_that_the_server_fails_on_is_dropped_if_that_is_asked() 
     async with websockets.asyncio.server.serve(fail_on_poison, "127.0.0.1", 0) as server:
         address = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         async with QueuedWebSocket(
-            address, backoff=AT_ONCE, max_resends=3, **confirmation("heartbeat")
+            address, backoff=AT_ONCE, max_resends=3, heartbeat=echoed_heartbeat()
         ) as ws:
             deliveries = [ws.send(message) for message in ("a", "poison", "b", "c")]
             await ws.drain()

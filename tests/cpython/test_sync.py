@@ -6,7 +6,6 @@ import asyncio
 import gc
 import itertools
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -31,8 +30,9 @@ from readystate._host.cpython import runner, wire
 from readystate.sync import Connection, connect
 from readystate_server.lab import Server
 from readystate_server.testing import inpage
-from readystate_server.testing.inpage import new_id, raises, url
+from readystate_server.testing.inpage import raises, url
 
+from .. import processes
 from .conftest import AT_ONCE
 
 LIMIT = 20.0
@@ -402,27 +402,11 @@ def test_close_ends_what_another_thread_waits_for(
 # A new connection after each loss
 
 
-def test_iterating_over_connect(id: str) -> None:
-    seen: list[object] = []
-    for ws in connect(url("/ws/close", code=1011, after=1, id=id), backoff=AT_ONCE):
-        ws.send(str(len(seen)))
-        with raises(ConnectionClosedError):
-            for message in ws:
-                seen.append(message)
-        if len(seen) == 3:
-            break
-        assert len(threads()) == 1
-    assert not threads()
-    assert seen == ["0", "1", "2"]
-    assert ws.close_code == 1011
-    assert len(journal(id, closed=3)) == 3
-
-
 def test_each_connection_is_closed_at_the_end_of_the_body() -> None:
-    ids = [new_id(), new_id()]
     connections = []
-    for ws in connect(url("/ws/echo", id=ids[0]), backoff=AT_ONCE):
+    for ws in connect(url("/ws/echo"), backoff=AT_ONCE):
         connections.append(ws)
+        assert len(threads()) == 1
         ws.send("x")
         if len(connections) == 2:
             until(lambda: ws._connection._queue)  # noqa: B023
@@ -467,19 +451,6 @@ WARNINGS = ("-W", "default::ResourceWarning", "-W", "ignore::DeprecationWarning"
 """What is not closed, but not that threads and os.fork() go together badly."""
 
 
-def program(code: str, *arguments: str) -> str:
-    """What a program prints that ends by itself."""
-    done = subprocess.run(
-        [sys.executable, *WARNINGS, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
 def test_a_program_ends_though_a_connection_is_open(id: str) -> None:
     code = (
         "import sys; from readystate.sync import connect\n"
@@ -487,7 +458,7 @@ def test_a_program_ends_though_a_connection_is_open(id: str) -> None:
         "ws.send('last words')\n"
         "print('sent')"
     )
-    assert program(code, url("/ws/echo", id=id)) == "sent\n"
+    assert processes.python(code, url("/ws/echo", id=id), flags=WARNINGS) == "sent\n"
     assert the_one(id)["count"] == 1
 
 
@@ -505,7 +476,7 @@ def test_after_a_fork_the_connection_is_the_parents() -> None:
         "    os.waitpid(child, 0)\n"
         "    ws.send('parent'); print(ws.recv())\n"
     )
-    assert program(code, url("/ws/echo")).splitlines() == [
+    assert processes.python(code, url("/ws/echo"), flags=WARNINGS).splitlines() == [
         "this connection is another process's, from before os.fork(): connect again",
         "its own",
         "parent",

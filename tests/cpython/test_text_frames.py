@@ -1,7 +1,8 @@
-"""Bytes that are sent as text, and text that is sent as bytes."""
+"""What is sent, and as what: bytes as text, text as bytes, or each as it is."""
 
 from __future__ import annotations
 
+import array
 from typing import Any
 
 import pytest
@@ -20,6 +21,13 @@ CASES: list[tuple[Any, bool | None, str | bytes]] = [
     ("\ud800", False, b"\xef\xbf\xbd"),
     (NativeBuffer(b"text"), True, "text"),
     (b"text", None, b"text"),
+    ("", None, ""),
+    (bytearray(b"text"), None, b"text"),
+    (memoryview(b"abcd")[::2], None, b"ac"),
+    (array.array("H", [1]), None, b"\x01\x00"),
+    (NativeBuffer(b"buffer"), None, b"buffer"),
+    (NativeBlob(b"blob"), None, b"blob"),
+    (Blob(NativeBlob(b"blob")), None, b"blob"),
 ]
 
 

@@ -109,6 +109,7 @@ async def test_fragments_are_joined() -> None:
         yield "b"
 
     async with connect(url("/ws/echo")) as connection:
+        await connection.send([])  # which is nothing
         text: list[Any] = [["a", "b"], ("a", "b"), iter("ab"), generator(), deque("ab")]
         for fragments in text:
             await connection.send(fragments)

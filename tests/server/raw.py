@@ -126,8 +126,9 @@ OPCODES = {"CLOSE": 8, "PING": 9, "PONG": 10}
 def play(server: Server, path: str, talk: str) -> None:
     """Has a conversation, such as "> PING hi; < PONG hi; > a text; < reset".
 
-    Instead of a frame there may come the "end", a "reset", or "silence"; BROKEN is a text that is
-    not UTF-8. What is sent side by side is sent at once, at the beginning with the request.
+    Instead of a frame there may come the "end", a "reset", or "silence". BROKEN is a text that is
+    not UTF-8; BYTES are told in hexadecimal. What is sent side by side is sent at once, at the
+    beginning with the request.
     """
     turns = [
         (direction, [step[2:] for step in steps])
@@ -150,6 +151,8 @@ def parsed(said: str) -> tuple[int, bytes]:
     name, _, rest = said.partition(" ")
     if name == "BROKEN":
         return 1, b"\xff"
+    if name == "BYTES":
+        return 2, bytes.fromhex(rest)
     if name == "CLOSE" and rest:
         code, _, reason = rest.partition(" ")
         return 8, struct.pack("!H", int(code)) + reason.encode()

@@ -128,7 +128,11 @@ class WebSocketWire:
 
 @contextlib.asynccontextmanager
 async def connect(
-    url: str, *, origin: str = "https://example.org", subprotocol: str = SUBPROTOCOL
+    url: str,
+    *,
+    origin: str = "https://example.org",
+    subprotocol: str = SUBPROTOCOL,
+    max_queue: int | None = 16,
 ) -> AsyncIterator[WebSocketWire]:
     """A wire to a server, aborted at the end if it is still there."""
     connection = await websockets.connect(
@@ -137,6 +141,7 @@ async def connect(
         subprotocols=[websockets.Subprotocol(subprotocol)],
         proxy=None,
         max_size=None,
+        max_queue=max_queue,
         compression=None,
     )
     try:

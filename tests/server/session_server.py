@@ -1,4 +1,4 @@
-"""A server of sessions, and its clients, over connections within this process."""
+"""A server of sessions, and its clients, over connections within this process, or real ones."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import websockets
+
 from readystate.session.control import decode, encode
-from readystate_server.sessions import MemoryStore, ServerSession, Sessions
+from readystate_server.sessions import SUBPROTOCOL, MemoryStore, ServerSession, Sessions
 from readystate_server.sessions.store import Message
+from readystate_server.sessions.websockets import serve
 from tests.server.session_client import MemoryEnd, SessionClient, memory_pair
 
 WINDOW = [1024, 2**20]
@@ -174,6 +177,20 @@ async def _begin(wire: MemoryEnd, first: str, kind: str) -> Any:
     told, said = decode(answer)
     assert told == kind
     return said
+
+
+@contextlib.asynccontextmanager
+async def websockets_server(sessions: Sessions, **options: Any) -> AsyncIterator[str]:
+    """Serves sessions over connections of ``websockets``; gives their URL."""
+    async with websockets.serve(
+        functools.partial(serve, sessions),
+        "127.0.0.1",
+        0,
+        subprotocols=[websockets.Subprotocol(SUBPROTOCOL)],
+        **options,
+    ) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/session"
+        await sessions.close()
 
 
 @contextlib.asynccontextmanager

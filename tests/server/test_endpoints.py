@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from aiohttp import ClientWebSocketResponse
 
 from readystate_server.lab import Server, peer
 
@@ -48,11 +47,19 @@ LATE = "> 3; > ping; > PING; > CLOSE"
 
 TALKS = [
     # path, what is said (see raw.play), which messages and which close frame the journal has
+    *(
+        ("/ws/echo", f"> CLOSE {code}; < CLOSE {code}; < end", [], str(code))
+        for code in (1000, 1001, 3000, 4999)
+    ),
     ("/ws/echo", "> PING hi; < PONG hi", [], ""),
     ("/ws/echo", "> BROKEN; < CLOSE 1007", [], ""),
     ("/ws/echo", "> CLOSE; < CLOSE; < end", [], "1005"),
     ("/ws/close", "< CLOSE; > late; > CLOSE 4000 bye; < end", ["late"], "4000 bye"),
     ("/ws/close?code=4001&after=2", "> a; < a; > b; < b; < CLOSE 4001", ["a", "b"], ""),
+    *(
+        (f"/ws/close?code={code}&reason=d%C3%A4rf%C3%B6r", f"< CLOSE {code} därför", [], "")
+        for code in (1000, 1001, 1008, 1011, 1012, 3000, 4999)
+    ),
     # Codes that nobody may send are sent.
     *(
         (f"/ws/close?code={code}", f"< CLOSE {code}", [], "")
@@ -62,6 +69,20 @@ TALKS = [
     ("/ws/drop", "< PING; < reset", [], ""),
     ("/ws/drop?after=2", "> a; > PING; < PONG; > b; < reset", ["a", "b"], ""),
     ("/ws/stall", "> PING; > a; > CLOSE; < silence", [], ""),
+    (
+        "/ws/sink",
+        '> é; < {"messages": 1, "bytes": 2}; > BYTES ff00ff; < {"messages": 2, "bytes": 5}',
+        ["é", "/wD/"],
+        "",
+    ),
+    (
+        "/ws/sink?ack=10",
+        f'{"> x; " * 25}< {{"messages": 10, "bytes": 10}}; < {{"messages": 20, "bytes": 20}}; '
+        "> CLOSE 1000; < CLOSE 1000; < end",
+        ["x"] * 25,
+        "1000",
+    ),
+    ("/ws/sink?ack=0", "> x; > CLOSE 1000; < CLOSE 1000; < end", ["x"], "1000"),
     # Only if asked for.
     ("/ws/peer", "> 1; > PING hi; < PONG hi; < silence", ["1"], ""),
     ("/ws/peer", "> ping; > PING; < PONG; < silence", ["ping"], ""),
@@ -125,12 +146,6 @@ class TestEcho:
             for message in ("höja\0", b"\xff\0", ""):
                 await say(ws, message)
                 assert await hear(ws) == message
-
-    @pytest.mark.parametrize("code", [1000, 1001, 3000, 4999])
-    async def test_the_peers_code_is_echoed(self, server: Server, code: int) -> None:
-        async with connect(server, "/ws/echo") as ws:
-            await ws.close(code=code)
-            assert ws.close_code == code
 
     async def test_a_message_of_the_limit_passes(self, server: Server) -> None:
         data = b"x" * LIMIT
@@ -274,17 +289,6 @@ async def test_refuse(server: Server, id: str, status: int | None) -> None:
     assert not entry["opened"]
 
 
-class TestClose:
-    @pytest.mark.parametrize("code", [1000, 1001, 1008, 1011, 1012, 3000, 4999])
-    async def test_code_and_reason(self, server: Server, id: str, code: int) -> None:
-        async with connect(server, "/ws/close", code=code, reason="därför", id=id) as ws:
-            message = await ws.receive()
-            assert (message.data, message.extra) == (code, "därför")
-        (entry,) = server.journal(id, closed=1)
-        assert entry["opened"]
-        assert entry["close"]["clean"]
-
-
 @pytest.mark.parametrize("path", ["/ws/drop?when=handshake", "/ws/peer?fault=abort&after=3"])
 def test_a_reset_instead_of_the_handshake(server: Server, id: str, path: str) -> None:
     with asked(server, f"{path}&id={id}") as sock:
@@ -375,35 +379,7 @@ class TestPoints:
         assert 0 < entry["sent"] < 60_000
 
 
-async def counted(ws: ClientWebSocketResponse) -> tuple[int, int]:
-    """How many messages and bytes the next message acknowledges."""
-    told = json.loads(await hear(ws))
-    assert told.keys() == {"messages", "bytes"}
-    return told["messages"], told["bytes"]
-
-
 class TestSink:
-    async def test_acknowledges_each_message(self, server: Server) -> None:
-        async with connect(server, "/ws/sink") as ws:
-            await say(ws, "é")
-            assert await counted(ws) == (1, 2)
-            await say(ws, b"abc")
-            assert await counted(ws) == (2, 5)
-
-    async def test_acknowledges_every_tenth(self, server: Server) -> None:
-        async with connect(server, "/ws/sink", ack=10) as ws:
-            await say(ws, *["x"] * 25)
-            assert await counted(ws) == (10, 10)
-            assert await counted(ws) == (20, 20)
-            await ws.close()
-            assert ws.close_code == 1000
-
-    def test_never_acknowledges(self, server: Server, id: str) -> None:
-        with handshake(server, f"/ws/sink?ack=0&id={id}") as sock:
-            sock.sendall(text("x") + close_frame(1000))
-            assert read(sock) == (8, b"\x03\xe8")
-        assert server.journal(id, closed=1)[0]["count"] == 1
-
     def test_rate_stalls_a_fast_sender(self, server: Server) -> None:
         with handshake(server, "/ws/sink?ack=0&rate=1000") as sock:
             assert fill(sock) < STALLED

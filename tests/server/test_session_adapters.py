@@ -20,7 +20,6 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
-from websockets.asyncio.server import ServerConnection
 
 from readystate import ConnectionClosedError
 from readystate.session import control
@@ -28,9 +27,8 @@ from readystate_server.sessions import SUBPROTOCOL, ServerSession, Sessions
 from readystate_server.sessions.aiohttp import serve as serve_aiohttp
 from readystate_server.sessions.starlette import serve as serve_starlette
 from readystate_server.sessions.store import Message
-from readystate_server.sessions.websockets import serve as serve_websockets
 from tests.server.session_client import SessionClient, WebSocketWire, connect
-from tests.server.session_server import resume
+from tests.server.session_server import Server, resume, websockets_server
 
 COUNT = 3000
 STEP = 250
@@ -58,21 +56,6 @@ async def aiohttp_app(handler: Callable[[web.Request], Any]) -> AsyncIterator[st
 async def aiohttp_server(sessions: Sessions) -> AsyncIterator[str]:
     async with aiohttp_app(functools.partial(serve_aiohttp, sessions)) as url:
         yield url
-        await sessions.close()
-
-
-@contextlib.asynccontextmanager
-async def websockets_server(sessions: Sessions) -> AsyncIterator[str]:
-    async def handle(connection: ServerConnection) -> None:
-        await serve_websockets(sessions, connection)
-
-    async with websockets.serve(
-        handler=handle,
-        host="127.0.0.1",
-        port=0,
-        subprotocols=[websockets.Subprotocol(SUBPROTOCOL)],
-    ) as server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/session"
         await sessions.close()
 
 
@@ -129,28 +112,25 @@ SERVERS: dict[str, Running] = {
 }
 
 
-class Echo:
+class Echo(Server):
     """Sessions that send back what comes, under a framework.
 
     Attributes:
         received: The messages that have come.
-        all: The sessions that have begun.
-        end: How the last handler has ended, when ``ended`` is set.
         wire: The last connection of a client.
     """
 
     wire: WebSocketWire
 
     def __init__(self, **options: Any) -> None:
-        self.sessions = Sessions(self._handle, resume_burst=10**6, **options)
+        super().__init__(self._echo, resume_burst=10**6, **options)
         self.url = ""
         self.received: list[Message] = []
-        self.all: list[ServerSession] = []
-        self.ended = asyncio.Event()
-        self.end: BaseException | None = None
 
     @contextlib.asynccontextmanager
-    async def client(self, client: SessionClient | None = None) -> AsyncIterator[SessionClient]:
+    async def over_network(
+        self, client: SessionClient | None = None
+    ) -> AsyncIterator[SessionClient]:
         """A client, over a new connection."""
         client = client or SessionClient()
         async with connect(self.url) as wire, client.connected(wire):
@@ -158,17 +138,10 @@ class Echo:
             await client.until_joined()
             yield client
 
-    async def _handle(self, session: ServerSession) -> None:
-        self.all.append(session)
-        try:
-            async for message in session:
-                self.received.append(message)
-                await session.send(message)
-        except BaseException as error:
-            self.end = error
-            raise
-        finally:
-            self.ended.set()
+    async def _echo(self, session: ServerSession) -> None:
+        async for message in session:
+            self.received.append(message)
+            await session.send(message)
 
 
 Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[Echo]]
@@ -212,22 +185,23 @@ async def test_all_arrive_once_and_in_order_over_connections_that_are_torn_down(
         assert client.received == echo.received == messages
         assert len(echo.all) == 1
         assert connections > COUNT // STEP
-        async with echo.client(client):
+        async with echo.over_network(client):
             await client.until_confirmed()
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (4001, "why")])
 async def test_the_client_ends_the_session(serving: Serve, code: int, reason: str) -> None:
     async with serving() as echo:
-        async with echo.client() as client:
+        async with echo.over_network() as client:
             await echo.wire.close(code, reason)
             assert await client.connection == code
-        await echo.ended.wait()
+        await echo.until_handled()
+        (end,) = echo.ends
         if code == 1000:
-            assert echo.end is None
+            assert end is None
         else:
-            assert isinstance(echo.end, ConnectionClosedError)
-            assert (echo.end.code, echo.end.reason) == (code, reason)
+            assert isinstance(end, ConnectionClosedError)
+            assert (end.code, end.reason) == (code, reason)
         assert len(echo.sessions) == 0
 
 
@@ -238,7 +212,7 @@ async def test_the_end_of_a_connection_is_not_the_end_of_the_session(
     client = SessionClient()
     async with serving() as echo:
         for number in range(3):
-            async with echo.client(client):
+            async with echo.over_network(client):
                 client.send(str(number))
                 await client.until_received(number + 1)
                 if how == "abort":
@@ -267,7 +241,7 @@ async def test_the_server_closes_with_its_codes(
 
 
 async def test_shutting_down_closes_with_1001(serving: Serve) -> None:
-    async with serving() as echo, echo.client() as client:
+    async with serving() as echo, echo.over_network() as client:
         await echo.sessions.close()
         assert await client.connection == 1001
 
@@ -288,12 +262,13 @@ async def test_the_page_is_what_the_handshake_says(serving: Serve) -> None:
 async def test_a_message_that_is_too_long_ends_the_session(serving: Serve, size: int) -> None:
     # The frameworks have bounds of their own, of 1 to 16 MiB, and close with 1009.
     async with serving(max_message=10_000) as echo:
-        async with echo.client() as client:
+        async with echo.over_network() as client:
             client.send(bytes(size))
             assert await client.connection in (control.TOO_MUCH, 1009)
-        await echo.ended.wait()
-        assert isinstance(echo.end, ConnectionClosedError)
-        assert echo.end.code == control.TOO_MUCH
+        await echo.until_handled()
+        (end,) = echo.ends
+        assert isinstance(end, ConnectionClosedError)
+        assert end.code == control.TOO_MUCH
         async with connect(echo.url) as wire:
             assert await client.serve(wire) == control.NO_SUCH_SESSION
 

@@ -220,6 +220,7 @@ async def test_a_client_that_never_acknowledges() -> None:
         assert (wire.close_code, messages) == (1013, 100)
         # It is kept for a client that comes back, and no longer than that.
         await server.until_handled()
+        assert isinstance(server.ends[0], SessionExpired)
         assert len(server.sessions) == 0
         assert len(deliveries) == 200
         assert {delivery.state for delivery in deliveries} == {DeliveryState.DROPPED}

@@ -22,6 +22,7 @@ from redis.exceptions import ResponseError
 from readystate_server.sessions import MemoryStore, RedisStore, Store
 from readystate_server.sessions.store import Fenced, Message, Record
 from tests.server.session_process import redis_server
+from tests.unit.outboxes import Clock
 
 Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[Store]]
 
@@ -211,13 +212,6 @@ def test_messages_keep_their_kind_and_their_order(
                 assert (await claimed(store)).outgoing == messages[confirmed:]
 
     asyncio.run(test())
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def test_memory_forgets_what_is_not_kept() -> None:

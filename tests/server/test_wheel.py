@@ -8,7 +8,6 @@ import importlib.util
 import json
 import marshal
 import shutil
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ import pytest
 import readystate
 from readystate_server.lab import bundle, compiler, wheel
 from readystate_server.lab.places import MICROPYTHON
+
+from .. import processes
 
 VERSION = readystate.__version__
 OWN = f"cp{sys.version_info.major}{sys.version_info.minor}"
@@ -117,22 +118,8 @@ def test_it_has_the_package_without_what_pages_cannot_use(
 
 def run(program: str, path: Path) -> list[str]:
     """The lines that a program prints with the package of a wheel."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-I",
-            "-S",
-            "-c",
-            f"import sys; sys.path[:0] = sys.argv[1:]\n{program}",
-            path,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert not done.stderr
-    return done.stdout.splitlines()
+    code = f"import sys; sys.path[:0] = sys.argv[1:]\n{program}"
+    return processes.python(code, path, flags=("-I", "-S")).splitlines()
 
 
 def test_compiled_it_works_and_is_as_telling(made: Path) -> None:

@@ -8,8 +8,6 @@ import gc
 import json
 import sys
 import warnings
-from collections.abc import Awaitable, Callable
-from functools import wraps
 from typing import Any
 
 import pytest
@@ -23,16 +21,6 @@ from .outboxes import make_outbox
 def one_message(message: Any = "message", size: int = 7) -> tuple[Outbox, Delivery]:
     outbox = make_outbox(in_doubt="drop")
     return outbox, outbox.accept(message, size)
-
-
-def on_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Nothing here takes time: what does would take for ever."""
-
-    @wraps(test)
-    def run(**arguments: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(**arguments), 10))
-
-    return run
 
 
 async def begin(delivery: Delivery, results: list[Any]) -> asyncio.Task[None]:
@@ -86,7 +74,6 @@ def test_each_step_shows() -> None:
     assert repr(delivery) == "<Delivery of 7 bytes DROPPED (closed)>"
 
 
-@on_a_loop
 async def test_any_number_of_tasks_await_a_confirmation_and_the_outbox_is_told_of_each() -> None:
     outbox, delivery = one_message()
     told: list[Any] = []
@@ -102,7 +89,6 @@ async def test_any_number_of_tasks_await_a_confirmation_and_the_outbox_is_told_o
     assert (results, len(told)) == ([None] * 4, 4)
 
 
-@on_a_loop
 async def test_each_of_several_tasks_is_told_that_it_was_dropped() -> None:
     outbox, delivery = one_message(b"data")
     results: list[Any] = []
@@ -114,7 +100,6 @@ async def test_each_of_several_tasks_is_told_that_it_was_dropped() -> None:
     assert len({id(error) for error in results}) == 3
 
 
-@on_a_loop
 async def test_it_can_be_awaited_again_and_when_it_is_over() -> None:
     outbox, confirmed = one_message()
     outbox.take()
@@ -130,7 +115,6 @@ async def test_it_can_be_awaited_again_and_when_it_is_over() -> None:
 
 
 @pytest.mark.parametrize("ends_in", ["CONFIRMED", "DROPPED"])
-@on_a_loop
 async def test_cancelling_one_who_waits_changes_nothing(ends_in: str) -> None:
     outbox, delivery = one_message()
     results: list[Any] = []
@@ -152,7 +136,6 @@ async def test_cancelling_one_who_waits_changes_nothing(ends_in: str) -> None:
 
 
 @pytest.mark.parametrize("is_cancelled_first", [False, True])
-@on_a_loop
 async def test_cancelled_in_the_turn_in_which_it_ends(is_cancelled_first: bool) -> None:
     outbox, delivery = one_message()
     results: list[Any] = []
@@ -167,20 +150,6 @@ async def test_cancelled_in_the_turn_in_which_it_ends(is_cancelled_first: bool) 
     assert delivery.state == "CONFIRMED"
 
 
-@on_a_loop
-async def test_giving_up_after_a_time_and_waiting_again() -> None:
-    outbox, delivery = one_message()
-    for _ in range(2):
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0):
-                await delivery
-    task = asyncio.ensure_future(delivery)
-    outbox.take()
-    outbox.confirm_bytes(7)
-    await asyncio.wait_for(task, 10)
-    await asyncio.gather(delivery, delivery)
-
-
 @pytest.mark.parametrize("ends_in", ["QUEUED", "SENT", "CONFIRMED", "DROPPED"])
 @pytest.mark.parametrize("was_awaited", [False, True])
 def test_nobody_has_to_await_it(
@@ -189,7 +158,6 @@ def test_nobody_has_to_await_it(
     complaints: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", complaints.append)
 
-    @on_a_loop
     async def main() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: complaints.append(context))
@@ -208,6 +176,6 @@ def test_nobody_has_to_await_it(
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        main()
+        asyncio.run(main())
         gc.collect()
     assert complaints == []

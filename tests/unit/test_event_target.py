@@ -1,175 +1,119 @@
-"""The list of listeners against the DOM's own steps, and its rules one by one."""
+"""The list of listeners: the DOM's rules, one by one."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from readystate.core.listeners import Listeners
 
+from .rules import Rule, follow, parse
+
+RULES = """
+listeners are reached in the order in which they were added, and once each
+    add open a b a; add message c       ? types=message,open
+    dispatch open               > a b
+    dispatch message            > c
+    dispatch close                      ? has:open=True has:close=False types=message,open
+one that captures is another listener, and is reached first
+    add open a b b+capture c+capture
+    dispatch open               > b c a b
+    remove open b; dispatch open > b c a
+    remove open b+capture; dispatch open > c a
+what was not added cannot be removed
+    add open a; remove open b; remove open a+capture; remove message a
+    dispatch open               > a
+one that is for once is gone when it is reached
+    add open a+once b                   ? only:open=None
+    dispatch open               > a b   ? only:open=b
+    dispatch open               > b
+adding one again changes nothing of it
+    add open a a+once; dispatch open; dispatch open > a a
+    add message a+once a; dispatch message; dispatch message > a
+an aborted signal removes its listeners, and lets none be added
+    add open a+signal b; add message c+signal ? types=message,open
+    abort                               ? types=open has:message=False only:open=b
+    add open d+signal; dispatch open; dispatch message > b
+    add open a; dispatch open   > b a
+a handler has a place of its own, which the next one takes, unless it was cleared before
+    add open a; handle open a; add open b ? handler:open=a
+    dispatch open               > a a b
+    handle open c; remove open c; dispatch open > a c b
+    handle open                         ? handler:open=None
+    handle open; handle open d; dispatch open > a b d
+    handle message e                    ? handler:message=e types=message,open
+    handle message                      ? types=open
+a handler is reached after those that capture, and none is set by nothing
+    handle open                         ? types=
+    handle open a; add open b+capture; dispatch open > b a
+a handler may be added as a listener too
+    handle open a; add open a; dispatch open > a a
+    remove open a; dispatch open > a    ? handler:open=a
+the only listener is what may be called at once, unless it may go by itself
+    add open a                          ? only:open=a
+    add open b                          ? only:open=None
+    remove open a                       ? only:open=b
+    handle message c                    ? only:message=c
+    handle message d                    ? only:message=d
+    handle message                      ? only:message=None
+    add error a+once; add close a+signal ? only:error=None only:close=None
+while an event is dispatched what is removed is passed over, and what is added waits for the next
+    add open a b; handle open old
+    during open remove open b   > a old
+    during open add open c      > a old
+    during open handle open new > a new c
+    during open clear           > a     ? types=
+all can be removed
+    add open a; handle message b; clear ? types= handler:message=None
+    dispatch open; dispatch message
+"""
+
 
 @dataclass(eq=False)
-class FakeSignal:
+class Signal:
     aborted: bool = False
 
 
-@dataclass(eq=False)
-class Entry:
-    """A listener as https://dom.spec.whatwg.org/#concept-event-listener describes it."""
+@pytest.mark.parametrize("rule", parse(RULES))
+def test_rule(rule: Rule) -> None:
+    """Of listeners without options, with ``capture``, for ``once``, or with a ``signal``."""
+    listeners, signal = Listeners(), Signal()
 
-    type: str
-    callback: str | None
-    capture: bool
-    once: bool
-    handler: bool = False
+    def do(what: str, type: str = "", *words: str) -> list[Any]:
+        match what:
+            case "add":
+                for callback, _, how in (word.partition("+") for word in words):
+                    options: dict[str, Any] = {
+                        "capture": {"capture": True},
+                        "once": {"once": True},
+                        "signal": {"signal": signal},
+                    }
+                    listeners.add(type, callback, **options.get(how, {}))
+            case "remove":
+                callback, _, how = words[0].partition("+")
+                listeners.remove(type, callback, capture=how == "capture")
+            case "handle":
+                listeners.set_handler(type, words[0] if words else None)
+            case "dispatch":
+                return [*listeners.reached_by(type)]
+            case "during":  # Each that is reached does this.
+                return [callback for callback in listeners.reached_by(type) if not do(*words)]
+            case "abort":
+                signal.aborted = True
+            case "clear":
+                listeners.clear()
+        return []
 
-    def is_for(self, type: str, callback: str | None, capture: bool) -> bool:
-        mine = (self.type, self.callback, self.capture)
-        return not self.handler and mine == (type, callback, capture)
+    def look(name: str) -> object:
+        if name == "types":
+            return ",".join(sorted(listeners.types()))
+        method, _, type = name.partition(":")
+        return getattr(listeners, method)(type)
 
-
-@dataclass
-class Model:
-    """The DOM, word by word: one list, and signals that remove when they are aborted."""
-
-    entries: list[Entry] = field(default_factory=list)
-    signals: list[tuple[FakeSignal, Entry]] = field(default_factory=list)
-
-    def add(self, entry: Entry, signal: FakeSignal | None) -> None:
-        if signal is not None and signal.aborted:
-            return
-        if any(e.is_for(entry.type, entry.callback, entry.capture) for e in self.entries):
-            return
-        self.entries.append(entry)
-        if signal is not None:
-            self.signals.append((signal, entry))
-
-    def remove(self, type: str, callback: str, capture: bool) -> None:
-        self.entries = [e for e in self.entries if not e.is_for(type, callback, capture)]
-
-    def abort(self, signal: FakeSignal) -> None:
-        signal.aborted = True
-        gone = [entry for other, entry in self.signals if other is signal]
-        self.entries = [entry for entry in self.entries if entry not in gone]
-
-    def set_handler(self, type: str, callback: str | None) -> None:
-        mine = [entry for entry in self.entries if entry.handler and entry.type == type]
-        if callback is None:
-            self.entries = [entry for entry in self.entries if entry not in mine]
-        elif mine:
-            mine[0].callback = callback
-        else:
-            self.entries.append(Entry(type, callback, capture=False, once=False, handler=True))
-
-    def dispatch(self, type: str) -> list[str | None]:
-        called = []
-        for capture in (True, False):
-            for entry in list(self.entries):
-                if entry.type == type and entry.capture == capture:
-                    called.append(entry.callback)
-                    if entry.once:
-                        self.entries.remove(entry)
-        return called
-
-
-TYPES = ("open", "message", "close")
-types = st.sampled_from(TYPES)
-callbacks = st.sampled_from("abcd")
-
-
-class AgainstTheDom(RuleBasedStateMachine):
-    """Any sequence of calls leaves the listeners as the DOM's own steps do."""
-
-    @initialize()
-    def begin(self) -> None:
-        self.listeners, self.model = Listeners(), Model()
-        self.signals = [FakeSignal(), FakeSignal()]
-
-    @rule(
-        type=types,
-        callback=callbacks,
-        capture=st.booleans(),
-        once=st.booleans(),
-        signal=st.sampled_from([None, None, 0, 1]),
-    )
-    def add(self, type: str, callback: str, capture: bool, once: bool, signal: int | None) -> None:
-        chosen = None if signal is None else self.signals[signal]
-        self.listeners.add(type, callback, capture=capture, once=once, signal=chosen)
-        self.model.add(Entry(type, callback, capture, once), chosen)
-
-    @rule(type=types, callback=callbacks, capture=st.booleans())
-    def remove(self, type: str, callback: str, capture: bool) -> None:
-        self.listeners.remove(type, callback, capture=capture)
-        self.model.remove(type, callback, capture)
-
-    @rule(signal=st.sampled_from([0, 1]))
-    def abort(self, signal: int) -> None:
-        self.model.abort(self.signals[signal])
-        self.signals[signal] = FakeSignal()
-
-    @rule(type=types, callback=st.none() | callbacks)
-    def set_handler(self, type: str, callback: str | None) -> None:
-        self.listeners.set_handler(type, callback)
-        self.model.set_handler(type, callback)
-
-    @rule(type=types)
-    def dispatch(self, type: str) -> None:
-        assert list(self.listeners.reached_by(type)) == self.model.dispatch(type)
-
-    @invariant()
-    def the_types_are_known(self) -> None:
-        expected = {entry.type for entry in self.model.entries}
-        assert self.listeners.types() == expected
-        for type in TYPES:
-            assert self.listeners.has(type) == (type in expected)
-            entries = [entry for entry in self.model.entries if entry.type == type]
-            handler = next((entry.callback for entry in entries if entry.handler), None)
-            assert self.listeners.handler(type) == handler
-            only = self.listeners.only(type)
-            if only is not None:
-                assert [(entry.callback, entry.once) for entry in entries] == [(only, False)]
-            if len(entries) == 1 and entries[0].handler:
-                assert only == entries[0].callback
-
-
-TestAgainstTheDom = AgainstTheDom.TestCase
-
-
-@pytest.mark.parametrize(
-    ("change", "reached", "then"),
-    [
-        (lambda listeners: listeners.remove("open", "b"), ["a", "old"], ["a", "old"]),
-        (lambda listeners: listeners.add("open", "c"), ["a", "b", "old"], ["a", "b", "old", "c"]),
-        (
-            lambda listeners: listeners.set_handler("open", "new"),
-            ["a", "b", "new"],
-            ["a", "b", "new"],
-        ),
-        (Listeners.clear, ["a"], []),
-    ],
-    ids=["removed", "added", "a handler is replaced", "all are removed"],
-)
-def test_while_an_event_is_dispatched(
-    change: Callable[[Listeners], object], reached: list[Any], then: list[Any]
-) -> None:
-    """What is removed is passed over, and what is added waits for the next."""
-    listeners = Listeners()
-    listeners.add("open", "a")
-    listeners.add("open", "b")
-    listeners.set_handler("open", "old")
-    seen = []
-    for callback in listeners.reached_by("open"):
-        seen.append(callback)
-        change(listeners)
-    assert seen == reached
-    assert list(listeners.reached_by("open")) == then
-    assert listeners.types() == ({"open"} if then else set())
+    follow(rule, do, look)
 
 
 def test_a_bound_method_is_the_same_listener_each_time() -> None:

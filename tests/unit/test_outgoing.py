@@ -40,42 +40,34 @@ class Transport(asyncio.Transport):
         return False
 
 
-def test_what_the_transport_holds_has_not_left() -> None:
-    loop = asyncio.new_event_loop()
-    try:
-        outgoing = Outgoing(loop)
-        transport = Transport(outgoing, 700)
-        outgoing.connect(transport)
-        for _ in range(3):
-            outgoing.put(bytes(500), 500)
-        assert (outgoing.left, outgoing.unsent) == (0, 1500)
-        outgoing.flush()
-        assert (outgoing.left, outgoing.unsent) == (700, 800)
-        transport.hand_on(400)
-        assert (outgoing.left, outgoing.unsent) == (1100, 400)
-        transport.hand_on(400)
-        assert (outgoing.left, outgoing.unsent) == (1500, 0)
-    finally:
-        loop.close()
+async def test_what_the_transport_holds_has_not_left() -> None:
+    outgoing = Outgoing(asyncio.get_running_loop())
+    transport = Transport(outgoing, 700)
+    outgoing.connect(transport)
+    for _ in range(3):
+        outgoing.put(bytes(500), 500)
+    assert (outgoing.left, outgoing.unsent) == (0, 1500)
+    outgoing.flush()
+    assert (outgoing.left, outgoing.unsent) == (700, 800)
+    transport.hand_on(400)
+    assert (outgoing.left, outgoing.unsent) == (1100, 400)
+    transport.hand_on(400)
+    assert (outgoing.left, outgoing.unsent) == (1500, 0)
 
 
-def test_what_has_left_does_not_come_back_as_the_framing_of_tls() -> None:
+async def test_what_has_left_does_not_come_back_as_the_framing_of_tls() -> None:
     class Tls(Transport):
         def get_write_buffer_size(self) -> int:
             return self._held and self._held + 22
 
     piece = 2**16
-    loop = asyncio.new_event_loop()
-    try:
-        outgoing = Outgoing(loop)
-        transport = Tls(outgoing, 16 * piece)
-        outgoing.connect(transport)
-        outgoing.put(bytes(17 * piece), 17 * piece)
-        outgoing.flush()
-        assert outgoing.unsent == piece
-        outgoing.flush()
-        assert outgoing.unsent == piece
-        transport.hand_on(100)
-        assert outgoing.unsent == piece - 100 + 22
-    finally:
-        loop.close()
+    outgoing = Outgoing(asyncio.get_running_loop())
+    transport = Tls(outgoing, 16 * piece)
+    outgoing.connect(transport)
+    outgoing.put(bytes(17 * piece), 17 * piece)
+    outgoing.flush()
+    assert outgoing.unsent == piece
+    outgoing.flush()
+    assert outgoing.unsent == piece
+    transport.hand_on(100)
+    assert outgoing.unsent == piece - 100 + 22

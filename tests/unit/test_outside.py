@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -11,6 +10,8 @@ import pytest
 import readystate
 from readystate import QueuedWebSocket, WebSocket
 from readystate._host import cpython, require_websocket
+
+from .. import processes
 
 
 def test_constants_are_there() -> None:
@@ -31,10 +32,8 @@ def test_all_that_is_public_is_exported_and_documented() -> None:
 def test_importing_it_imports_little() -> None:
     """A page waits for each module: what the standard library has of the network stays out."""
     code = "from readystate import *; import sys; print(*sys.modules)"
-    output = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=30
-    )
-    assert not {"http", "email", "logging.handlers", "websockets"} & set(output.stdout.split())
+    loaded = processes.python(code).split()
+    assert not {"http", "email", "logging.handlers", "websockets"} & {*loaded}
 
 
 @pytest.mark.parametrize("constructor", [require_websocket, WebSocket, QueuedWebSocket])
@@ -81,11 +80,7 @@ ON_PYODIDE = """if True:
 
 def constructed_on_pyodide(name: str, missing: list[str]) -> str:
     """What a constructor raises where ``js``, or an old Pyodide, lacks some names."""
-    code = ON_PYODIDE.format(name=name, missing=missing)
-    output = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=30
-    )
-    return output.stdout
+    return processes.python(ON_PYODIDE.format(name=name, missing=missing))
 
 
 CONSTRUCTORS = ["WebSocket", "QueuedWebSocket", "connect"]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from readystate import Backoff
 from readystate.core.reconnector import Reconnector
@@ -38,6 +35,13 @@ giving up after a time  [give_up_after=5]
     pass 1; begin; ended    > 2     ? due=3
     pass 2; begin; ended    > 2     ? due=5
     pass 2; begin; ended    > given up after 4 attempts in a row, in 5.0 s  ? phase=STOPPED
+a message is a proof for the time too  [give_up_after=5]
+    lives 4; progressed; ended  > 1
+    pass 1; lives 4; ended  > given up after 1 attempts in a row, in 5.0 s
+a proof is that of one connection  [give_up_after=5]
+    lives 0; progressed; ended > 1
+    pass 1; lives 2; ended  > 2     ? attempt=1
+    pass 2; begin; ended    > given up after 2 attempts in a row, in 5.0 s
 the time counts from the last connection that was of use  [give_up_after=5]
     lives 100; ended        > 1
     pass 4; lives 0; ended  > 1
@@ -52,8 +56,31 @@ that it came back long ago does not matter
 without a network waits are long
     offline; begin; ended   > 10
 hurry ends a wait, and nothing else
-    hurry; begin; hurry; ended > 1
+    hurry                           ? phase=IDLE due=inf
+    begin; hurry                    ? phase=CONNECTING due=inf
+    connected; hurry                ? phase=OPEN due=inf
+    ended                   > 1     ? phase=WAITING due=1
     hurry                           ? due=0
+    pass 1; hurry                   ? due=0
+    ended                   > -1
+    stop closed; hurry; came_back   ? phase=STOPPED due=inf
+who asks for another connection begins anew  [give_up_after=5]
+    restart                         ? phase=IDLE due=inf
+    begin; ended; begin; ended > 1 2
+    pass 3; restart                 ? phase=WAITING attempt=0 due=3
+    begin; restart                  ? phase=WAITING attempt=0
+    begin; ended            > 1     ? attempt=1
+    pass 5; begin; ended    > given up after 2 attempts in a row, in 5.0 s
+    restart                         ? phase=STOPPED
+attempts come one after the other
+    begin                           ? phase=CONNECTING
+    begin                           ! RuntimeError
+    connected                       ? phase=OPEN connections=1
+    begin                           ! RuntimeError
+    connected                       ? connections=1
+    ended                   > 1     ? phase=WAITING
+    connected                       ? phase=WAITING connections=1
+    begin; progressed               ? phase=CONNECTING due=inf attempt=2
 the first reason to stop counts
     stop closed; stop again         ? gave_up=closed
     begin                           ! RuntimeError
@@ -102,102 +129,3 @@ def test_one_backoff_serves_several() -> None:
     assert first.ended() == 1
     second.begin()
     assert second.ended() == 1
-
-
-class Machine(RuleBasedStateMachine):
-    """Whatever happens, in whatever order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clock = Clock()
-        self.max_attempts: float = math.inf
-        # Powers of two: no sum of them is rounded.
-        self.backoff = Backoff(0.5, 32, random=lambda: 0.25)
-        self.reconnector = Reconnector(self.backoff, max_attempts=None, clock=self.clock)
-        self.under_way = 0
-
-    @precondition(lambda self: self.reconnector.attempts == 0)
-    @rule(
-        max_attempts=st.none() | st.integers(1, 5),
-        give_up_after=st.none() | st.integers(0, 100),
-        maximum=st.integers(1, 60),
-    )
-    def configure(self, max_attempts: int | None, give_up_after: int | None, maximum: int) -> None:
-        self.max_attempts = max_attempts or math.inf
-        self.backoff = Backoff(0.5, maximum, random=lambda: 0.25)
-        self.reconnector = Reconnector(
-            self.backoff,
-            max_attempts=max_attempts,
-            give_up_after=give_up_after,
-            clock=self.clock,
-        )
-
-    @rule(seconds=st.integers(0, 50))
-    def time_passes(self, seconds: int) -> None:
-        self.clock.now += seconds
-
-    @rule()
-    def begin(self) -> None:
-        may_begin = self.reconnector.phase in ("IDLE", "WAITING")
-        try:
-            self.reconnector.begin()
-        except RuntimeError:
-            assert not may_begin
-        else:
-            assert may_begin
-            assert self.under_way == 0, "two attempts at once"
-            self.under_way = 1
-
-    @rule()
-    def connected(self) -> None:
-        self.reconnector.connected()
-
-    @rule()
-    def progressed(self) -> None:
-        self.reconnector.progressed()
-
-    @rule()
-    def ended(self) -> None:
-        was_under_way = self.under_way
-        delay = self.reconnector.ended()
-        self.under_way = 0
-        if delay is None:
-            assert self.reconnector.gave_up or not was_under_way
-        elif was_under_way:
-            assert 0 <= delay <= self.backoff.maximum
-        assert self.reconnector.attempt <= self.max_attempts
-
-    @rule(online=st.booleans())
-    def network_changes(self, online: bool) -> None:
-        self.reconnector.is_online = online
-        if online:
-            self.reconnector.came_back()
-            if self.reconnector.phase == "WAITING":
-                assert self.reconnector.due <= self.clock.now
-
-    @rule()
-    def hurry(self) -> None:
-        self.reconnector.hurry()
-
-    @precondition(lambda self: self.reconnector.attempts > 5)
-    @rule()
-    def stop(self) -> None:
-        self.reconnector.stop("closed")
-        self.under_way = 0
-
-    @invariant()
-    def it_never_stops_without_a_reason(self) -> None:
-        assert (self.reconnector.phase == "STOPPED") == (self.reconnector.gave_up is not None)
-
-    @invariant()
-    def it_always_has_something_to_wait_for(self) -> None:
-        phase, due = self.reconnector.phase, self.reconnector.due
-        assert (phase == "WAITING") == (due < math.inf)
-        assert due - self.clock.now <= self.backoff.maximum or due == math.inf
-
-    @invariant()
-    def it_knows_what_is_under_way(self) -> None:
-        assert (self.reconnector.phase in ("CONNECTING", "OPEN")) == bool(self.under_way)
-
-
-TestMachine = Machine.TestCase

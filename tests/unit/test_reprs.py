@@ -24,10 +24,6 @@ def where() -> str:
     return "ws://example.org/feed?token=secret"
 
 
-async def made(make: Callable[[], Any]) -> str:
-    return repr(make())
-
-
 @pytest.mark.parametrize(
     ("make", "shown"),
     [
@@ -56,16 +52,13 @@ async def made(make: Callable[[], Any]) -> str:
         (lambda: [DeliveryState.SENT], "[DeliveryState.SENT]"),
     ],
 )
-def test_it_reads_well(make: Callable[[], Any], shown: str) -> None:
-    assert asyncio.run(made(make)) == shown
+async def test_it_reads_well(make: Callable[[], Any], shown: str) -> None:
+    assert repr(make()) == shown
 
 
-def test_a_url_is_still_shown_while_there_is_no_connection() -> None:
-    async def shown() -> str:
-        ws = QueuedWebSocket(lambda: "ws://127.0.0.1:1/feed?token=secret", backoff=None)
-        async with ws:
-            while ws.state is not State.WAITING or not ws.stats.attempts:
-                await asyncio.sleep(0)
-            return repr(ws)
-
-    assert asyncio.run(shown()) == "<QueuedWebSocket ws://127.0.0.1:1/feed WAITING>"
+async def test_a_url_is_still_shown_while_there_is_no_connection() -> None:
+    ws = QueuedWebSocket(lambda: "ws://127.0.0.1:1/feed?token=secret", backoff=None)
+    async with ws:
+        while ws.state is not State.WAITING or not ws.stats.attempts:
+            await asyncio.sleep(0)
+        assert repr(ws) == "<QueuedWebSocket ws://127.0.0.1:1/feed WAITING>"

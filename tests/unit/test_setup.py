@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -71,13 +71,16 @@ def test_without_a_network_the_download_is_given_up_at_once(
         setup.download("firefox")
 
 
-def test_without_root_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "packages"), [("firefox", "firefox-esr"), ("webkitgtk", "webkit2gtk-driver xvfb")]
+)
+def test_without_root_it_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, name: str, packages: str
+) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    monkeypatch.setattr(
-        "shutil.which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None
-    )
-    with pytest.raises(setup.NotPossible, match="as root: apt-get install firefox-esr"):
-        setup.install_package("firefox")
+    monkeypatch.setattr("shutil.which", {"apt-get": "/usr/bin/apt-get"}.get)
+    with pytest.raises(setup.NotPossible, match=f"as root: apt-get install {packages}"):
+        setup.install_package(name)
 
 
 def test_webkitgtk_is_installed_if_it_is_not_here(
@@ -108,31 +111,25 @@ def launched() -> Iterator[Any]:
     )
 
 
-def test_webkitgtk_is_to_be_installed_by_hand(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("find", "told"),
+    [
+        (setup.find_webkitgtk, "install WebKitWebDriver with its MiniBrowser, and Xvfb, by hand"),
+        (
+            lambda: setup.find_server("nats", ("nats-server",)),
+            "install nats-server (https://github.com/nats-io/nats-server/releases) by hand",
+        ),
+    ],
+)
+def test_what_no_known_package_manager_has_is_to_be_installed_by_hand(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    find: Callable[[], bool],
+    told: str,
 ) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/dnf" if name == "dnf" else None)
-    assert not setup.find_webkitgtk()
-    said = capsys.readouterr().out
-    assert "install WebKitWebDriver with its MiniBrowser, and Xvfb, by hand" in said
-
-
-def test_a_server_is_to_be_had_by_hand(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/dnf" if name == "dnf" else None)
-    assert not setup.find_server("nats", ("nats-server",))
-    said = capsys.readouterr().out
-    assert "install nats-server (https://github.com/nats-io/nats-server/releases) by hand" in said
-
-
-def test_what_webkitgtk_needs_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
-    monkeypatch.setattr(
-        "shutil.which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None
-    )
-    with pytest.raises(setup.NotPossible, match="apt-get install webkit2gtk-driver xvfb"):
-        setup.install_package("webkitgtk")
+    monkeypatch.setattr("shutil.which", {"dnf": "/usr/bin/dnf"}.get)
+    assert not find()
+    assert told in capsys.readouterr().out
 
 
 def test_a_command_that_hangs_is_ended() -> None:

@@ -242,6 +242,23 @@ def test_a_window_is_halved_by_one_loss_but_few_that_are_lost_do_not_make_it_sma
     assert (window.messages, window.bytes) == (200, 2**18)
 
 
+def test_it_is_one_message_after_two_losses_in_a_row_and_doubles_with_each_confirmation() -> None:
+    """Else connections that last for less than a window would never confirm anything."""
+    window = SendWindow(1000, 10**6)
+    shrunk, grown = [], []
+    for count, total in ((1000, 10**6), (500, 500_000), (1, 1)):
+        window.shrink(count, total)
+        window.grow(0, 0)  # Nothing is confirmed.
+        shrunk.append((window.messages, window.bytes))
+    for times in range(11):
+        window.grow(2**times, 2**times)
+        grown.append((window.messages, window.bytes))
+    assert shrunk == [(500, 500_000), (1, 1), (1, 1)]
+    assert grown == [(min(2**times, 1000), 2**times) for times in range(1, 12)]
+    window.shrink(1000, 10**6)
+    assert window.messages == 500
+
+
 # Poison
 
 
