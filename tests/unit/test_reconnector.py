@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from readystate import Backoff
 from readystate.core.reconnector import Reconnector
@@ -129,3 +132,102 @@ def test_one_backoff_serves_several() -> None:
     assert first.ended() == 1
     second.begin()
     assert second.ended() == 1
+
+
+class Machine(RuleBasedStateMachine):
+    """Whatever happens, in whatever order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.max_attempts: float = math.inf
+        # Powers of two: no sum of them is rounded.
+        self.backoff = Backoff(0.5, 32, random=lambda: 0.25)
+        self.reconnector = Reconnector(self.backoff, max_attempts=None, clock=self.clock)
+        self.under_way = 0
+
+    @precondition(lambda self: self.reconnector.attempts == 0)
+    @rule(
+        max_attempts=st.none() | st.integers(1, 5),
+        give_up_after=st.none() | st.integers(0, 100),
+        maximum=st.integers(1, 60),
+    )
+    def configure(self, max_attempts: int | None, give_up_after: int | None, maximum: int) -> None:
+        self.max_attempts = max_attempts or math.inf
+        self.backoff = Backoff(0.5, maximum, random=lambda: 0.25)
+        self.reconnector = Reconnector(
+            self.backoff,
+            max_attempts=max_attempts,
+            give_up_after=give_up_after,
+            clock=self.clock,
+        )
+
+    @rule(seconds=st.integers(0, 50))
+    def time_passes(self, seconds: int) -> None:
+        self.clock.now += seconds
+
+    @rule()
+    def begin(self) -> None:
+        may_begin = self.reconnector.phase in ("IDLE", "WAITING")
+        try:
+            self.reconnector.begin()
+        except RuntimeError:
+            assert not may_begin
+        else:
+            assert may_begin
+            assert self.under_way == 0, "two attempts at once"
+            self.under_way = 1
+
+    @rule()
+    def connected(self) -> None:
+        self.reconnector.connected()
+
+    @rule()
+    def progressed(self) -> None:
+        self.reconnector.progressed()
+
+    @rule()
+    def ended(self) -> None:
+        was_under_way = self.under_way
+        delay = self.reconnector.ended()
+        self.under_way = 0
+        if delay is None:
+            assert self.reconnector.gave_up or not was_under_way
+        elif was_under_way:
+            assert 0 <= delay <= self.backoff.maximum
+        assert self.reconnector.attempt <= self.max_attempts
+
+    @rule(online=st.booleans())
+    def network_changes(self, online: bool) -> None:
+        self.reconnector.is_online = online
+        if online:
+            self.reconnector.came_back()
+            if self.reconnector.phase == "WAITING":
+                assert self.reconnector.due <= self.clock.now
+
+    @rule()
+    def hurry(self) -> None:
+        self.reconnector.hurry()
+
+    @precondition(lambda self: self.reconnector.attempts > 5)
+    @rule()
+    def stop(self) -> None:
+        self.reconnector.stop("closed")
+        self.under_way = 0
+
+    @invariant()
+    def it_never_stops_without_a_reason(self) -> None:
+        assert (self.reconnector.phase == "STOPPED") == (self.reconnector.gave_up is not None)
+
+    @invariant()
+    def it_always_has_something_to_wait_for(self) -> None:
+        phase, due = self.reconnector.phase, self.reconnector.due
+        assert (phase == "WAITING") == (due < math.inf)
+        assert due - self.clock.now <= self.backoff.maximum or due == math.inf
+
+    @invariant()
+    def it_knows_what_is_under_way(self) -> None:
+        assert (self.reconnector.phase in ("CONNECTING", "OPEN")) == bool(self.under_way)
+
+
+TestMachine = Machine.TestCase
