@@ -38,13 +38,26 @@ GROUPS = ("engines", "python", "server", *NAMES)
 has been started, and a browser is started once in each process. Engines keep all cores busy while
 one process waits for them.
 """
-TOGETHER = ("tests/engines/", "tests/compat/", "tests/long/compat/")
-"""What is not taken apart by files: its engines start slowly, and serve all of the folder."""
+TOGETHER = ("tests/engines/", "tests/compat/", "tests/long/compat/", "tests/browser/")
+"""What is not taken apart by files: its engines, or its pages with Python, start slowly, and serve
+all of the folder.
+"""
+OWN_PAGES = tuple(
+    f"tests/browser/test_{name}.py"
+    for name in (
+        *("pages", "kept_sessions", "jupyterlite", "pyscript", "readme", "stand_ins", "worker"),
+        "account_example",
+    )
+)
+"""The files there that use other pages, which is why they are taken apart."""
 FIRST = (
-    *TOGETHER,
-    *("tests/pages/test_break_it.py", "tests/docs/test_tutorial.py", "tests/server/test_vendor.py"),
-    *("tests/benchmarks/", "tests/soak/"),
-    *("tests/browser/test_pages.py", "tests/browser/test_kept_sessions.py"),
+    *("tests/engines/", "tests/compat/", "tests/long/compat/"),
+    # These wait for timers, while the engines keep the cores busy.
+    *(f"tests/pages/test_{name}.py" for name in ("break_it", "why_not_sleep", "race")),
+    *("tests/pages/test_side_by_side.py", "tests/docs/test_tutorial.py"),
+    *("tests/server/test_vendor.py", "tests/benchmarks/test_benchmarks.py"),
+    *("tests/soak/test_soak.py", "tests/mutations/test_mutations.py"),
+    *(OWN_PAGES[0], "tests/browser/", *OWN_PAGES[1:]),
 )
 """What takes longest in its group begins first: at the end nobody waits for it."""
 IN_BROWSER = 150
@@ -87,8 +100,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Gives the tests of a file in a group to a process, and goes on when processes are lost."""
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = next((folder for folder in TOGETHER if nodeid.startswith(folder)), None)
-        return f"{folder or nodeid.partition('::')[0]} {group(nodeid)}"
+        return f"{unit(nodeid)} {group(nodeid)}"
 
     def remove_node(self, node: WorkerController) -> str | None:
         """Returns the test in which the process was lost, which is not run again."""
@@ -106,8 +118,10 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         return str(lost)
 
     def _reschedule(self, node: WorkerController) -> None:
-        # One that takes over may not have collected its tests yet.
-        if node in self.registered_collections:
+        # One that takes over may not have collected its tests yet. One with two tests can go on:
+        # what it gets too soon waits for it, while others have nothing to do.
+        pending = self._pending_of(self.assigned_work[node])
+        if node in self.registered_collections and (pending < 2 or not self.workqueue):
             super()._reschedule(node)
 
 
@@ -127,10 +141,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
             item.add_marker(pytest.mark.timeout(IN_BROWSER))
 
 
+def unit(nodeid: str) -> str:
+    """The file or the folder whose tests in a group one process runs."""
+    file = nodeid.partition("::")[0]
+    folder = next((folder for folder in TOGETHER if file.startswith(folder)), file)
+    return file if file in OWN_PAGES else folder
+
+
 def rank(nodeid: str) -> int:
     """How soon a test runs in its group."""
-    ranks = (place for place, start in enumerate(FIRST) if nodeid.startswith(start))
-    return next(ranks, len(FIRST))
+    name = unit(nodeid)
+    return FIRST.index(name) if name in FIRST else len(FIRST)
 
 
 def group(nodeid: str) -> str:

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser
 
 from readystate import Backoff, Blob, QueuedWebSocket, Session, State
 from readystate_server.lab import Server
-from readystate_server.testing import Runtime, in_browser, open_pyodide
+from readystate_server.testing import Runtime, open_pyodide
 from readystate_server.testing.inpage import new_id, raises, reported, url
 
 KILLED = """
@@ -118,9 +118,7 @@ def test_a_page_that_is_loaded_again_goes_on(kept: Runtime, server: Server) -> N
     kept.console.check()
 
 
-@in_browser
-async def test_blobs_cannot_be_kept() -> None:
-    """They are not to be read at once, as a page that goes away would have to."""
+async def keep_blobs() -> None:
     import js
 
     ws = QueuedWebSocket(url("/ws/session"), session=Session(persist="sessionStorage"))
@@ -129,6 +127,12 @@ async def test_blobs_cannot_be_kept() -> None:
             ws.send(blob)
     ws.abort()
     assert reported == []
+
+
+def test_blobs_cannot_be_kept(kept: Runtime) -> None:
+    """They are not to be read at once, as a page that goes away would have to."""
+    kept.call(keep_blobs)
+    kept.console.check()
 
 
 async def begin(*, id: str) -> None:

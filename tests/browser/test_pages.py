@@ -157,13 +157,15 @@ def test_try_it(lab: Page) -> None:
 
 
 @IN_CHROMIUM
-def test_what_cannot_be_loaded_is_said(browser: Browser, own_server: Server) -> None:
-    page = browser.new_page()
+def test_what_cannot_be_loaded_is_said(visit: tuple[Page, Console], own_server: Server) -> None:
+    page, console = visit
     page.route("**/lab.py", lambda route: route.fulfill(status=404, body=""))
-    page.goto(f"{own_server.url}/")
+    page.goto(f"{own_server.url}/index.html")
     alert = page.get_by_role("alert").first
     expect(alert).to_contain_text("Python could not be started", timeout=PATIENCE)
-    page.close()
+    page.unroute("**/lab.py")
+    page.goto("about:blank")
+    console.complaints.clear()
 
 
 @pytest.mark.parametrize(

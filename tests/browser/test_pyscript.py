@@ -5,10 +5,11 @@ Only a page shows it: PyScript runs nowhere else, and no other Python takes what
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from readystate import __version__
 from readystate_server.lab import Server
@@ -26,15 +27,22 @@ WAYS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def window(browser: Browser) -> Iterator[Page]:
+    """One for all pages: Chromium has compiled Pyodide then."""
+    with browser.new_context() as context:
+        yield context.new_page()
+
+
 @pytest.mark.parametrize(("place", "how", "wheel"), WAYS)
-def test_in_pyscript(page: Page, server: Server, place: str, how: str, wheel: str) -> None:
+def test_in_pyscript(window: Page, server: Server, place: str, how: str, wheel: str) -> None:
     """The wheel is another server's, as for pages that are developed with one of their own."""
-    console = Console(page)
+    console = Console(window)
     with Server() as other:
         query = {"how": how, "wheel": other.url_for(f"/wheel/{wheel}")}
         if place == "worker":
             query["worker"] = "1"
-        page.goto(f"{server.url}/tests/browser/pyscript.html?{urlencode(query)}")
-        page.wait_for_function("document.title.includes('3000')", timeout=45_000)
-    assert page.title() == f"{place}, InvalidStateError, open, text, binary, 3000 True"
+        window.goto(f"{server.url}/tests/browser/pyscript.html?{urlencode(query)}")
+        window.wait_for_function("document.title.includes('3000')", timeout=45_000)
+    assert window.title() == f"{place}, InvalidStateError, open, text, binary, 3000 True"
     console.check()

@@ -25,8 +25,9 @@ from readystate import (
 )
 from readystate_server.lab import Server, vendor
 from readystate_server.lab.places import WEB
-from readystate_server.testing import Runtime, open_pyodide
+from readystate_server.testing import Runtime
 from readystate_server.testing.inpage import event, raises, until
+from readystate_server.testing.runtime import BOOT, open_app, pyodide_url
 
 pytestmark = pytest.mark.only_browser("chromium")
 
@@ -98,11 +99,12 @@ def playwright(route: WebSocketRoute) -> None:
 @pytest.fixture(scope="module")
 def routed(browser: Browser, server: Server) -> Iterator[Runtime]:
     """A page whose WebSocket is Playwright's. The others take its place, one after the other."""
-    with open_pyodide(browser, server) as runtime:
-        page = runtime.page
+    url = server.url_for("/runtime/", place="page", pyodide=pyodide_url())
+    with browser.new_context() as context:
+        page = context.new_page()
         page.route_web_socket(f"{HOST}/**", playwright)
-        page.reload()
-        page.wait_for_selector("body[data-ready]", state="attached")
+        runtime = open_app(page, url, ready=None)
+        page.wait_for_selector("body[data-ready]", state="attached", timeout=BOOT * 1000)
         yield runtime
 
 

@@ -14,6 +14,7 @@ import pytest
 from readystate_server.lab import wheel
 
 from .. import processes
+from . import report
 from .cases import ALL
 from .runner import AT_A_TIME, ENGINES, OLDEST, TIMEOUT, Run, run
 
@@ -62,21 +63,27 @@ def test_an_engine_that_is_missing_fails(monkeypatch: pytest.MonkeyPatch) -> Non
             assert "not" in (done.failure_of(case) or "")
 
 
+@pytest.mark.parametrize("engine", ["bun"])
+def test_what_an_engine_threw_is_shown_where_it_is_something_else(
+    runs: dict[str, Future[Run]], engine: str
+) -> None:
+    shown = report.table([runs[engine].result(TIMEOUT)])
+    assert "SyntaxError 12 (the engine: SyntaxError without a code): " in shown
+
+
 def test_the_command_line(tmp_path: Path) -> None:
     files = tmp_path / "all.json", tmp_path / "all.md"
-    command = [sys.executable, "-m", "tests.engines", "bun"]
+    command = [sys.executable, "-m", "tests.engines", "cpython"]
     options = [f"--{kind}={path}" for kind, path in zip(("json", "markdown"), files, strict=True)]
     done = processes.run([*command, *options], timeout=240)
     assert done.returncode == 0, done.stderr
     assert f"{len(ALL)} of {len(ALL)} cases hold" in done.stdout
-    told = json.loads(files[0].read_text())["bun"]
+    told = json.loads(files[0].read_text())["cpython"]
     assert [result["case"] for result in told["results"]] == list(ALL)
     (thrown,) = told["results"][0]["thrown"]
     assert (thrown["name"], thrown["code"]) == ("InvalidStateError", 11)
-    # It shows what the engine threw where that is something else.
-    assert "SyntaxError 12 (the engine: SyntaxError without a code): " in done.stdout
     overview, rows = (part.splitlines() for part in files[1].read_text().split("\n\n"))
-    assert overview[2].startswith("| bun ")
+    assert overview[2].startswith("| cpython ")
     assert f"| {len(ALL)} of {len(ALL)} |" in overview[2]
     assert len(rows) == len(ALL) + 2
     assert all(row.count(" | ") == 1 for row in rows if not row.startswith("|---"))

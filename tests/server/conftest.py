@@ -25,11 +25,13 @@ def id() -> str:
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A copy of web/ without what is fetched or built."""
-    return Path(
-        shutil.copytree(
-            ROOT / "web", tmp_path / "web", ignore=shutil.ignore_patterns("vendor", "wheel")
-        )
-    )
+    return copy_site(tmp_path / "web")
+
+
+def copy_site(to: Path) -> Path:
+    """Copies web/ without what is fetched or built; returns where it is."""
+    left_out = shutil.ignore_patterns("vendor", "wheel")
+    return Path(shutil.copytree(ROOT / "web", to, ignore=left_out))
 
 
 @pytest.fixture

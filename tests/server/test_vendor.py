@@ -19,6 +19,7 @@ from readystate_server.lab import vendor
 from readystate_server.lab.vendor import VendorError
 
 from ..processes import ROOT, run, started
+from .conftest import copy_site
 
 PROGRAM = [sys.executable, "-m", "readystate_server.lab.vendor"]
 PYTHONPATH = "py:server"
@@ -66,33 +67,47 @@ def fake_npm(folder: Path, script: str) -> Path:
 @pytest.fixture(scope="module")
 def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A web/ with everything fetched. Copy it before changing it."""
-    web = tmp_path_factory.mktemp("fetched") / "web"
-    shutil.copytree(ROOT / "web", web, ignore=shutil.ignore_patterns("vendor", "wheel"))
+    web = copy_site(tmp_path_factory.mktemp("fetched") / "web")
     first, last = fetch(web).splitlines()
     assert first.startswith("Fetching pyodide ")
     assert last.startswith("Fetched pyodide ")
     return web
 
 
-@pytest.fixture
-def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An npm that brings small files, and a pip without an index; returns npm's folder."""
-    modules = tmp_path / "brought"
+def use_small_npm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Has an npm that brings small files, and a pip without an index; returns npm's folder."""
+    modules = folder / "brought"
     for name, text in BROUGHT.items():
         path = modules / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    folder = fake_npm(tmp_path / "bin", f"exec cp -r '{modules}' node_modules")
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    npm = fake_npm(folder / "bin", f"exec cp -r '{modules}' node_modules")
+    monkeypatch.setenv("PATH", f"{npm}:{os.environ['PATH']}")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    return folder
+    return npm
 
 
 @pytest.fixture
-def whole(site: Path, npm: Path) -> Path:
-    """A web/ with everything fetched, which npm is asked for no more."""
-    assert fetch(site)
-    return site
+def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An npm that brings small files, and a pip without an index; returns npm's folder."""
+    return use_small_npm(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A web/ with everything fetched, in small files. Copy it before changing it."""
+    folder = tmp_path_factory.mktemp("small")
+    web = copy_site(folder / "web")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_small_npm(folder, monkeypatch)
+        assert fetch(web)
+    return web
+
+
+@pytest.fixture
+def whole(small: Path, tmp_path: Path) -> Path:
+    """A web/ with everything fetched, for which npm is not asked."""
+    return Path(shutil.copytree(small, tmp_path / "web"))
 
 
 def test_folders_have_the_pinned_versions_in_their_names(fetched: Path) -> None:
