@@ -210,6 +210,28 @@ class Outbox:
         stats.sent += 1
         return delivery
 
+    def accept_clear(self, message: Any, size: int) -> Delivery | None:
+        """Adds a message without a time-to-live and a key that is sent now, if it can be.
+
+        In one step what :meth:`is_clear` and :meth:`accept_sent` are in two, as far as that is
+        simple. ``None`` says: ask them.
+        """
+        count, total, window = self.unconfirmed + 1, self.unconfirmed_bytes + size, self._window
+        if self._waiting or self.needs_keys or count > window.messages or total > window.bytes:
+            return None
+        delivery = Delivery(message, size)
+        delivery.state = SENT
+        delivery._index = self.sent
+        delivery._end = self.sent_bytes = self.sent_bytes + size
+        self._sent.append(delivery)
+        self.sent += 1
+        self.unconfirmed = count
+        self.unconfirmed_bytes = total
+        stats = self.stats
+        stats.accepted += 1
+        stats.sent += 1
+        return delivery
+
     def take(self, at_most: int | None = None) -> list[Delivery]:
         """Returns the messages to send now, in order, and counts them as sent."""
         if self.next_expiry is not None:
