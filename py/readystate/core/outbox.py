@@ -15,9 +15,11 @@ steps updates the same counts and queues, which must stay consistent.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import logging
 import math
+import operator
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -37,6 +39,8 @@ EXPIRY_STEP = 0.05
 
 _NOT_LOGGED = ("aborted", "cleared", "taken over")
 """Why messages are dropped that are not lost, or that the application wants to lose."""
+
+_end_of = operator.attrgetter("_end")
 
 _logger = logging.getLogger("readystate")
 
@@ -132,6 +136,12 @@ class Outbox:
         if not waiting or self.next_expiry is not None:
             return bool(waiting)
         return self._fits(self.unconfirmed, self.unconfirmed_bytes, waiting[0].size)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a message waits for room, or a task for the first or the last one sent."""
+        sent = self._sent
+        return bool(self._waiting or (sent and (sent[0]._waiters or sent[-1]._waiters)))
 
     @property
     def has_unkeyed(self) -> bool:
@@ -268,8 +278,8 @@ class Outbox:
         if count >= self.sent_bytes:
             self._confirm_first(len(sent), "left the page")
         else:
-            left = itertools.takewhile(lambda delivery: delivery._end <= count, sent)
-            self._confirm_first(sum(1 for _ in left), "left the page")
+            # Sent in this order, and so in the order of their ends.
+            self._confirm_first(bisect.bisect(sent, count, key=_end_of), "left the page")
 
     def confirm_before(self, index: int, evidence: Evidence) -> None:
         """Confirms the first ``index`` messages of this connection.
