@@ -19,7 +19,7 @@ from ..core.pauses import Pauses
 _UNHURRIED = 0.01
 """Seconds between two looks at a buffer that empties slowly, while nothing waits for that.
 
-To look in each turn of the event loop took as long as half of the sending: 2 us a message.
+To look in each turn of the event loop took 1 to 2 us for each of 10,000 messages.
 """
 
 

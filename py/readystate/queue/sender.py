@@ -97,7 +97,7 @@ class Sender:
         outbox, outlet = self.outbox, self.outlet
         delivery = None
         # Fast rather than plain, as this is the way of most messages: one that is sent now, without
-        # a time-to-live and a key, takes 3.2 instead of 3.7 us, of which 1.1 are JavaScript's.
+        # a time-to-live and a key, takes 3.3 instead of 3.8 us, of which 1.1 are JavaScript's.
         # The state comes last, as it is one of these calls.
         if (
             outlet is not None
