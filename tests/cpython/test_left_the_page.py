@@ -23,6 +23,8 @@ class Carrier:
 
     def __init__(self) -> None:
         self.looks = 0
+        self.is_stuck = False
+        self.amount = MESSAGES * 10
         self.left = LeftThePage(self.outbox())
         self.left.bind(self)
         deliveries = [self.left.outbox.accept_clear("x" * 10, 10) for _ in range(MESSAGES)]
@@ -43,7 +45,8 @@ class Carrier:
     @property
     def buffered_amount(self) -> int:
         self.looks += 1
-        return MESSAGES * 10 - self.looks
+        self.amount -= not self.is_stuck
+        return self.amount
 
     def flush(self) -> None:
         self.left.flushed()
@@ -58,10 +61,19 @@ class Carrier:
         raise error
 
 
+class Never:
+    """A timer whose time does not come, however slow the machine is."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def cancel(self) -> None:
+        pass
+
+
 @pytest.fixture(autouse=True)
-def _long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    # So that no test takes until it is over, however slow the machine is.
-    monkeypatch.setattr(confirmations, "_UNHURRIED", 60.0)
+def _without_timers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirmations, "UnthrottledTimer", Never)
 
 
 async def turns(count: int) -> None:
@@ -109,7 +121,20 @@ async def test_soon_when_a_task_begins_to_wait_for_all() -> None:
     await turns(20)
     carrier.left.wanted()
     await turns(2)
-    assert carrier.looks == 3
+    assert carrier.looks >= 3
+    await turns(20)
+    assert carrier.looks >= 20
+    carrier.left.lost()
+
+
+async def test_not_in_each_turn_while_nothing_leaves_though_a_task_asks_again_and_again() -> None:
+    carrier = Carrier()
+    await turns(20)
+    carrier.is_stuck = True
+    for _ in range(20):
+        carrier.left.wanted()
+        await turns(1)
+    assert carrier.looks == 3  # and then after 1, 2, 4 ... 50 ms
     carrier.left.lost()
 
 

@@ -139,9 +139,9 @@ class Outbox:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a message waits for room, or a task for the first or the last one sent."""
+        """Whether a task awaits the first or the last message that is unconfirmed."""
         sent = self._sent
-        return bool(self._waiting or (sent and (sent[0]._waiters or sent[-1]._waiters)))
+        return bool(sent and (sent[0]._waiters or sent[-1]._waiters))
 
     @property
     def has_unkeyed(self) -> bool:

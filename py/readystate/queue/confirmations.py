@@ -30,6 +30,8 @@ class LeftThePage(Confirmation):
         super().__init__(outbox)
         self._pauses = Pauses()
         self._timer: asyncio.Handle | UnthrottledTimer | None = None
+        # Whether a message or a task waits, and whether the timer is one for when none does.
+        self._is_wanted = False
         self._is_unhurried = False
         # What had not left at the last look; 0 if there was none since the first message was sent.
         self._before = 0
@@ -47,7 +49,8 @@ class LeftThePage(Confirmation):
             self.wanted()
 
     def wanted(self) -> None:
-        """Looks soon, as a message or a task waits now."""
+        """Looks soon, and then as often as it helps, until all has left."""
+        self._is_wanted = True
         if self._is_unhurried and self._timer is not None:
             self._timer.cancel()
             self._is_unhurried = False
@@ -85,10 +88,12 @@ class LeftThePage(Confirmation):
             return  # The buffer of a lost connection proves nothing.
         before = self._before
         self._before = buffered = self.confirm_left()
+        self._is_wanted = self._is_wanted and self.outbox.unconfirmed > 0
         self.carrier.flush()
         if self.outbox.unconfirmed and self._timer is None:
             pause = self._pauses.next(buffered)
-            if 0 < before < 2 * buffered and not self.outbox.is_awaited:
+            is_wanted = self._is_wanted or self.outbox.is_awaited
+            if 0 < before < 2 * buffered and not is_wanted:
                 pause = max(pause, _UNHURRIED)
                 self._is_unhurried = True
             if pause:
