@@ -194,6 +194,8 @@ class AgainstALedger(RuleBasedStateMachine):
             if self.outbox.is_clear(size):
                 self.accept_sent(size, ttl, key)
                 return
+            if ttl is None and key is None:
+                assert self.outbox.accept_clear(next(self.names), size) is None
         live = [entry for entry in self.ledger.waiting() if entry not in self.expired()]
         is_full = self.may_not_wait(live, size)
 
@@ -229,7 +231,15 @@ class AgainstALedger(RuleBasedStateMachine):
 
     def accept_sent(self, size: int, ttl: int | None, key: Hashable) -> None:
         message = next(self.names)
-        delivery = self.outbox.accept_sent(message, size, ttl=ttl, key=key)
+        delivery = None
+        if ttl is None and key is None:
+            delivery = self.outbox.accept_clear(message, size)
+            # It leaves to accept_sent() what is not simple.
+            is_simple = not self.outbox.needs_keys and len(self.ledger.unconfirmed()) < self.window
+            is_simple &= size_of(self.ledger.unconfirmed()) + size <= self.window_bytes
+            assert (delivery is not None) == is_simple
+        if delivery is None:
+            delivery = self.outbox.accept_sent(message, size, ttl=ttl, key=key)
         entry = Entry(delivery, message, size, key)
         if ttl is not None:
             entry.expires = self.now + ttl

@@ -15,9 +15,11 @@ steps updates the same counts and queues, which must stay consistent.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import logging
 import math
+import operator
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -37,6 +39,8 @@ EXPIRY_STEP = 0.05
 
 _NOT_LOGGED = ("aborted", "cleared", "taken over")
 """Why messages are dropped that are not lost, or that the application wants to lose."""
+
+_end_of = operator.attrgetter("_end")
 
 _logger = logging.getLogger("readystate")
 
@@ -134,6 +138,12 @@ class Outbox:
         return self._fits(self.unconfirmed, self.unconfirmed_bytes, waiting[0].size)
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether a task awaits the first or the last message that is unconfirmed."""
+        sent = self._sent
+        return bool(sent and (sent[0]._waiters or sent[-1]._waiters))
+
+    @property
     def has_unkeyed(self) -> bool:
         """Whether an unconfirmed message has no key."""
         return bool(self._sent)
@@ -210,6 +220,28 @@ class Outbox:
         stats.sent += 1
         return delivery
 
+    def accept_clear(self, message: Any, size: int) -> Delivery | None:
+        """Adds a message without a time-to-live and a key that is sent now, if it can be.
+
+        In one step what :meth:`is_clear` and :meth:`accept_sent` are in two, as far as that is
+        simple. ``None`` says: ask them.
+        """
+        count, total, window = self.unconfirmed + 1, self.unconfirmed_bytes + size, self._window
+        if self._waiting or self.needs_keys or count > window.messages or total > window.bytes:
+            return None
+        delivery = Delivery(message, size)
+        delivery.state = SENT
+        delivery._index = self.sent
+        delivery._end = self.sent_bytes = self.sent_bytes + size
+        self._sent.append(delivery)
+        self.sent += 1
+        self.unconfirmed = count
+        self.unconfirmed_bytes = total
+        stats = self.stats
+        stats.accepted += 1
+        stats.sent += 1
+        return delivery
+
     def take(self, at_most: int | None = None) -> list[Delivery]:
         """Returns the messages to send now, in order, and counts them as sent."""
         if self.next_expiry is not None:
@@ -246,8 +278,8 @@ class Outbox:
         if count >= self.sent_bytes:
             self._confirm_first(len(sent), "left the page")
         else:
-            left = itertools.takewhile(lambda delivery: delivery._end <= count, sent)
-            self._confirm_first(sum(1 for _ in left), "left the page")
+            # Sent in this order, and so in the order of their ends.
+            self._confirm_first(bisect.bisect(sent, count, key=_end_of), "left the page")
 
     def confirm_before(self, index: int, evidence: Evidence) -> None:
         """Confirms the first ``index`` messages of this connection.

@@ -16,6 +16,12 @@ from ..core.heartbeat import Acks
 from ..core.outbox import Outbox
 from ..core.pauses import Pauses
 
+_UNHURRIED = 0.01
+"""Seconds between two looks at a buffer that empties slowly, while nothing waits for that.
+
+To look in each turn of the event loop took 1 to 2 us for each of 10,000 messages.
+"""
+
 
 class LeftThePage(Confirmation):
     """Confirms messages that have left the page, which does not prove that they arrived."""
@@ -24,12 +30,30 @@ class LeftThePage(Confirmation):
         super().__init__(outbox)
         self._pauses = Pauses()
         self._timer: asyncio.Handle | UnthrottledTimer | None = None
+        # Whether a message or a task waits, and whether the timer is one for when none does.
+        self._is_wanted = False
+        self._is_unhurried = False
+        # What had not left at the last look; 0 if there was none since the first message was sent.
+        self._before = 0
 
     def connected(self) -> None:
         self._pauses = Pauses()
 
     def sent(self) -> None:
         if self._timer is None:
+            self._before = 0
+            self._timer = asyncio.get_running_loop().call_soon(self._look)
+
+    def flushed(self) -> None:
+        if self.outbox.pending:
+            self.wanted()
+
+    def wanted(self) -> None:
+        """Looks soon, and then as often as it helps, until all has left."""
+        self._is_wanted = True
+        if self._is_unhurried and self._timer is not None:
+            self._timer.cancel()
+            self._is_unhurried = False
             self._timer = asyncio.get_running_loop().call_soon(self._look)
 
     def arriving(self) -> None:
@@ -59,12 +83,19 @@ class LeftThePage(Confirmation):
     def _confirm_and_look_again(self) -> None:
         """Confirms what has left the page, and schedules the next look if there is more."""
         self._timer = None
+        self._is_unhurried = False
         if not self.carrier.is_open:
             return  # The buffer of a lost connection proves nothing.
-        buffered = self.confirm_left()
+        before = self._before
+        self._before = buffered = self.confirm_left()
+        self._is_wanted = self._is_wanted and self.outbox.unconfirmed > 0
         self.carrier.flush()
         if self.outbox.unconfirmed and self._timer is None:
             pause = self._pauses.next(buffered)
+            is_wanted = self._is_wanted or self.outbox.is_awaited
+            if 0 < before < 2 * buffered and not is_wanted:
+                pause = max(pause, _UNHURRIED)
+                self._is_unhurried = True
             if pause:
                 self._timer = UnthrottledTimer(pause, self._look)
             else:

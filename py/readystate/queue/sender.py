@@ -17,6 +17,7 @@ from ..core.stats import QueueStats
 from ..dom.blob import Blob
 
 _FIRST = 16
+_OPEN = 1
 
 
 class Sender:
@@ -94,18 +95,37 @@ class Sender:
             checks.seconds("ttl", ttl)
         key = confirmation.key_of(message) if confirmation.key_of is not None else None
         outbox, outlet = self.outbox, self.outlet
-        if outlet is not None and not self.is_held and outbox.is_clear(size) and outlet.is_open:
-            delivery = outbox.accept_sent(message, size, ttl, key)
-            self._hand_over(outlet, (message,), size)
-            if log.is_debugging():
-                log.sends(self.owner, 1, size)
-            if confirmation.asks and outbox.is_window_half_full:
-                confirmation.flushed()
-        else:
+        delivery = None
+        # Fast rather than plain, as this is the way of most messages: one that is sent now, without
+        # a time-to-live and a key, takes 3.3 instead of 3.8 us, of which 1.1 are JavaScript's.
+        # The state comes last, as it is one of these calls.
+        if (
+            outlet is not None
+            and not self.is_held
+            and not outbox.pending
+            and outlet.native.readyState == _OPEN
+        ):
+            if ttl is None and key is None:
+                delivery = outbox.accept_clear(message, size)
+            if delivery is None and outbox.is_clear(size):
+                delivery = outbox.accept_sent(message, size, ttl, key)
+        if delivery is None:
             try:
                 delivery = outbox.accept(message, size, ttl=ttl, key=key)
             finally:  # also if there is no room: others may have expired
                 self.flush()
+        elif outlet is not None:
+            if confirmation.encode is not None:
+                (message,) = confirmation.encode([message])
+            try:
+                outlet.send(message)
+            except NativeError as error:
+                self._give_up(outlet, error)
+            confirmation.sent()
+            if log.is_debugging():
+                log.sends(self.owner, 1, size)
+            if confirmation.asks and outbox.is_window_half_full:
+                confirmation.flushed()
         if confirmation.asks:
             delivery._on_wanted = confirmation.wanted
         return delivery
@@ -239,18 +259,17 @@ class Sender:
 
     def _transmit(self, outlet: Outlet, messages: Sequence[Any], size: int) -> None:
         try:
-            if len(messages) == 1:
-                outlet.send(messages[0])
-            else:
-                outlet.send_all(messages, size)
+            outlet.send_all(messages, size)
         except NativeError as error:
-            # An open socket takes every message unless the browser runs out of room. It is unknown
-            # which ones it took, so the connection is of no more use.
-            self.disconnect()
-            outlet.native.close()
-            report(
-                f"The browser refused to send, so {self.owner!r} has closed", python_error(error)
-            )
+            self._give_up(outlet, error)
+
+    def _give_up(self, outlet: Outlet, error: Exception) -> None:
+        """Closes after the browser has refused a message."""
+        # An open socket takes every message unless the browser runs out of room. It is unknown
+        # which ones it took, so the connection is of no more use.
+        self.disconnect()
+        outlet.native.close()
+        report(f"The browser refused to send, so {self.owner!r} has closed", python_error(error))
 
     def _watch_expiry(self) -> None:
         """Sets the timer for the next message that expires."""
