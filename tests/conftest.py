@@ -54,7 +54,8 @@ FIRST = (
     *("tests/engines/", "tests/compat/", "tests/long/compat/"),
     # These wait for timers, while the engines keep the cores busy.
     *(f"tests/pages/test_{name}.py" for name in ("break_it", "why_not_sleep", "race")),
-    *("tests/pages/test_side_by_side.py", "tests/docs/test_tutorial.py"),
+    *("tests/pages/test_side_by_side.py", "tests/cpython/test_faults.py"),
+    "tests/docs/test_tutorial.py",
     *("tests/server/test_vendor.py", "tests/benchmarks/test_benchmarks.py"),
     *("tests/soak/test_soak.py", "tests/mutations/test_mutations.py"),
     *(OWN_PAGES[0], "tests/browser/", *OWN_PAGES[1:]),
