@@ -48,12 +48,11 @@ def markdown(results: Mapping[str, Any]) -> str:
 def _lines(results: Mapping[str, Any]) -> Iterator[str]:
     plan, account = results["plan"], results["accounts"]
     cores = results["environment"]["cores"]
-    # A run of before had none of this option, and compressed.
-    compression = "" if plan.get("compress", True) else " without compression"
+    compression = "compressed" if plan["compress"] else "without compression"
     yield (
         f"This is a run of {plan['seconds'] / 60:g} minutes: {plan['clients']:,} clients with "
         f"{plan['rate']:g} message a second in each direction, {plan['servers']} servers (aiohttp, "
-        f"Starlette under uvicorn){compression} with"
+        f"Starlette under uvicorn), {compression}, with"
     )
     yield (
         f"`connect_rate={plan['connect_rate']:g}`, and one Redis with `appendfsync "
