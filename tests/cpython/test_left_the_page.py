@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from readystate import Delivery
-from readystate.core.outbox import Outbox
 from readystate.queue import confirmations
 from readystate.queue.confirmations import LeftThePage
+from tests.unit.outboxes import make_outbox
 
 MESSAGES = 100
 
@@ -25,22 +25,11 @@ class Carrier:
         self.looks = 0
         self.is_stuck = False
         self.amount = MESSAGES * 10
-        self.left = LeftThePage(self.outbox())
+        self.left = LeftThePage(make_outbox())
         self.left.bind(self)
         deliveries = [self.left.outbox.accept_clear("x" * 10, 10) for _ in range(MESSAGES)]
         self.deliveries: list[Delivery] = [delivery for delivery in deliveries if delivery]
         self.left.sent()
-
-    @staticmethod
-    def outbox() -> Outbox:
-        return Outbox(
-            max_pending=None,
-            max_pending_bytes=None,
-            on_full="raise",
-            in_doubt="resend",
-            max_unconfirmed=MESSAGES,
-            max_unconfirmed_bytes=None,
-        )
 
     @property
     def buffered_amount(self) -> int:

@@ -25,7 +25,7 @@ Until then its sender keeps it, and may have to send it again. An acknowledgemen
 bytes: with messages of 64 bytes, 12 % of the traffic at one message per second, 0.2 % at 100.
 """
 ACK_WITH_MESSAGE = 0.5
-"""After how many seconds it goes with the next message, if there is one: both are in one packet."""
+"""After how many seconds it goes with the next message, if there is one, not by itself later."""
 _ACK_MESSAGES = 512
 _MOST_NOT_KEPT = 2**16
 _ACK_BYTES = 2**20

@@ -170,7 +170,7 @@ class RedisStore(Store):
 
 
 class _OneByOne:
-    """Runs each command by itself: if a node of a cluster fails, all of a pipeline would."""
+    """Sends each command by itself: a pipeline to a cluster fails as a whole if one node does."""
 
     def __init__(self) -> None:
         self._room = asyncio.Semaphore(_AT_ONCE)
@@ -189,10 +189,9 @@ class _Command(NamedTuple):
 
 
 class _Pipelines:
-    """Runs the commands of all sessions that come while a pipeline is under way in the next one.
+    """Sends commands in pipelines: those that arrive while one is under way go in the next.
 
-    A command by itself takes five times as much of the process's time, and has Redis sync its file
-    for it alone.
+    A command by itself takes the process five times as long, and Redis syncs its file for each.
     """
 
     def __init__(self, redis: Redis) -> None:

@@ -117,6 +117,7 @@ class ServerSession:
         )
         self._loop = asyncio.get_running_loop()
         self._ack_timer: asyncio.TimerHandle | None = None
+        # From when on an acknowledgement goes with the next message.
         self._ack_may_go = 0.0
         self._expiry_timer: asyncio.TimerHandle | None = None
         self._expect_expiry()

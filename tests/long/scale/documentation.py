@@ -94,8 +94,8 @@ def _herds(results: Mapping[str, Any]) -> Iterator[str]:
             f"within {_range(back)} s. In no second were there more than"
         )
         yield (
-            f"{crowd} connections (in the picture: the limit of {limit}, twice an even return over "
-            f"15 s) and, with the servers there, {attempts} attempts."
+            f"{crowd:,} connections (in the picture: the limit of {limit:,}, twice an even return "
+            f"over 15 s) and, with the servers there, {attempts:,} attempts."
         )
 
 

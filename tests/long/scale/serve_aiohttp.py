@@ -33,9 +33,8 @@ async def run(sessions: Sessions, port: int, compress: bool) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     app = web.Application()
     # A former version does not have the option.
-    options: dict[str, Any] = {"compress": compress}
-    if "compress" not in signature(serve).parameters:
-        options.clear()
+    has_option = "compress" in signature(serve).parameters
+    options: dict[str, Any] = {"compress": compress} if has_option else {}
     app.router.add_get("/session", functools.partial(serve, sessions, **options))
     app.router.add_get("/plain", functools.partial(plain, compress=compress))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
