@@ -26,7 +26,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.utils import accept_key
 
 from readystate import DOMSyntaxError, InvalidAccessError
-from readystate._host.cpython import page, runtime, streams, wire
+from readystate._host.cpython import page, runtime, sockets, streams, wire
 from readystate._host.cpython.events import NativeBlob, NativeEvent, new_close_event
 from readystate._host.cpython.inbox import Inbox
 from readystate._host.cpython.listeners import NativeListener
@@ -937,7 +937,7 @@ def test_what_there_is_not() -> None:
         page.save("key", "text")
     with pytest.raises(RuntimeError, match="there is no sessionStorage here"):
         page.restore("key")
-    assert not streams.has_websocket_stream()
+    assert not sockets.has_websocket_stream()
     with pytest.raises(RuntimeError, match="WebSocketStream"):
         streams.new_stream("ws://h", None)
     assert runtime.has_sockets()

@@ -52,8 +52,15 @@ _MODULES = {
     "permissions": ("local_permission",),
     "runner": ("Runner",),
     "runtime": ("can_run_sync", "has_sockets", "needs_suspension", "run_sync"),
-    "sockets": ("buffered_amount", "close", "new_websocket", "require_websocket", "send"),
-    "streams": ("ReadAhead", "has_websocket_stream", "new_stream"),
+    "sockets": (
+        "buffered_amount",
+        "close",
+        "has_websocket_stream",
+        "new_websocket",
+        "require_websocket",
+        "send",
+    ),
+    "streams": ("ReadAhead", "new_stream"),
     "timers": ("Timer", "UnthrottledTimer", "sleep_unthrottled", "timeout_after", "wait"),
     "values": (
         "NativeObject",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from .._host import NativeObject, has_websocket_stream, local_permission, wait
+from .._host import NativeObject, has_websocket_stream, wait
 from ..core import checks
 from ..core.addresses import shown
-from ..core.backoff import Backoff
 from ..dom.websocket import offered
 from ..exceptions import ConnectionFailed, OpenTimeout
 from .connection import Connection
 from .event_connection import EventConnection
 from .receiver import Overflow
+
+if TYPE_CHECKING:
+    from ..core.backoff import Backoff
 
 __all__ = ["connect"]
 
@@ -111,7 +113,11 @@ class connect:  # noqa: N801 - as in websockets
         checks.bound("max_queue_bytes", max_queue_bytes)
         checks.seconds("open_timeout", open_timeout)
         checks.seconds("close_timeout", close_timeout)
-        checks.instance("backoff", backoff, Backoff)
+        if backoff is not None:
+            # Like attempts.py, loaded only when needed, as each module takes time to load.
+            from ..core.backoff import Backoff
+
+            checks.instance("backoff", backoff, Backoff)
         checks.bound("max_attempts", max_attempts, least=1)
         checks.seconds("give_up_after", give_up_after)
         checks.function("process_exception", process_exception)
@@ -123,7 +129,7 @@ class connect:  # noqa: N801 - as in websockets
         is_value = subprotocols is None or isinstance(subprotocols, (str, Mapping, NativeObject))
         self._subprotocols = subprotocols if is_value else list(subprotocols or ())
         self._open_timeout = open_timeout
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff
         self._transport = transport
         self._close_timeout = close_timeout
         self._queue_limits = {"max_queue": max_queue, "max_queue_bytes": max_queue_bytes}
@@ -196,13 +202,13 @@ class connect:  # noqa: N801 - as in websockets
             raise
         if not connection._opened.done():
             connection._start_close(1000, "")
-            permission = local_permission(connection.url)
+            permission = _permission(connection.url)
             raise OpenTimeout(connection._address, self._open_timeout or 0, permission=permission)
         if not connection._opened.result():
             raise ConnectionFailed(
                 connection._address,
                 subprotocols=offered(self._subprotocols),
-                permission=local_permission(connection.url),
+                permission=_permission(connection.url),
             )
         return connection
 
@@ -229,6 +235,13 @@ class connect:  # noqa: N801 - as in websockets
         return StreamConnection(
             self._url, self._subprotocols, close_timeout=self._close_timeout, **self._queue_limits
         )
+
+
+def _permission(url: str) -> str:
+    """Returns the name and state of the visitor's permission that a connection needs."""
+    from .._host import local_permission
+
+    return local_permission(url)
 
 
 def _watermarks(write_limit: int | tuple[int, int]) -> tuple[int, int]:

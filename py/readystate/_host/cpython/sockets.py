@@ -16,6 +16,7 @@ __all__ = [
     "NativeWebSocket",
     "buffered_amount",
     "close",
+    "has_websocket_stream",
     "new_websocket",
     "require_websocket",
     "send",
@@ -88,6 +89,11 @@ def require_websocket() -> type[NativeWebSocket]:
             "newer, which is not installed: pip install 'readystate[cpython]'"
         ) from error
     return NativeWebSocket
+
+
+def has_websocket_stream() -> bool:
+    """Whether there is a ``WebSocketStream``."""
+    return False
 
 
 def send(native_send: Callable[[Any], None], data: Any) -> None:

@@ -6,12 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ReadAhead", "has_websocket_stream", "new_stream"]
-
-
-def has_websocket_stream() -> bool:
-    """Whether there is a ``WebSocketStream``."""
-    return False
+__all__ = ["ReadAhead", "new_stream"]
 
 
 def new_stream(url: Any, protocols: Any) -> Any:

@@ -9,10 +9,10 @@ from pyodide.ffi import create_once_callable, create_proxy
 
 from .values import options, tag
 
-__all__ = ["endings"]
+__all__ = ["Endings"]
 
 
-class _Endings:
+class Endings:
     """Makes a socket that never was open end as the standard requires.
 
     By the standard it is CLOSED when ``error`` fires, and ``close`` follows, neither before
@@ -97,6 +97,3 @@ def _ending_event(type: str) -> Any:
     if type == "close":  # Not everywhere is there a CloseEvent.
         js.Object.assign(event, options(code=1006, reason="", wasClean=False))
     return event
-
-
-endings = _Endings()

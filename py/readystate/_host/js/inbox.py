@@ -23,8 +23,6 @@ _LITTLE = 1024
 take longer."""
 _LARGE = 2**14
 """From how many bytes on a second copy of binary data is slower than a proxy for it."""
-_REQUIRE_STRING = js.Function.prototype.call.bind(js.String.prototype.valueOf)
-"""Throws if its argument is not a string."""
 
 
 class Inbox:
@@ -107,7 +105,7 @@ class Inbox:
 
     def _are_strings(self, batch: Any) -> bool:
         try:
-            batch.forEach(_REQUIRE_STRING)
+            batch.forEach(_require_string())
         except NativeError:
             return False
         return True
@@ -146,6 +144,12 @@ class Inbox:
         self._native.removeEventListener("message", self._push)
         self._native.removeEventListener("message", self._on_arrival)
         self._on_arrival.destroy()
+
+
+@functools.cache
+def _require_string() -> Any:
+    """Returns a native function that throws if its argument is not a string."""
+    return js.Function.prototype.call.bind(js.String.prototype.valueOf)
 
 
 @functools.cache

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import js
 from pyodide.ffi import to_js
@@ -13,14 +14,17 @@ from pyodide.ffi import to_js
 from ...core.addresses import network_of, redacted, shown
 from ...core.binary import view
 from ...exceptions import DOMSyntaxError, InvalidAccessError
-from .endings import endings
 from .errors import NativeError, python_error
 from .values import NativeObject, copied, describe, options, to_sendable
+
+if TYPE_CHECKING:
+    from .endings import Endings
 
 __all__ = [
     "buffered_amount",
     "close",
     "construct",
+    "has_websocket_stream",
     "look_up_permission",
     "new_websocket",
     "require_websocket",
@@ -54,7 +58,8 @@ def new_websocket(url: Any, protocols: str | Iterable[str] | None) -> Any:
     native = construct(constructor, url, *given)
     if native.binaryType not in ("blob", "arraybuffer"):
         native.binaryType = "blob"  # the standard's default, which Bun's is not
-    endings.watch(native)
+    if (endings := _endings()) is not None:
+        endings.watch(native)
     look_up_permission(native)
     return native
 
@@ -162,6 +167,11 @@ def require_websocket() -> Any:
     return constructor
 
 
+def has_websocket_stream() -> bool:
+    """Whether the browser has ``WebSocketStream``."""
+    return hasattr(js, "WebSocketStream")
+
+
 def send(native_send: Callable[[Any], None], data: Any) -> None:
     """Calls the native ``send()`` with ``data``: text, binary, or a JavaScript buffer or ``Blob``.
 
@@ -201,11 +211,27 @@ def close(native: Any, code: int | None, reason: str | None) -> None:
     if code is None and reason:
         code = 1000  # as the standard has it; engines throw, or drop the reason
     if code is None:
-        endings.close(native)
+        given: tuple[Any, ...] = ()
     elif reason is None:
-        endings.close(native, code)
+        given = (code,)
     else:
-        endings.close(native, code, reason)
+        given = (code, reason)
+    endings = _endings()
+    if endings is None:
+        native.close(*given)
+    else:
+        endings.close(native, *given)
+
+
+@functools.cache
+def _endings() -> Endings | None:
+    """Fixes how sockets end, in runtimes where that may be needed: in no browser."""
+    if not hasattr(js, "process"):
+        return None
+    # Loaded only when needed, as each module takes time to load.
+    from .endings import Endings
+
+    return Endings()
 
 
 def _refuse(native: Any, code: int) -> None:

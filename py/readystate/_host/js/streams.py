@@ -14,12 +14,7 @@ from .errors import NativeError
 from .sockets import construct, look_up_permission, subprotocols, take_options, whole_url
 from .values import options
 
-__all__ = ["ReadAhead", "has_websocket_stream", "new_stream"]
-
-
-def has_websocket_stream() -> bool:
-    """Whether the browser has ``WebSocketStream``."""
-    return hasattr(js, "WebSocketStream")
+__all__ = ["ReadAhead", "new_stream"]
 
 
 def new_stream(url: Any, protocols: str | Iterable[str] | None) -> Any:
