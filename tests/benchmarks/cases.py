@@ -46,24 +46,12 @@ HEARTBEAT, ACKS, DROP = (
         ("drop", 'with in_doubt="drop"'),
     )
 )
-FIVE_WAYS = tuple(
-    Peer("dom", label, "pyodide", {"way": way})
-    for way, label in (
-        ("send_at_once", "send at once"),
-        ("sleep_then_send", "sleep(1), then send"),
-        ("send_on_open", "the open event"),
-        ("check_ready_state", "check readyState"),
-        ("queue_until_open", "a queue until open"),
-    )
-)
-"""Those of the article, in Python."""
-
 WRITE_LIMIT = 2**20
 """From how many buffered bytes on every sender waits."""
 BURST = 2**8
 """How many messages are sent between looks at the buffer, where these would be most of the work."""
 DELAY = 0.3
-"""Seconds that a connection takes for which messages are queued meanwhile, as in the article."""
+"""Seconds that a connection takes for which messages are queued meanwhile."""
 LONG_DELAY = 1.0
 """The same, where these are many."""
 DROP_AFTER = 200
@@ -123,10 +111,8 @@ class Case:
         work: The function of the peers' modules that does it.
         take: Takes one sample.
         count: How many messages a sample is of; ``quick`` in a quick run.
-        path: The server's endpoint.
         message: Kind and size of the messages; or what else the work is told.
         metrics: What a sample is shown by.
-        plotted: Those of them that are parts of each other, the smallest first; else all.
         peers: Who does it; the first one is what the others are compared with.
         targets: What each of ``subjects`` is to reach.
         repeat: How many samples are enough; else as many as the command line says.
@@ -141,7 +127,6 @@ class Case:
     metrics: tuple[Metric, ...]
     targets: tuple[Target, ...]
     message: Mapping[str, Any] = field(default_factory=dict)
-    plotted: tuple[Metric, ...] = ()
     peers: tuple[Peer, ...] = PEERS
     subjects: tuple[Peer, ...] = (CONNECT,)
     repeat: int | None = None
@@ -274,11 +259,7 @@ def losses(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     """What became of messages that were sent while one connection after another was lost."""
     id = uuid.uuid4().hex
     faults = {"fault": "drop", "after": DROP_AFTER, "ack": 1, "ping": "ping"}
-    return lose(page, server, count, server.ws_url("/ws/peer", id=id, **faults), id)
-
-
-def lose(page: PeerPage, server: Server, count: int, url: str, id: str) -> Sample:
-    """Has messages sent to ``url``, and looks up in the journal of ``id`` which have arrived."""
+    url = server.ws_url("/ws/peer", id=id, **faults)
     arguments = {"url": url, "count": count, "rate": RATE, "pause": PAUSE, "window": WINDOW}
     reported = set(page.call("lose", arguments))
     arrived = list(_arrived(server, id))
@@ -368,7 +349,6 @@ CASES = (
             quick=quick,
             message={"kind": kind, "size": size},
             metrics=TIME,
-            plotted=(measure.SCRIPT,),
             targets=(
                 times(measure.SCRIPT, connect, PYSCRIPT, CONNECT),
                 *((times(measure.SCRIPT, 1.45, JAVASCRIPT, CONNECT),) if connect == 0.3 else ()),
@@ -396,7 +376,6 @@ CASES = (
         quick=2_000,
         message={"kind": "text", "size": 64},
         metrics=TIME,
-        plotted=(measure.SCRIPT,),
         targets=(
             times(measure.SCRIPT, 1, PYSCRIPT, DOM),
             times(measure.SCRIPT, 1.1, PYSCRIPT, CONNECT),
@@ -414,7 +393,6 @@ CASES = (
         quick=3,
         message={"kind": "binary", "size": 2**20},
         metrics=TIME,
-        plotted=(measure.SCRIPT,),
         targets=(
             times(measure.SCRIPT, 1 / 30, PYSCRIPT, DOM),
             times(measure.SCRIPT, 1 / 30, PYSCRIPT, CONNECT),
@@ -507,7 +485,6 @@ CASES = (
             quick=1,
             message={"name": name},
             metrics=(measure.START, measure.THREAD, measure.OWN),
-            plotted=(measure.START,),
             # On a busy machine the page's clock runs while the page does not.
             targets=(Target(measure.OWN, limit),),
             peers=(SOURCES, COMPILED, UNCOLLECTED),
@@ -524,7 +501,6 @@ CASES = (
         quick=20_000,
         message={"kind": "text", "size": 64},
         metrics=(measure.HEAP, measure.PYTHON, measure.HELD),
-        plotted=(measure.HEAP,),
         # Less than a bit a message is noise.
         targets=(
             Target(measure.HEAP, 100),
@@ -541,9 +517,8 @@ CASES = (
         quick=1_000,
         message={"size": 64},
         metrics=(measure.FIRST, measure.LAST, measure.ARRIVED, measure.ALL_ARRIVED),
-        plotted=(measure.FIRST, measure.LAST),
         targets=(Target(measure.FIRST, 1),),
-        peers=(JAVASCRIPT, PARTYSOCKET, *FIVE_WAYS, SEND_QUEUE, QUEUED),
+        peers=(JAVASCRIPT, PARTYSOCKET, SEND_QUEUE, QUEUED),
         subjects=(SEND_QUEUE, QUEUED),
     ),
     Case(
@@ -554,7 +529,6 @@ CASES = (
         quick=2_000,
         message={"size": 64},
         metrics=(measure.FLUSH, *TIME),
-        plotted=(measure.FLUSH, measure.TASK),
         targets=(times(measure.FLUSH, 1 / 0.9, JAVASCRIPT),),
         peers=(JAVASCRIPT, PARTYSOCKET, PYSCRIPT, SEND_QUEUE, QUEUED),
         subjects=(SEND_QUEUE, QUEUED),
@@ -567,7 +541,6 @@ CASES = (
         quick=2_000,
         message={"size": 64},
         metrics=TIME,
-        plotted=(measure.SCRIPT, measure.TASK),
         targets=(times(measure.SCRIPT, 2, DOM),),
         peers=(DOM, SEND_QUEUE, QUEUED),
         subjects=(SEND_QUEUE, QUEUED),
@@ -579,7 +552,6 @@ CASES = (
         count=3_000,
         quick=1_000,
         metrics=(measure.LOST, measure.SILENT, measure.REPORTED, measure.TWICE),
-        plotted=(measure.SILENT, measure.LOST),
         targets=(Target(measure.LOST, 0),),
         peers=(PARTYSOCKET, QUEUED, HEARTBEAT, ACKS, DROP),
         subjects=(HEARTBEAT, ACKS),

@@ -45,13 +45,8 @@ UNTOLD = Metric("untold", "code not told", "each")
 ERRORS = Metric("errors", "page errors", "each")
 PROXIES = Metric("proxies", "proxies left", "each")
 TIME = Metric("time", "time", "µs a message")
-ARRIVAL = Metric("arrival", "until it arrived", "ms")
-TRIP = Metric("trip", "round trip", "ms")
-TRIPS = Metric("trips", "in round trips", "")
 SENDING = Metric("sending", "when sending", "%")
 RECEIVING = Metric("receiving", "when receiving", "%")
-CONNECTED = Metric("connected", "connected", "KiB each")
-LEFT = Metric("left", "without a connection", "KiB each")
 
 
 @dataclass(frozen=True)

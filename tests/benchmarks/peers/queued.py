@@ -7,7 +7,7 @@ import json
 from time import perf_counter
 from typing import Any
 
-from readystate import Acks, Backoff, Delivery, DeliveryState, Heartbeat, QueuedWebSocket, State
+from readystate import Acks, Backoff, Delivery, DeliveryState, Heartbeat, QueuedWebSocket
 
 flushing: asyncio.Task[int]
 
@@ -60,9 +60,7 @@ async def send_in_bursts(url: str, size: int, count: int, limit: int, burst: int
     message = "x" * size
     ws = QueuedWebSocket(url, max_unconfirmed=limit // size)
     ws.start()
-    async for change in ws.states():
-        if change.state is State.OPEN:
-            break
+    await ws.wait_open()
     for start in range(0, count, burst):
         while ws.pending:
             await asyncio.sleep(0.004)
