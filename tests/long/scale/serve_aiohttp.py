@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import signal
-from inspect import signature
-from typing import Any
 
 from aiohttp import web
 
@@ -32,10 +30,7 @@ async def run(sessions: Sessions, port: int, compress: bool) -> None:
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     app = web.Application()
-    # A former version does not have the option.
-    has_option = "compress" in signature(serve).parameters
-    options: dict[str, Any] = {"compress": compress} if has_option else {}
-    app.router.add_get("/session", functools.partial(serve, sessions, **options))
+    app.router.add_get("/session", functools.partial(serve, sessions, compress=compress))
     app.router.add_get("/plain", functools.partial(plain, compress=compress))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()

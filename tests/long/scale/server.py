@@ -14,7 +14,6 @@ import json
 import os
 import sys
 import time
-from inspect import signature
 from typing import Any
 
 from redis.asyncio import Redis
@@ -35,10 +34,8 @@ class Config:
         framework: "aiohttp" or "starlette".
         port: Where to listen.
         redis: The port of Redis; ``None`` for sessions in memory.
-        redis_connections: How many connections to it there may be; by default redis-py's limit.
         journal: The file for what handlers receive.
         options: Those of Sessions.
-        connect_rate: Another one, which a former version does not have.
         compress: Whether messages are compressed for clients that offer it.
     """
 
@@ -47,8 +44,6 @@ class Config:
     redis: int | None
     journal: str
     options: dict[str, Any]
-    connect_rate: float | None = None
-    redis_connections: int | None = None
     compress: bool = True
 
 
@@ -77,18 +72,9 @@ async def main(config: Config) -> None:
     if config.redis is not None:
         # As the documentation has it: sessions try again by themselves.
         retry = Retry(NoBackoff(), 1)
-        store = RedisStore(
-            Redis(
-                host="127.0.0.1",
-                port=config.redis,
-                retry=retry,
-                max_connections=config.redis_connections,
-            )
-        )
-    options = config.options
-    if config.connect_rate is not None and "connect_rate" in signature(Sessions).parameters:
-        options["connect_rate"] = config.connect_rate
-    sessions = Sessions(Application(config.journal).handle, store=store, **options)
+        store = RedisStore(Redis(host="127.0.0.1", port=config.redis, retry=retry))
+    handle = Application(config.journal).handle
+    sessions = Sessions(handle, store=store, **config.options)
     framework = importlib.import_module(f"{__package__}.serve_{config.framework}")
     await framework.run(sessions, config.port, config.compress)
 

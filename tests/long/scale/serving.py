@@ -22,9 +22,7 @@ async def speak(sessions: Sessions) -> None:
     """Says the statistics, once a second."""
     while True:
         await asyncio.sleep(1)
-        if hasattr(sessions, "stats"):  # which a former version does not have
-            problems = sessions.health().problems
-            say(stats=dataclasses.asdict(sessions.stats), problems=problems)
+        say(stats=dataclasses.asdict(sessions.stats))
 
 
 async def obey() -> None:
