@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
@@ -17,11 +16,7 @@ from readystate_server.lab import Server
 
 from .conftest import (
     BOOT,
-    BOTH_SCHEMES,
-    BOTH_WIDTHS,
     WEB,
-    Look,
-    PageAs,
     Site,
     hold_python,
 )
@@ -210,12 +205,3 @@ def test_a_page_without_its_script_says_so(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/")
     expect(page.locator(".stalled")).to_contain_text("has not started")
     expect(page.locator(".stalled")).to_be_visible(timeout=20_000)
-
-
-@BOTH_SCHEMES
-@BOTH_WIDTHS
-def test_fits(page_as: PageAs, look: Look, server: Server, width: int, scheme: Any) -> None:
-    page = page_as(scheme, width=width)
-    page.goto(f"{server.url}/")
-    expect_run(page)
-    look(page, "lab/race", scheme)
