@@ -6,7 +6,7 @@ import functools
 import re
 import textwrap
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -139,7 +139,7 @@ def open_migrate(page: Page, url: str) -> Visit:
     return visit
 
 
-OPEN = {
+OPEN: dict[str, Callable[[Page, str], Visit]] = {
     "hello": open_hello,
     "hello_mpy": functools.partial(open_hello, name="hello_mpy"),
     "plain": open_plain,
