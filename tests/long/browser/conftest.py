@@ -14,26 +14,8 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from readystate_server.lab import Server
 from readystate_server.testing import Console
-from tests.browser.conftest import (
-    EXPECTED,
-    PageAs,
-    failing,
-    page_as,
-    pyodide_place,
-    pyodide_session,
-    runtime,
-)
+from tests.browser.conftest import EXPECTED
 from tests.browsers import ROOT
-
-__all__ = [
-    "EXPECTED",
-    "PageAs",
-    "failing",
-    "page_as",
-    "pyodide_place",
-    "pyodide_session",
-    "runtime",
-]
 
 WEB = ROOT / "web"
 BOOT = 60_000
@@ -65,6 +47,36 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
         if request.node.get_closest_marker("complains") is None:
             expect(page.locator(".trouble:visible")).to_have_count(0)
             console.check()
+
+
+class PageAs(Protocol):
+    """The fixture ``page_as``."""
+
+    def __call__(self, scheme: Any, *, width: int = 1280, motion: Any = "no-preference") -> Page:
+        """A page of a browser of its own, for a visitor with these preferences."""
+
+
+@pytest.fixture
+def page_as(launch_browser: Callable[..., Browser], browser_name: str) -> Iterator[PageAs]:
+    """A function that opens a page in a colour scheme, so wide, and with or without motion."""
+
+    browsers: list[Browser] = []
+
+    def page_as(scheme: Any, *, width: int = 1280, motion: Any = "no-preference") -> Page:
+        # A stock Firefox takes the preferences from its own only.
+        own = {
+            "ui.systemUsesDarkTheme": int(scheme == "dark"),
+            "ui.prefersReducedMotion": int(motion == "reduce"),
+        }
+        options = {"firefox_user_prefs": own} if browser_name == "firefox" else {}
+        browsers.append(launch_browser(**options))
+        return browsers[-1].new_page(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion=motion
+        )
+
+    yield page_as
+    for browser in browsers:
+        browser.close()
 
 
 class Look(Protocol):
