@@ -8,7 +8,7 @@ from typing import Any
 from readystate_server.lab import Server
 
 from . import cases, measure
-from .cases import BURST, PAUSE, WRITE_LIMIT, Case, Target, times
+from .cases import PAUSE, WRITE_LIMIT, Case, Target, times
 from .measure import Sample
 from .pages import Peer, PeerPage
 
@@ -23,6 +23,8 @@ STREAMS = tuple(
         (1, "1 a second"),
     )
 )
+BURST = 2**8
+"""How many messages are sent between looks at what waits, where these would be most of the work."""
 STEADY = 50
 """How many messages are sent at once where there is room for them."""
 RATE = 1

@@ -67,19 +67,3 @@ async def round_trips(url: str, count: int, pause: float) -> list[float]:
         await received.wait()
     ws.close()
     return times
-
-
-async def send_in_bursts(url: str, size: int, count: int, limit: int, burst: int) -> int:
-    """The same with text, looking at the buffer only before each ``burst`` messages."""
-    message = "x" * size
-    ws = WebSocket(url)
-    await event(ws, "open")
-    acknowledged = event(ws, "message")
-    for start in range(0, count, burst):
-        while ws.bufferedAmount > limit:
-            await asyncio.sleep(0.004)
-        for _ in range(min(burst, count - start)):
-            ws.send(message)
-    answer = (await acknowledged).data
-    ws.close()
-    return int(json.loads(answer)["messages"])

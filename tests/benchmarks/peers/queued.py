@@ -55,20 +55,6 @@ async def _flushed(ws: QueuedWebSocket) -> int:
     return received
 
 
-async def send_in_bursts(url: str, size: int, count: int, limit: int, burst: int) -> int:
-    """Sends ``count`` messages; returns how many the server has received."""
-    message = "x" * size
-    ws = QueuedWebSocket(url, max_unconfirmed=limit // size)
-    ws.start()
-    await ws.wait_open()
-    for start in range(0, count, burst):
-        while ws.pending:
-            await asyncio.sleep(0.004)
-        for _ in range(min(burst, count - start)):
-            ws.send(message)
-    return await _flushed(ws)
-
-
 def number_of(message: str) -> int:
     """What an acknowledgement calls the message."""
     return int(message.partition(" ")[0])
