@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 
-from readystate import Blob, CloseEvent, Event, MessageEvent, WebSocket
+from readystate import Blob, Event, WebSocket
 from readystate_server.testing import in_browser
-from readystate_server.testing.inpage import closed, event, opened, reported, until, url
+from readystate_server.testing.inpage import closed, event, reported, until, url
 
 
 @in_browser
@@ -37,25 +37,6 @@ async def test_open() -> None:
     # It has been dispatched.
     assert (open_event.currentTarget, open_event.eventPhase) == (None, 0)
     assert open_event.composedPath() == []
-
-
-@in_browser
-async def test_message_and_close() -> None:
-    import js
-
-    ws = await opened("/ws/echo")
-    reply = event(ws, "message")
-    ws.send("hello")
-    message = await reply
-    assert type(message) is MessageEvent
-    assert (message.data, message.origin) == ("hello", f"ws://{js.location.host}")
-    assert (message.lastEventId, message.source, message.ports) == ("", None, ())
-    over = event(ws, "close")
-    ws.close(3001)
-    close = await over
-    assert type(close) is CloseEvent
-    assert (close.type, close.code, close.reason, close.wasClean) == ("close", 3001, "", True)
-    assert close.target is ws
 
 
 @in_browser

@@ -91,6 +91,12 @@ async def test_a_cancelled_connect_leaves_no_socket_open() -> None:
 
 
 @in_browser
+async def test_messages_before_a_close_are_all_received() -> None:
+    async with stream("/ws/flood", count=1000, size=16, number=1, then="close") as ws:
+        assert [int(message) async for message in ws] == list(range(1000))
+
+
+@in_browser
 async def test_a_cancelled_recv_loses_nothing() -> None:
     async with stream("/ws/echo") as ws:
         for number in range(50):

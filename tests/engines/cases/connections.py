@@ -66,8 +66,7 @@ async def automatic(report: Report) -> None:
 
 
 @CASES.add("connect(): a flood arrives in order, and iteration ends with it")
-@over_each_transport
-async def flood(report: Report, connect: Any) -> None:
+async def flood(report: Report) -> None:
     async with connect(url("/ws/flood", count=5000, number=1, then="close")) as ws:
         numbers = []
         async for message in ws:

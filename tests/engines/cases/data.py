@@ -177,5 +177,6 @@ async def message_event(report: Report) -> None:
     ws.send("x")
     happening = await echo
     assert (happening.type, happening.target, happening.lastEventId) == ("message", ws, "")
+    assert (happening.source, list(happening.ports)) == (None, [])
     report.expects(True, happening.isTrusted, node=False)
     report.expects(url(""), happening.origin, deno=url("/ws/echo"))
