@@ -13,13 +13,9 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from readystate_server.lab import Server
+from readystate_server.testing import AppServer
 
-from .conftest import (
-    BOOT,
-    WEB,
-    Site,
-    hold_python,
-)
+from .conftest import BOOT, STATIC, WEB, hold_python
 
 WAYS = 6
 # PyScript's own Python evaluates JavaScript; nothing is inline.
@@ -115,7 +111,7 @@ def test_runs_under_a_strict_policy(page: Page, server: Server, tmp_path: Path) 
 
 
 @pytest.mark.complains
-def test_a_static_host_is_told_from_the_server(page: Page, static_host: Site) -> None:
+def test_a_static_host_is_told_from_the_server(page: Page, static_host: AppServer) -> None:
     page.goto(f"{static_host.url}/some/path/web/")
     expect(page.get_by_role("alert")).to_contain_text("python -m readystate_server", timeout=BOOT)
     host = static_host.url.removeprefix("http://")
@@ -152,13 +148,11 @@ def test_without_vendor_the_cdn_has_the_same_versions(
         route.abort()
 
     page.route(re.compile("^https:"), refuse)
-    site = Site(web)
-    site.start()
-    page.goto(f"{site.url}/")
-    alert = page.get_by_role("alert")
-    expect(alert.first).to_contain_text("Python could not be started", timeout=BOOT)
-    expect(alert.first).to_contain_text("cdn.jsdelivr.net")
-    site.stop()
+    with AppServer(STATIC, cwd=web) as host:
+        page.goto(host.url)
+        alert = page.get_by_role("alert")
+        expect(alert.first).to_contain_text("Python could not be started", timeout=BOOT)
+        expect(alert.first).to_contain_text("cdn.jsdelivr.net")
     [core] = [url for url in asked if url.endswith("/core.js")]
     assert re.fullmatch(r"https://cdn.jsdelivr.net/npm/@pyscript/core@[\d.]+/dist/core.js", core)
 
