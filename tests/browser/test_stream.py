@@ -10,13 +10,7 @@ import contextlib
 
 import pytest
 
-from readystate import (
-    Blob,
-    ConcurrencyError,
-    ConnectionClosed,
-    WebSocket,
-    connect,
-)
+from readystate import Blob, ConcurrencyError, ConnectionClosed, WebSocket, connect
 from readystate_server.testing import in_browser
 from readystate_server.testing.inpage import all_gone, journal, new_id, raises, reported, until, url
 

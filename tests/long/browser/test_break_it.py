@@ -13,11 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from readystate_server.lab import Server
 
-from .conftest import (
-    BOOT,
-    PATIENCE,
-    PageAs,
-)
+from .conftest import BOOT, PATIENCE, PageAs
 
 FAULTS = ("drop", "refuse", "restart", "half-open", "offline")
 

@@ -9,9 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from readystate_server.lab import Server
 
-from .conftest import (
-    BOOT,
-)
+from .conftest import BOOT
 
 # The longest of the runs takes half a minute, if nothing else runs.
 LONGEST_RUN = 120_000
