@@ -59,6 +59,8 @@ def main() -> int:
         say("interrupted")
         return _INTERRUPTED
     results = report.report(outcome, "python -m tests.long.scale " + shlex.join(sys.argv[1:]))
+    if not results["problems"]:
+        say(documentation.markdown(results))
     say(report.words(results))
     if options.report is not None:
         options.report.mkdir(parents=True, exist_ok=True)
