@@ -8,7 +8,7 @@ from typing import Any
 from readystate_server.lab import Server
 
 from . import cases, measure
-from .cases import PAUSE, WRITE_LIMIT, Case, Target, times
+from .cases import WRITE_LIMIT, Case, Target, times
 from .measure import Sample
 from .pages import Peer, PeerPage
 
@@ -25,10 +25,6 @@ STREAMS = tuple(
 )
 BURST = 2**8
 """How many messages are sent between looks at what waits, where these would be most of the work."""
-STEADY = 50
-"""How many messages are sent at once where there is room for them."""
-RATE = 1
-"""How many messages come in a millisecond where each comes alone."""
 STREAM_TIME = 60
 """Seconds that a slow stream takes: several times what an acknowledgement may."""
 
@@ -108,30 +104,6 @@ CASES = (
             ("-large-text", "text", 2**16, "64 KiB", 2_000, 100, 0.97),
             ("-large", "binary", 2**16, "64 KiB", 2_000, 100, 0.97),
         )
-    ),
-    Case(
-        "session-send-steady",
-        f"send {{count}} text messages of 64 B, {STEADY} each {PAUSE} ms",
-        send,
-        count=20_000,
-        quick=500,
-        message={"kind": "text", "size": 64, "burst": STEADY, "pause": PAUSE / 1000},
-        metrics=(measure.SCRIPT, measure.TASK),
-        targets=(times(measure.TASK, 1 / 0.85, PLAIN),),
-        peers=(PLAIN, SESSION),
-        subjects=(SESSION,),
-    ),
-    Case(
-        "session-receive-steady",
-        f"receive {{count}} text messages of 64 B, at most {RATE * 1000:,} a second",
-        receive,
-        count=3_000,
-        quick=500,
-        message={"kind": "text", "size": 64, "rate": RATE * 1000},
-        metrics=(measure.SCRIPT, measure.TASK),
-        targets=(times(measure.TASK, 1 / 0.85, PLAIN),),
-        peers=(PLAIN, SESSION),
-        subjects=(SESSION,),
     ),
     Case(
         "session-overhead",

@@ -25,12 +25,10 @@ async def send(
     burst: int,
     limit: int,
     session: bool,
-    pause: float = 0,
 ) -> float:
     """Sends ``count`` messages; returns how many seconds it took until the server had them all.
 
-    It looks at what waits only before each ``burst`` messages, and after these waits for ``pause``
-    seconds.
+    It looks at what waits only before each ``burst`` messages.
     """
     message = "x" * size if kind == "text" else bytes(size)
     ws = await connected(url, session)
@@ -40,8 +38,6 @@ async def send(
             await asyncio.sleep(0.004)
         for _ in range(min(burst, count - start)):
             ws.send(message)
-        if pause:
-            await asyncio.sleep(pause)
     received = json.loads(await ws.recv())["messages"]
     seconds = perf_counter() - begin
     await ws.close()
