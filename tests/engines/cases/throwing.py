@@ -55,28 +55,24 @@ CLOSES: dict[str, tuple[type[DOMException], tuple[Any, ...]]] = {
     "close(1000, 62 letters of two bytes)": (DOMSyntaxError, (1000, "é" * 62)),
     "close(reason=124 bytes), without a code": (DOMSyntaxError, (None, LONG)),
 }
+IN_EVERY_STATE = ("close(999)", "close(1001)", "close(1000, 124 bytes)")
 for code in CLOSE_CODES:
     CLOSES[f"close({code})"] = (InvalidAccessError, (code,))
 
 
-def add_early(title: str, make: Callable[[], Any]) -> None:
-    @CASES.add(f"send({title}) while CONNECTING")
-    async def send_early(report: Report) -> None:
-        id = new_id()
-        ws = WebSocket(url("/ws/echo", id=id))
-        assert ws.readyState == WebSocket.CONNECTING
-        data = make()
-        report.throws(InvalidStateError, lambda: ws.send(data))
-        assert ws.bufferedAmount == 0
-        # It has left nothing behind.
-        await event(ws, "open")
-        ws.close()
-        (connection,) = await journal(id, closed=1)
-        assert connection["messages"] == []
-
-
-for title, make in EARLY.items():
-    add_early(title, make)
+@CASES.each("send({}) while CONNECTING", EARLY)
+async def send_early(report: Report, make: Callable[[], Any]) -> None:
+    id = new_id()
+    ws = WebSocket(url("/ws/echo", id=id))
+    assert ws.readyState == WebSocket.CONNECTING
+    data = make()
+    report.throws(InvalidStateError, lambda: ws.send(data))
+    assert ws.bufferedAmount == 0
+    # It has left nothing behind.
+    await event(ws, "open")
+    ws.close()
+    (connection,) = await journal(id, closed=1)
+    assert connection["messages"] == []
 
 
 @CASES.add("send() of what is neither text nor binary")
@@ -91,43 +87,34 @@ async def send_nonsense(report: Report) -> None:
             raise AssertionError(f"{nonsense!r} was sent")
 
 
-def add_close(title: str, kind: type[DOMException], arguments: tuple[Any, ...]) -> None:
-    @CASES.add(title)
-    async def bad_close(report: Report) -> None:
-        id = new_id()
-        ws = await opened(id=id)
-        report.throws(kind, lambda: ws.close(*arguments))
-        assert ws.readyState == WebSocket.OPEN
-        # It has sent nothing either.
-        ws.close()
-        (connection,) = await journal(id, closed=1)
-        assert connection["close"]["code"] == 1005
+@CASES.each("{}", CLOSES)
+async def bad_close(report: Report, kind: type[DOMException], arguments: tuple[Any, ...]) -> None:
+    id = new_id()
+    ws = await opened(id=id)
+    report.throws(kind, lambda: ws.close(*arguments))
+    assert ws.readyState == WebSocket.OPEN
+    # It has sent nothing either.
+    ws.close()
+    (connection,) = await journal(id, closed=1)
+    assert connection["close"]["code"] == 1005
 
 
-for title, (kind, arguments) in CLOSES.items():
-    add_close(title, kind, arguments)
-
-
-def add_close_in_state(title: str) -> None:
-    @CASES.add(f"{title} in every state")
-    async def bad_close_in_every_state(report: Report) -> None:
-        kind, arguments = CLOSES[title]
-        ws = WebSocket(url("/ws/echo"))
-        assert ws.readyState == WebSocket.CONNECTING
-        report.throws(kind, lambda: ws.close(*arguments))
-        assert ws.readyState == WebSocket.CONNECTING
-        await event(ws, "open")
-        over = event(ws, "close")
-        ws.close()
-        assert ws.readyState == WebSocket.CLOSING
-        report.throws(kind, lambda: ws.close(*arguments))
-        await over
-        report.throws(kind, lambda: ws.close(*arguments))
-        assert ws.readyState == WebSocket.CLOSED
-
-
-for title in ("close(999)", "close(1001)", "close(1000, 124 bytes)"):
-    add_close_in_state(title)
+@CASES.each("{} in every state", {title: CLOSES[title] for title in IN_EVERY_STATE})
+async def bad_close_in_every_state(
+    report: Report, kind: type[DOMException], arguments: tuple[Any, ...]
+) -> None:
+    ws = WebSocket(url("/ws/echo"))
+    assert ws.readyState == WebSocket.CONNECTING
+    report.throws(kind, lambda: ws.close(*arguments))
+    assert ws.readyState == WebSocket.CONNECTING
+    await event(ws, "open")
+    over = event(ws, "close")
+    ws.close()
+    assert ws.readyState == WebSocket.CLOSING
+    report.throws(kind, lambda: ws.close(*arguments))
+    await over
+    report.throws(kind, lambda: ws.close(*arguments))
+    assert ws.readyState == WebSocket.CLOSED
 
 
 @CASES.add("close(what is no number)")
@@ -159,16 +146,14 @@ async def code_that_is_a_bigint(report: Report) -> None:
     assert ws.readyState == WebSocket.OPEN
 
 
-def add_bad_argument(title: str, *arguments: Any) -> None:
-    @CASES.add(title)
-    async def bad_argument(report: Report) -> None:
-        report.throws(DOMSyntaxError, lambda: WebSocket(*arguments))
+@CASES.each("{}", BAD_URLS)
+async def bad_url(report: Report, bad: str) -> None:
+    report.throws(DOMSyntaxError, lambda: WebSocket(bad))
 
 
-for title, bad_url in BAD_URLS.items():
-    add_bad_argument(title, bad_url)
-for title, bad_protocols in BAD_PROTOCOLS.items():
-    add_bad_argument(title, "ws://127.0.0.1/", bad_protocols)
+@CASES.each("{}", BAD_PROTOCOLS)
+async def bad_protocols(report: Report, bad: str | list[str]) -> None:
+    report.throws(DOMSyntaxError, lambda: WebSocket("ws://127.0.0.1/", bad))
 
 
 @CASES.add("protocols that differ in capital letters only")
