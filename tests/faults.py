@@ -110,13 +110,16 @@ class Losses:
 def urls(
     base: str, plan: list[dict[str, Any]], is_endless: bool, **query: Any
 ) -> Callable[[], str]:
-    """A function that gives the URL of the next connection, with what is planned for it."""
+    """A function that gives the URL of the next connection, with what is planned for it.
+
+    The plan may name another "base" for a connection.
+    """
     planned = itertools.cycle(plan) if is_endless else itertools.chain(plan, itertools.repeat({}))
 
     def url() -> str:
         this = dict(query)  # MicroPython has no {**query}
         this.update(next(planned))
-        return f"{base}?{urlencode(this)}"
+        return f"{this.pop('base', base)}?{urlencode(this)}"
 
     return url
 
@@ -180,6 +183,7 @@ async def send_through(
             ("put", n)                    send so many messages
             ("put until lost",)           send until a connection is lost
             ("put to", n)                 send until so many messages were sent in all
+            ("put for", seconds, rate)    send so many messages a second, 1 to 4 in one go
             ("until lost", n)             wait until so many connections were lost
             ("until waiting", seconds)    wait until it waits for so long
             ("until", type)               wait for this event of the page, since the beginning
@@ -238,6 +242,13 @@ async def send_through(
             elif what == "put until lost":
                 while not losses.ranges:
                     await put()
+            elif what == "put for":
+                end = time.monotonic() + values[0]
+                while time.monotonic() < end:
+                    burst = 1 + len(deliveries) % 4
+                    for _ in range(burst):
+                        await put()
+                    await asyncio.sleep(burst / values[1])
             elif what == "until lost":
                 await losses.until(values[0])
             elif what == "until waiting":
@@ -523,10 +534,11 @@ def check(
     kind: str,
     *,
     is_small: bool = False,
+    seed: int = 1,
 ) -> tuple[list[dict[str, Any]], list[int]]:
     """Compares the journal with what the queue says; returns it, and the numbers of what came."""
     journal = settled(server, id)
-    arrived = arrivals(journal, result["accepted"], kind=kind, is_small=is_small)
+    arrived = arrivals(journal, result["accepted"], seed=seed, kind=kind, is_small=is_small)
     result["is_clean"] = (journal[-1]["close"] or {"clean": False})["clean"]
     assert not (wrong := problems(result, arrived, confirmation)), "\n".join(wrong)
     return journal, arrived

@@ -40,7 +40,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--repeat", type=int, default=7, metavar="N", help="samples of each peer (%(default)s)")
     add("--browser", choices=NAMES, default=NAMES[0], help="only Chromium tells all: else the time")
     add("--quick", action="store_true", help="few messages, one sample: whether it works at all")
-    add("--keep", action="store_true", help="keep the other cases of the JSON file that is there")
     add(
         "--output", type=Path, default=ARTIFACTS, metavar="FOLDER", help="for JSON, SVG and a table"
     )
@@ -64,7 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wheels.fetch()
     repeat = 1 if options.quick else options.repeat
     path = options.output / "benchmarks.json"
-    kept = json.loads(path.read_text())["cases"] if options.keep else []
     results = []
     with (
         Server(allow_origins=["*"], folders={"/tests": TESTS}) as server,
@@ -83,35 +81,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.stdout.write(f"{report.table(result)}  {seconds:.0f} s\n\n")
                 sys.stdout.flush()
                 # After each, as a run that is interrupted has measured something too.
-                save(options.output, results, kept, environment)
+                save(options.output, results, environment)
         browser.close()
     sys.stdout.write(f"{path}\n")
     return 0
 
 
-def save(
-    folder: Path,
-    results: Sequence[bench.Result],
-    kept: Sequence[dict[str, Any]],
-    environment: dict[str, Any],
-) -> None:
-    """Writes what was measured: as JSON, as a table and as charts."""
+def save(folder: Path, results: Sequence[bench.Result], environment: dict[str, Any]) -> None:
+    """Writes what was measured: as JSON, as a table and as a chart."""
     numbers = report.as_json(results, environment)
-    numbers["cases"] = merged(kept, numbers["cases"])
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (
         ("benchmarks.json", json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"),
         ("benchmarks.md", report.markdown(numbers)),
         ("chart.svg", plot.chart(numbers)),
-        ("benchmarks.svg", plot.svg(results, environment)),
     ):
         (folder / name).write_text(text, encoding="utf-8")
-
-
-def merged(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All cases in their usual order, those of now instead of earlier ones."""
-    by_name = {case["name"]: case for case in (*before, *now)}
-    return [by_name[case.name] for case in CASES if case.name in by_name]
 
 
 def describe(**options: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from readystate_server.lab import Server
 
 from . import measure
 from .measure import Metric, Sample
-from .pages import Peer, PeerPage, Sends
+from .pages import Peer, PeerPage
 
 JAVASCRIPT = Peer("javascript", "JavaScript", "javascript")
 READING = Peer("javascript", "JavaScript that reads", "javascript", {"reads": True})
@@ -46,26 +46,10 @@ HEARTBEAT, ACKS, DROP = (
         ("drop", 'with in_doubt="drop"'),
     )
 )
-FIVE_WAYS = tuple(
-    Peer("dom", label, "pyodide", {"way": way})
-    for way, label in (
-        ("send_at_once", "send at once"),
-        ("sleep_then_send", "sleep(1), then send"),
-        ("send_on_open", "the open event"),
-        ("check_ready_state", "check readyState"),
-        ("queue_until_open", "a queue until open"),
-    )
-)
-"""Those of the article, in Python."""
-
 WRITE_LIMIT = 2**20
 """From how many buffered bytes on every sender waits."""
-BURST = 2**8
-"""How many messages are sent between looks at the buffer, where these would be most of the work."""
-DELAY = 0.3
-"""Seconds that a connection takes for which messages are queued meanwhile, as in the article."""
-LONG_DELAY = 1.0
-"""The same, where these are many."""
+DELAY = 1.0
+"""Seconds that a connection takes for which messages are queued meanwhile."""
 DROP_AFTER = 200
 """After how many messages a connection is lost."""
 RATE = 50
@@ -123,10 +107,8 @@ class Case:
         work: The function of the peers' modules that does it.
         take: Takes one sample.
         count: How many messages a sample is of; ``quick`` in a quick run.
-        path: The server's endpoint.
         message: Kind and size of the messages; or what else the work is told.
         metrics: What a sample is shown by.
-        plotted: Those of them that are parts of each other, the smallest first; else all.
         peers: Who does it; the first one is what the others are compared with.
         targets: What each of ``subjects`` is to reach.
         repeat: How many samples are enough; else as many as the command line says.
@@ -141,7 +123,6 @@ class Case:
     metrics: tuple[Metric, ...]
     targets: tuple[Target, ...]
     message: Mapping[str, Any] = field(default_factory=dict)
-    plotted: tuple[Metric, ...] = ()
     peers: tuple[Peer, ...] = PEERS
     subjects: tuple[Peer, ...] = (CONNECT,)
     repeat: int | None = None
@@ -168,12 +149,9 @@ def receive(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
 
 def send(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     """The main thread's time for each message that is sent."""
-    return _sending(case, page, server, count, "send")
-
-
-def bursts(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
-    """The same, of senders that look at the buffer now and then only."""
-    return _sending(case, page, server, count, "send_in_bursts", burst=BURST)
+    url = server.ws_url("/ws/sink", ack=count)
+    arguments = {"url": url, "count": count, "limit": WRITE_LIMIT, **case.message}
+    return per_message(page, count, lambda: _check(page.call("send", arguments), count))
 
 
 def round_trip(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
@@ -239,46 +217,30 @@ def growth(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     return sample
 
 
-def queued_first(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
-    """The time from the ``open`` event until messages are sent that were queued before it.
-
-    It is told by the page's clock: from the event's time stamp until the browser's ``send()`` has
-    returned. When they arrived is the server's word, in its own time: since it was to accept the
-    connection, so the handshake's way to the page is a part of it.
-    """
-    id = uuid.uuid4().hex
-    with page.watch_sends(count):
-        _queue(case, page, count, server.ws_url("/ws/sink", ack=count, delay=DELAY, id=id))
-        _check(page.call("flushed", {}), count)
-        sends = page.sends()
-    (connection,) = server.journal(id)
-    arrived = [(message["time"] - DELAY) * 1000 for message in connection["messages"]]
-    first, last = _since_open(sends)
-    return {"first": first, "last": last, "arrived": arrived[0], "all_arrived": arrived[-1]}
-
-
 def queued_flush(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     """The time to send what was queued before the ``open`` event, for each message.
 
-    "flush" lasts from the event until the browser's last ``send()`` has returned; the main thread's
-    time is that from before the event until all has been received and accounted for.
+    "flush" is told by the page's clock: from the event's time stamp until the browser's last
+    ``send()`` has returned. The main thread's time is that from before the event until all has been
+    received and accounted for.
     """
+    url = server.ws_url("/ws/sink", ack=count, delay=DELAY)
     with page.watch_sends(count):
-        _queue(case, page, count, server.ws_url("/ws/sink", ack=count, delay=LONG_DELAY))
+        page.call("backlog", {"url": url, "count": count, **case.message})
+        if page.sends().opened is not None:
+            raise ValueError(f"took so long to queue {count:,} messages that the socket was open")
         sample = per_message(page, count, lambda: _check(page.call("flushed", {}), count))
-        _, last = _since_open(page.sends())
-    return {**sample, "flush": last / count * 1e3}
+        sends = page.sends()
+    if sends.opened is None or sends.last is None:
+        raise ValueError("not all was sent")
+    return {**sample, "flush": (sends.last - sends.opened) / count * 1e3}
 
 
 def losses(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     """What became of messages that were sent while one connection after another was lost."""
     id = uuid.uuid4().hex
     faults = {"fault": "drop", "after": DROP_AFTER, "ack": 1, "ping": "ping"}
-    return lose(page, server, count, server.ws_url("/ws/peer", id=id, **faults), id)
-
-
-def lose(page: PeerPage, server: Server, count: int, url: str, id: str) -> Sample:
-    """Has messages sent to ``url``, and looks up in the journal of ``id`` which have arrived."""
+    url = server.ws_url("/ws/peer", id=id, **faults)
     arguments = {"url": url, "count": count, "rate": RATE, "pause": PAUSE, "window": WINDOW}
     reported = set(page.call("lose", arguments))
     arrived = list(_arrived(server, id))
@@ -291,41 +253,12 @@ def lose(page: PeerPage, server: Server, count: int, url: str, id: str) -> Sampl
     }
 
 
-def _queue(case: Case, page: PeerPage, count: int, url: str) -> None:
-    page.call("backlog", {"url": url, "count": count, **case.message})
-    if page.sends().opened is not None:
-        raise ValueError(f"took so long to queue {count:,} messages that the socket was open")
-
-
-def _since_open(sends: Sends) -> tuple[float, float]:
-    if sends.opened is None or sends.first is None or sends.last is None:
-        raise ValueError("not all was sent")
-    return sends.first - sends.opened, sends.last - sends.opened
-
-
 def _arrived(server: Server, id: str) -> Iterator[int]:
     """The numbers of the messages that have arrived, once all connections have ended."""
     connections = server.journal(id)
     for connection in server.journal(id, closed=len(connections)):
         for message in connection["messages"]:
             yield int(message["data"].partition(" ")[0])
-
-
-def _sending(
-    case: Case, page: PeerPage, server: Server, count: int, kind: str, **options: Any
-) -> Sample:
-    arguments = {
-        "url": server.ws_url("/ws/sink", ack=count),
-        "count": count,
-        "limit": WRITE_LIMIT,
-        **case.message,
-        **options,
-    }
-
-    def work() -> None:
-        _check(page.call(kind, arguments), count)
-
-    return per_message(page, count, work)
 
 
 def per_message(page: PeerPage, count: int, work: Callable[[], object]) -> Sample:
@@ -368,7 +301,6 @@ CASES = (
             quick=quick,
             message={"kind": kind, "size": size},
             metrics=TIME,
-            plotted=(measure.SCRIPT,),
             targets=(
                 times(measure.SCRIPT, connect, PYSCRIPT, CONNECT),
                 *((times(measure.SCRIPT, 1.45, JAVASCRIPT, CONNECT),) if connect == 0.3 else ()),
@@ -396,7 +328,6 @@ CASES = (
         quick=2_000,
         message={"kind": "text", "size": 64},
         metrics=TIME,
-        plotted=(measure.SCRIPT,),
         targets=(
             times(measure.SCRIPT, 1, PYSCRIPT, DOM),
             times(measure.SCRIPT, 1.1, PYSCRIPT, CONNECT),
@@ -414,7 +345,6 @@ CASES = (
         quick=3,
         message={"kind": "binary", "size": 2**20},
         metrics=TIME,
-        plotted=(measure.SCRIPT,),
         targets=(
             times(measure.SCRIPT, 1 / 30, PYSCRIPT, DOM),
             times(measure.SCRIPT, 1 / 30, PYSCRIPT, CONNECT),
@@ -507,7 +437,6 @@ CASES = (
             quick=1,
             message={"name": name},
             metrics=(measure.START, measure.THREAD, measure.OWN),
-            plotted=(measure.START,),
             # On a busy machine the page's clock runs while the page does not.
             targets=(Target(measure.OWN, limit),),
             peers=(SOURCES, COMPILED, UNCOLLECTED),
@@ -524,7 +453,6 @@ CASES = (
         quick=20_000,
         message={"kind": "text", "size": 64},
         metrics=(measure.HEAP, measure.PYTHON, measure.HELD),
-        plotted=(measure.HEAP,),
         # Less than a bit a message is noise.
         targets=(
             Target(measure.HEAP, 100),
@@ -534,19 +462,6 @@ CASES = (
         repeat=1,
     ),
     Case(
-        "queue-first",
-        "{count} messages queued while CONNECTING: from open to sent",
-        queued_first,
-        count=1_000,
-        quick=1_000,
-        message={"size": 64},
-        metrics=(measure.FIRST, measure.LAST, measure.ARRIVED, measure.ALL_ARRIVED),
-        plotted=(measure.FIRST, measure.LAST),
-        targets=(Target(measure.FIRST, 1),),
-        peers=(JAVASCRIPT, PARTYSOCKET, *FIVE_WAYS, SEND_QUEUE, QUEUED),
-        subjects=(SEND_QUEUE, QUEUED),
-    ),
-    Case(
         "queue-flush",
         "{count} messages of 64 B queued while CONNECTING: flushed on open",
         queued_flush,
@@ -554,22 +469,8 @@ CASES = (
         quick=2_000,
         message={"size": 64},
         metrics=(measure.FLUSH, *TIME),
-        plotted=(measure.FLUSH, measure.TASK),
         targets=(times(measure.FLUSH, 1 / 0.9, JAVASCRIPT),),
         peers=(JAVASCRIPT, PARTYSOCKET, PYSCRIPT, SEND_QUEUE, QUEUED),
-        subjects=(SEND_QUEUE, QUEUED),
-    ),
-    Case(
-        "queue-send",
-        "send {count} text messages of 64 B by a queue, when OPEN",
-        bursts,
-        count=100_000,
-        quick=2_000,
-        message={"size": 64},
-        metrics=TIME,
-        plotted=(measure.SCRIPT, measure.TASK),
-        targets=(times(measure.SCRIPT, 2, DOM),),
-        peers=(DOM, SEND_QUEUE, QUEUED),
         subjects=(SEND_QUEUE, QUEUED),
     ),
     Case(
@@ -579,7 +480,6 @@ CASES = (
         count=3_000,
         quick=1_000,
         metrics=(measure.LOST, measure.SILENT, measure.REPORTED, measure.TWICE),
-        plotted=(measure.SILENT, measure.LOST),
         targets=(Target(measure.LOST, 0),),
         peers=(PARTYSOCKET, QUEUED, HEARTBEAT, ACKS, DROP),
         subjects=(HEARTBEAT, ACKS),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page
@@ -47,12 +46,10 @@ class Sends:
 
     Attributes:
         opened: The ``open`` event's time stamp; ``None`` before it, as the others.
-        first: When the first ``send()`` had returned.
-        last: When the last one had.
+        last: When the last ``send()`` had returned.
     """
 
     opened: float | None
-    first: float | None
     last: float | None
 
 
@@ -91,7 +88,7 @@ class PeerPage:
 
     @contextmanager
     def watch_sends(self, count: int) -> Iterator[None]:
-        """Notes when the first and the ``count``-th message are sent over sockets made meanwhile.
+        """Notes when the ``count``-th message is sent over sockets made meanwhile.
 
         Each ``send()`` takes a little longer for that, the same for all peers.
         """
@@ -129,25 +126,14 @@ class PeerPage:
         return count
 
 
-class Pages:
+class Pages(ExitStack):
     """Pages that stay open until the end of a ``with`` statement."""
 
     def __init__(self, browser: Browser, server: Server) -> None:
+        super().__init__()
         self._browser = browser
         self._server = server
         self._pages: dict[tuple[str, str, str], PeerPage] = {}
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     def page(self, peer: Peer) -> PeerPage:
         """The page of ``peer``, opened when there is none yet.
@@ -157,7 +143,7 @@ class Pages:
         """
         key = peer.runtime, peer.module, peer.page
         if key not in self._pages:
-            self._pages[key] = self._stack.enter_context(self.fresh(peer))
+            self._pages[key] = self.enter_context(self.fresh(peer))
         page = self._pages[key]
         page.options = peer.options
         return page

@@ -27,4 +27,4 @@ def test_a_quick_run_measures_every_peer(tmp_path: Path) -> None:
             assert all(value is not None for value in values), (peer, measured)
             assert all(value > 0 for value in values), peer
         assert all(target["reached"] is not None for target in case["targets"])
-    assert (tmp_path / "benchmarks.svg").read_text().startswith("<svg ")
+    assert (tmp_path / "chart.svg").read_text().startswith("<svg ")

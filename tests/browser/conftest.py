@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from readystate_server.lab import Server
 from readystate_server.testing import Runtime, open_pyodide
@@ -51,33 +50,3 @@ def alone(browser: Browser, server: Server) -> Iterator[Runtime]:
     """A page, from a server of its own, in which what is left over is counted."""
     with Server() as own, open_pyodide(browser, own) as runtime:
         yield runtime
-
-
-class PageAs(Protocol):
-    """The fixture ``page_as``."""
-
-    def __call__(self, scheme: Any, *, width: int = 1280, motion: Any = "no-preference") -> Page:
-        """A page of a browser of its own, for a visitor with these preferences."""
-
-
-@pytest.fixture
-def page_as(launch_browser: Callable[..., Browser], browser_name: str) -> Iterator[PageAs]:
-    """A function that opens a page in a colour scheme, so wide, and with or without motion."""
-
-    browsers: list[Browser] = []
-
-    def page_as(scheme: Any, *, width: int = 1280, motion: Any = "no-preference") -> Page:
-        # A stock Firefox takes the preferences from its own only.
-        own = {
-            "ui.systemUsesDarkTheme": int(scheme == "dark"),
-            "ui.prefersReducedMotion": int(motion == "reduce"),
-        }
-        options = {"firefox_user_prefs": own} if browser_name == "firefox" else {}
-        browsers.append(launch_browser(**options))
-        return browsers[-1].new_page(
-            viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion=motion
-        )
-
-    yield page_as
-    for browser in browsers:
-        browser.close()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 
-from readystate import Blob, CloseEvent, Event, MessageEvent, WebSocket
+from readystate import Blob, Event, WebSocket
 from readystate_server.testing import in_browser
-from readystate_server.testing.inpage import closed, event, opened, raises, reported, until, url
+from readystate_server.testing.inpage import closed, event, reported, until, url
 
 
 @in_browser
@@ -37,45 +37,6 @@ async def test_open() -> None:
     # It has been dispatched.
     assert (open_event.currentTarget, open_event.eventPhase) == (None, 0)
     assert open_event.composedPath() == []
-
-
-@in_browser
-async def test_message_and_close() -> None:
-    import js
-
-    ws = await opened("/ws/echo")
-    reply = event(ws, "message")
-    ws.send("hello")
-    message = await reply
-    assert type(message) is MessageEvent
-    assert (message.data, message.origin) == ("hello", f"ws://{js.location.host}")
-    assert (message.lastEventId, message.source, message.ports) == ("", None, ())
-    over = event(ws, "close")
-    ws.close(3001)
-    close = await over
-    assert type(close) is CloseEvent
-    assert (close.type, close.code, close.reason, close.wasClean) == ("close", 3001, "", True)
-    assert close.target is ws
-
-
-@in_browser
-async def test_binary_arrives_as_a_blob_by_default() -> None:
-    ws = await opened()
-    reply = event(ws, "message")
-    ws.send("é".encode())
-    blob = (await reply).data
-    assert isinstance(blob, Blob)
-    assert (blob.size, blob.type) == (2, "")
-    assert await blob.bytes() == "é".encode()
-    assert await blob.text() == "é"
-    assert blob.js_blob.constructor.name == "Blob"
-    assert repr(blob) == "<Blob of 2 bytes>"
-    # It can be read again, and sent on as it is.
-    assert await blob.bytes() == "é".encode()
-    ws.binaryType = "arraybuffer"
-    reply = event(ws, "message")
-    ws.send(blob)
-    assert (await reply).data == "é".encode()
 
 
 @in_browser
@@ -170,22 +131,3 @@ async def test_the_task_of_a_coroutine_handler_is_kept_alive() -> None:
     future.set_result(None)
     await until(lambda: seen)
     await closed(ws)
-
-
-@in_browser
-async def test_an_event_that_a_script_dispatches_reaches_the_listeners() -> None:
-    import js
-
-    ws = await opened()
-    seen: list[object] = []
-    ws.onmessage = lambda event: seen.append((event.data, event.isTrusted))
-    init = js.Object.new()
-    init.data = "made up"
-    made = js.MessageEvent.new("message", init)
-    assert ws.dispatchEvent(made) is True
-    assert seen == [("made up", False)]
-    with raises(TypeError):
-        ws.dispatchEvent("message")
-    # One that only says that it is closed does not end the socket.
-    ws.dispatchEvent(js.Event.new("close"))
-    assert (await closed(ws)).wasClean

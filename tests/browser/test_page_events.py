@@ -1,20 +1,24 @@
-"""What happens to a page, and connections that come back.
+"""What happens to a page, and connections that come back: it is hidden, frozen, or offline.
 
 What is done about it is shown in tests/cpython, with a page that is made up; here it is that the
-events of a browser are those, and that the network is really gone. test_worker.py has the worker's.
+events of a browser are those, that it has waits that are not its timers, and that the network is
+really gone. Playwright shows all tabs, so that the page here only says that it is hidden; how fast
+one is that a visitor has hidden, tests/long measures. test_worker.py has the worker's events.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 
-from readystate import Backoff, QueuedWebSocket, State, StateChange
+from readystate import Backoff, QueuedWebSocket, State, StateChange, connect
+from readystate._host import UnthrottledTimer, sleep_unthrottled
 from readystate_server.lab import Server
 from readystate_server.testing import Runtime, in_browser
-from readystate_server.testing.inpage import new_id, url
+from readystate_server.testing.inpage import new_id, turns, url
 from tests.faults import check, send_through
 
 FOREVER = 3600.0
@@ -30,7 +34,58 @@ def dispatch(type: str, **options: Any) -> None:
 
     Kind = js.PageTransitionEvent if options else js.Event  # noqa: N806
     event = Kind.new(type, to_js(options, dict_converter=js.Object.fromEntries))
-    (js.document if type == "resume" else js.globalThis).dispatchEvent(event)
+    (js.document if type in ("resume", "visibilitychange") else js.globalThis).dispatchEvent(event)
+
+
+class Hidden:
+    """The page says that it is hidden, in the block."""
+
+    def __enter__(self) -> None:
+        import js
+        from pyodide.ffi import to_js
+
+        said: dict[str, Any] = {"hidden": True, "visibilityState": "hidden"}
+        for name, value in said.items():
+            property = {"value": value, "configurable": True}
+            made = to_js(property, dict_converter=js.Object.fromEntries)
+            js.Object.defineProperty(js.document, name, made)
+
+    def __exit__(self, *_: object) -> None:
+        import js
+
+        for name in ("hidden", "visibilityState"):
+            js.Reflect.deleteProperty(js.document, name)
+
+
+HOLD = """\
+() => globalThis.holdTimers = () => {
+  const { setTimeout, clearTimeout } = globalThis;
+  const held = new Map();
+  globalThis.setTimeout = (call, delay = 0, ...values) => {
+    if (delay <= 4) return setTimeout(call, delay, ...values);
+    held.set(-held.size - 1, () => call(...values));
+    return -held.size;
+  };
+  globalThis.clearTimeout = (id) => held.has(id) ? held.set(id, () => {}) : clearTimeout(id);
+  return () => {
+    Object.assign(globalThis, { setTimeout, clearTimeout });
+    for (const call of held.values()) setTimeout(call, 0);
+  };
+}"""
+
+
+class WithoutTimers(Hidden):
+    """It is hidden, and no timer comes in the block, but those for the next turn."""
+
+    def __enter__(self) -> None:
+        import js
+
+        super().__enter__()
+        self._release = js.holdTimers()
+
+    def __exit__(self, *exception: object) -> None:
+        self._release()
+        super().__exit__(*exception)
 
 
 async def waiting() -> QueuedWebSocket:
@@ -46,7 +101,7 @@ async def waiting() -> QueuedWebSocket:
     raise AssertionError(f"{ws} never waited")
 
 
-@pytest.mark.parametrize("type", ["online", "pageshow", "resume"])
+@pytest.mark.parametrize("type", ["online", "pageshow", "resume", "visibilitychange"])
 @in_browser
 async def test_what_comes_back_connects_at_once(type: str) -> None:
     async with asyncio.timeout(30):
@@ -58,16 +113,89 @@ async def test_what_comes_back_connects_at_once(type: str) -> None:
         await ws.close()
 
 
-@pytest.mark.parametrize("type", ["offline", "pageshow"])
+@pytest.mark.parametrize("type", ["offline", "pageshow", "visibilitychange"])
 @in_browser
 async def test_what_does_not_bring_it_back(type: str) -> None:
-    """A page that is shown for the first time was not away."""
+    """A page that is shown for the first time was not away, and one that is hidden is not back."""
     ws = await waiting()
-    dispatch(type, **({"persisted": False} if type == "pageshow" else {}))
-    for _ in range(20):
-        await asyncio.sleep(0)
+    with Hidden() if type == "visibilitychange" else contextlib.nullcontext():
+        dispatch(type, **({"persisted": False} if type == "pageshow" else {}))
+        await turns(20)
     assert (ws.state, ws.stats.attempts) == (State.WAITING, 1)
     await ws.close()
+
+
+@in_browser
+async def test_an_iteration_goes_on_at_once_too() -> None:
+    connections = 0
+    async with asyncio.timeout(30):
+        async for ws in connect(url("/ws/close?code=1012"), backoff=Backoff(60, 60, jitter=0)):
+            connections += 1
+            await ws.wait_closed()
+            if connections == 2:
+                break
+            asyncio.get_running_loop().call_later(0.1, dispatch, "visibilitychange")
+
+
+@in_browser
+async def test_short_waits_while_it_is_hidden() -> None:
+    called: list[str] = []
+    loop = asyncio.get_running_loop()
+    with Hidden():
+        since = loop.time()
+        await sleep_unthrottled(0.05)
+        assert loop.time() - since >= 0.045
+        UnthrottledTimer(0.01, lambda: called.append("called"))
+        cancelled = UnthrottledTimer(0.01, lambda: called.append("cancelled"))
+        cancelled.cancel()
+        sleeping = asyncio.ensure_future(sleep_unthrottled(0.01))
+        await asyncio.sleep(0)
+        sleeping.cancel()
+        await sleep_unthrottled(0.1)
+    assert called == ["called"]
+    assert sleeping.cancelled()
+
+
+@in_browser
+async def test_what_waits_for_the_buffer_goes_on_while_it_is_hidden() -> None:
+    data = bytes(2**20)
+    with Hidden():
+        async with asyncio.timeout(30), connect(url("/ws/echo"), write_limit=2**16) as ws:
+            for _ in range(5):
+                await ws.send(data)
+            await ws.drain()
+            for _ in range(5):
+                assert len(await ws.recv()) == 2**20
+        async with asyncio.timeout(30), QueuedWebSocket(url("/ws/echo")) as queued:
+            delivery = queued.send(data)
+            await queued.drain()
+            assert delivery.reason == "left the page"
+
+
+async def send_much_without_timers() -> None:
+    import js
+
+    if not hasattr(js.Atomics, "waitAsync"):
+        return  # Such a browser has nothing else that comes in time.
+    data = bytes(2**20)
+    timers: list[str] = []
+    address = url("/ws/sink")
+    async with connect(address, write_limit=2**16) as ws, QueuedWebSocket(address) as queued:
+        await queued.wait_open()
+        with WithoutTimers():
+            asyncio.get_running_loop().call_later(0.005, timers.append, "came")
+            for _ in range(20):
+                await ws.send(data)
+            await ws.drain()
+            deliveries = [queued.send(data) for _ in range(20)]
+            await queued.drain()
+            assert timers == []
+        assert {delivery.reason for delivery in deliveries} == {"left the page"}
+
+
+def test_what_waits_for_the_buffer_is_woken_without_timers(runtime: Runtime) -> None:
+    runtime.page.evaluate(HOLD)
+    runtime.call(send_much_without_timers)
 
 
 @in_browser

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
+from readystate_server.testing import AppServer
 from readystate_server.testing.fixtures import serve_vendored
 from readystate_server.testing.runtime import BOOT, CDN
 
-from ..docs.quickstart import README, free_port, index, lay_out, servers, uvicorn
+from ..docs.quickstart import COMMAND, README, index, lay_out, servers
 
 PATIENCE = 30_000
 
@@ -23,17 +24,17 @@ PATIENCE = 30_000
 def test_its_messages_survive_a_restart(tmp_path: Path, context: BrowserContext) -> None:
     lay_out(tmp_path, servers(README)[0].text, index(README))
     context.route(f"{CDN}/**", serve_vendored)
-    port = free_port()
+    server = AppServer(COMMAND, cwd=tmp_path)
     page = context.new_page()
     replies, state, button = (page.locator(name) for name in ("pre", "output", "button"))
-    with uvicorn(tmp_path, port):
-        page.goto(f"http://127.0.0.1:{port}/")
+    with server:
+        page.goto(server.url)
         expect(state).to_have_text("OPEN", timeout=1000 * BOOT)
         button.click()
         expect(replies).to_have_text("hello\n", timeout=PATIENCE)
     expect(state).not_to_have_text("OPEN", timeout=PATIENCE)
     button.click()
     button.click()
-    with uvicorn(tmp_path, port):
+    with server:
         expect(replies).to_have_text("hello\n" * 3, timeout=PATIENCE)
         expect(state).to_have_text("OPEN", timeout=PATIENCE)

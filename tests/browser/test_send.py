@@ -58,18 +58,6 @@ async def test_sizes_at_the_borders_of_the_frame_header(size: int) -> None:
 
 
 @in_browser
-async def test_16_mebibytes() -> None:
-    import hashlib
-
-    ws = await binary_socket()
-    data = bytes(range(256)) * (16 * 2**12)
-    reply = await echoed(ws, data)
-    assert isinstance(reply, bytes)
-    assert len(reply) == 16 * 2**20
-    assert hashlib.sha256(reply).digest() == hashlib.sha256(data).digest()
-
-
-@in_browser
 async def test_any_object_with_the_buffer_protocol_is_sent_as_its_bytes() -> None:
     class Pair(ctypes.Structure):
         _fields_ = [("a", ctypes.c_uint8), ("b", ctypes.c_uint8)]
@@ -109,12 +97,6 @@ async def test_any_object_with_the_buffer_protocol_is_sent_as_its_bytes() -> Non
 @in_browser
 async def test_it_is_copied_when_it_is_sent() -> None:
     ws = await binary_socket()
-    little = bytearray(b"before")
-    reply = event(ws, "message")
-    ws.send(little)
-    little[:] = b"after!!"
-    assert (await reply).data == b"before"
-
     data = bytearray(b"x" * 2**20)
     view = memoryview(data)
     replies = []
@@ -126,24 +108,6 @@ async def test_it_is_copied_when_it_is_sent() -> None:
     view.release()
     await until(lambda: len(replies) == 4)
     assert replies == [b"x" * size for size in (2**20, 2**20 - 1, 2**19, 2**20)]
-
-
-@in_browser
-async def test_javascript_buffers_and_files_pass_through() -> None:
-    import js
-    from pyodide.ffi import to_js
-
-    ws = await binary_socket()
-    whole = to_js(b"abcdef")
-    for data, expected in (
-        (whole, b"abcdef"),
-        (js.DataView.new(whole.buffer, 2), b"cdef"),
-        (js.Uint16Array.new(whole.buffer), b"abcdef"),
-        (js.Float64Array.new(0), b""),
-        (js.Blob.new([whole, "gh"]), b"abcdefgh"),
-        (js.File.new(["file"], "name"), b"file"),
-    ):
-        assert await echoed(ws, data) == expected, expected
 
 
 @in_browser
@@ -170,11 +134,3 @@ async def test_buffered_amount_counts_the_bytes_of_the_payload() -> None:
     assert ws.bufferedAmount == 18
     ws.send(js.Blob.new(["12"]))
     assert ws.bufferedAmount == 20
-
-
-@in_browser
-async def test_a_message_that_is_too_big_for_the_server_closes_the_connection() -> None:
-    ws = await opened()
-    future = event(ws, "close")
-    ws.send(bytes(16 * 2**20 + 1))
-    assert (await future).code == 1009

@@ -153,15 +153,3 @@ async def test_leaving_the_block_ends_what_waits_elsewhere() -> None:
     assert ws.ready_state == WebSocket.CLOSED
     (connection,) = await journal(id, closed=1)
     assert connection["close"]["code"] == 1000
-
-
-@in_browser
-async def test_a_loop_that_is_left_closes_its_connection() -> None:
-    id = new_id()
-    for ws in connect(url("/ws/echo", id=id)):
-        ws.send("x")
-        assert ws.recv() == "x"
-        break
-    with raises(ConnectionClosedOK):
-        ws.recv()
-    assert len(await journal(id, closed=1)) == 1

@@ -11,7 +11,6 @@ import asyncio
 import pytest
 
 from readystate import (
-    Acks,
     Blob,
     ConnectionClosedOK,
     ConnectionFailed,
@@ -98,13 +97,6 @@ async def test_text_binary_and_blobs() -> None:
 
 
 @in_browser
-async def test_a_failed_handshake() -> None:
-    ws = WebSocket(url("/nothing"))
-    close = await event(ws, "close")
-    assert (close.code, close.wasClean) == (1006, False)
-
-
-@in_browser
 async def test_what_a_handler_raises_is_reported() -> None:
     async def broken(_: object) -> None:
         raise ValueError("broken")
@@ -162,14 +154,6 @@ async def test_a_session() -> None:
         await delivery
     (application,) = await journal(f"{id}/session")
     assert [message["data"] for message in application["messages"]] == ["once"]
-
-
-@in_browser
-async def test_acknowledgements() -> None:
-    acks = Acks(key=lambda message: message, acked=lambda message: message)
-    async with QueuedWebSocket(url("/ws/echo"), acks=acks) as ws:
-        async with asyncio.timeout(20):
-            await ws.send("1")
 
 
 @in_browser

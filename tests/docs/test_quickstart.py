@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from readystate import Backoff, QueuedWebSocket, Session, SessionExpired, StateChange
+from readystate_server.testing import AppServer
 
 from .. import processes
 from . import quickstart
-from .quickstart import PAGE, README, free_port, lay_out, servers, uvicorn
+from .quickstart import COMMAND, PAGE, README, lay_out, servers
 
 
 def test_the_readme_and_the_quickstart_have_the_same_files() -> None:
@@ -25,17 +26,17 @@ def test_the_readme_and_the_quickstart_have_the_same_files() -> None:
 @pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.name)
 def test_its_script_talks_to_its_server(tmp_path: Path, page: Path) -> None:
     lay_out(tmp_path, servers(page)[0].text, "")
-    port = free_port()
-    address = f"127.0.0.1:{port}"
+    server = AppServer(COMMAND, cwd=tmp_path)
+    address = f"127.0.0.1:{server.port}"
     (tmp_path / "hello.py").write_text(quickstart.script(page).replace("127.0.0.1:8000", address))
-    with uvicorn(tmp_path, port):
+    with server:
         done = processes.run([sys.executable, "hello.py"], cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
 
 
 def test_its_session_goes_on_after_a_restart(tmp_path: Path) -> None:
     lay_out(tmp_path, servers()[1].text, "")
-    port = free_port()
+    server = AppServer(COMMAND, cwd=tmp_path)
     renewed = []
 
     def on_state(change: StateChange) -> None:
@@ -45,13 +46,13 @@ def test_its_session_goes_on_after_a_restart(tmp_path: Path) -> None:
     async def talk() -> None:
         session = Session(renew=True)
         backoff = Backoff(0.1, 0.5)
-        url = f"ws://127.0.0.1:{port}/echo"
+        url = server.ws_url("/echo")
         async with QueuedWebSocket(url, session=session, backoff=backoff, on_state=on_state) as ws:
-            with uvicorn(tmp_path, port):
+            with server:
                 await ws.send("before")
                 assert await ws.recv() == "before"
             ws.send("meanwhile")
-            with uvicorn(tmp_path, port):
+            with server:
                 assert await ws.recv() == "meanwhile"
 
     asyncio.run(asyncio.wait_for(talk(), 50))

@@ -25,9 +25,8 @@ from readystate_server.testing import AppServer
 from .. import processes
 from ..server.session_process import redis_server
 from .pages import DOCS
+from .quickstart import COMMAND
 from .tutorial import STEPS, TUTORIAL, lay_out
-
-COMMAND = [sys.executable, "-m", "uvicorn", "server:app", "--log-level=warning", "--port={port}"]
 
 
 def module(path: Path) -> ModuleType:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,19 +33,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("engines", nargs="*", metavar="ENGINE", help="where to run (all)")
-    add("--json", type=Path, metavar="FILE", help="write all that was seen")
-    add(
-        "--markdown",
-        type=Path,
-        metavar="FILE",
-        nargs="?",
-        const=PAGE,
-        help="write two tables, what holds in each engine and what each case saw there; without "
-        "FILE, the first of them into docs/background/engines.md, which takes all engines",
-    )
+    add("--docs", action="store_true", help="show this run in docs/background/engines.md")
     options = parser.parse_args(arguments)
-    if options.markdown == PAGE and options.engines:
-        parser.error("the table of the documentation has all engines: name none, or a FILE")
+    if options.docs and options.engines:
+        parser.error("the table of the documentation has all engines: name none")
     for name in options.engines:
         if name not in ENGINES and name not in OTHERS:
             names = ", ".join([*ENGINES, *OTHERS])
@@ -66,13 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runs.append(run)
         sys.stderr.write(f"{run.engine} is done\n")
     sys.stdout.write(report.table(runs))
-    if options.json:
-        text = json.dumps(report.as_json(runs), indent=1, ensure_ascii=False)
-        options.json.write_text(f"{text}\n", encoding="utf-8")
-    if options.markdown == PAGE:
+    if options.docs:
         report.write_to(PAGE, runs)
-    elif options.markdown:
-        options.markdown.write_text(report.as_markdown(runs), encoding="utf-8")
     return 0 if all(run.holds for run in runs) else 1
 
 

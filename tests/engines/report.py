@@ -1,4 +1,4 @@
-"""What the terminal, the JSON file and the Markdown file say."""
+"""What the terminal and the documentation say."""
 
 from __future__ import annotations
 
@@ -64,23 +64,6 @@ def summary(run: Run) -> str:
     return line
 
 
-def as_json(runs: Sequence[Run]) -> dict[str, Any]:
-    """All of it, as ``json.dumps`` takes it."""
-    return {
-        run.engine: {
-            "version": run.version,
-            "failure": run.failure,
-            "results": list(run.results.values()),
-        }
-        for run in runs
-    }
-
-
-def as_markdown(runs: Sequence[Run]) -> str:
-    """Two tables for a reader: what holds in each engine, and what each case saw there."""
-    return f"{overview(as_summaries(runs))}\n{_details(runs)}"
-
-
 def as_summaries(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """What docs/background/engines.json has of each run, as ``json.dumps`` takes it."""
     return [_summary(run) for run in runs]
@@ -102,23 +85,17 @@ def _summary(run: Run) -> dict[str, Any]:
 
 def overview(summaries: Sequence[Mapping[str, Any]]) -> str:
     """A table, engine by Python, as docs/background/engines.md has it."""
-    lines = [_row("engine", ["Python", "cases that hold", "not evened out in"]), "|---" * 4 + "|"]
+    lines = ["| engine | Python | cases that hold | not evened out in |", "|---" * 4 + "|"]
     for run in summaries:
-        cells = [run["python"], f"{run['hold']} of {run['cases']}", str(len(run["departures"]))]
-        lines.append(_row(_heading(run["engine"].partition("@")[0], run["version"]), cells))
+        engine = _heading(run["engine"].partition("@")[0], run["version"])
+        hold = f"{run['hold']} of {run['cases']}"
+        lines.append(f"| {engine} | {run['python']} | {hold} | {len(run['departures'])} |")
     return "\n".join(lines) + "\n"
 
 
 def _heading(engine: str, version: str) -> str:
     """An engine and its version, which can be in its name too."""
     return f"{engine.removesuffix(f'-{version}')} {version}".strip()
-
-
-def _details(runs: Sequence[Run]) -> str:
-    heads = [_heading(run.engine, run.version) for run in runs]
-    lines = [_row("case", heads), "|---" * (len(runs) + 1) + "|"]
-    lines += [_row(case, [_cell(run, case) for run in runs]) for case in ALL]
-    return "\n".join(lines) + "\n"
 
 
 def write_to(page: Path, runs: Sequence[Run]) -> None:
@@ -137,18 +114,3 @@ def write_to(page: Path, runs: Sequence[Run]) -> None:
     page.write_text(f"{before}{table}\n{after}", encoding="utf-8")
     text = json.dumps(summaries, indent=1, ensure_ascii=False)
     page.with_suffix(".json").write_text(f"{text}\n", encoding="utf-8")
-
-
-def _row(first: str, cells: Sequence[str]) -> str:
-    return "| " + " | ".join([_escaped(first), *cells]) + " |"
-
-
-def _cell(run: Run, case: str) -> str:
-    texts = [_escaped(text) for text in _shown(run, case)]
-    return "<br>".join(texts) or ("✓" if case in run.results else "not run")
-
-
-def _escaped(text: str) -> str:
-    for mark in "\\|`<*_":
-        text = text.replace(mark, f"\\{mark}")
-    return text

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -71,19 +69,8 @@ def test_what_an_engine_threw_is_shown_where_it_is_something_else(
     assert "SyntaxError 12 (the engine: SyntaxError without a code): " in shown
 
 
-def test_the_command_line(tmp_path: Path) -> None:
-    files = tmp_path / "all.json", tmp_path / "all.md"
-    command = [sys.executable, "-m", "tests.engines", "cpython"]
-    options = [f"--{kind}={path}" for kind, path in zip(("json", "markdown"), files, strict=True)]
-    done = processes.run([*command, *options], timeout=240)
+def test_the_command_line() -> None:
+    done = processes.run([sys.executable, "-m", "tests.engines", "cpython"], timeout=240)
     assert done.returncode == 0, done.stderr
     assert f"{len(ALL)} of {len(ALL)} cases hold" in done.stdout
-    told = json.loads(files[0].read_text())["cpython"]
-    assert [result["case"] for result in told["results"]] == list(ALL)
-    (thrown,) = told["results"][0]["thrown"]
-    assert (thrown["name"], thrown["code"]) == ("InvalidStateError", 11)
-    overview, rows = (part.splitlines() for part in files[1].read_text().split("\n\n"))
-    assert overview[2].startswith("| cpython ")
-    assert f"| {len(ALL)} of {len(ALL)} |" in overview[2]
-    assert len(rows) == len(ALL) + 2
-    assert all(row.count(" | ") == 1 for row in rows if not row.startswith("|---"))
+    assert "\n  cpython    InvalidStateError 11 (the engine throws nothing): " in done.stdout

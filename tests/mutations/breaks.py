@@ -119,7 +119,7 @@ BREAKS = (
         "py/readystate/dom/websocket.py",
         "self._stopped = True",
         "self._stopped = False",
-        ("tests/browser/test_listeners.py",),
+        ("tests/cpython/test_dom.py",),
     ),
     Break(
         "nobody can receive after a recv() that was cancelled",
@@ -262,7 +262,7 @@ BREAKS = (
         f"{_JS}/page.py",
         '"visible" if js.document.visibilityState == "visible" else "hidden"',
         '"hidden"',
-        ("tests/browser/test_hidden_tab.py",),
+        ("tests/browser/test_page_events.py",),
     ),
     Break(
         "a cancelled recv() loses its message",

@@ -48,12 +48,10 @@ class Element:
         self.parentElement: Element | None = None
         self.dataset: Any = Dataset(self.attributes)
         self.listeners: list[tuple[str, Callable[[Any], object]]] = []
-        self.scrollTop = self.scrollHeight = 0
         self.value: Any = self.attributes.get("value", "")
         self.checked = "checked" in self.attributes
         self.disabled = "disabled" in self.attributes
         self.hidden = "hidden" in self.attributes
-        self.focused = 0
 
     @property
     def textContent(self) -> str:  # noqa: N802
@@ -62,12 +60,6 @@ class Element:
     @textContent.setter
     def textContent(self, text: str) -> None:  # noqa: N802
         self.children = [text]
-
-    @property
-    def nextElementSibling(self) -> Element:  # noqa: N802
-        assert self.parentElement is not None
-        siblings = [c for c in self.parentElement.children if isinstance(c, Element)]
-        return siblings[siblings.index(self) + 1]
 
     def append(self, *children: Element | str) -> None:
         for child in children:
@@ -87,21 +79,6 @@ class Element:
 
     def removeAttribute(self, name: str) -> None:  # noqa: N802
         self.attributes.pop(name, None)
-
-    def toggleAttribute(self, name: str, there: bool) -> None:  # noqa: N802
-        if there:
-            self.setAttribute(name, "")
-        else:
-            self.removeAttribute(name)
-
-    def isSameNode(self, other: Element) -> bool:  # noqa: N802
-        return self is other
-
-    def focus(self) -> None:
-        self.focused += 1
-
-    def select(self) -> None:
-        """It is selected."""
 
     def addEventListener(self, type: str, listener: Callable[[Any], object]) -> None:  # noqa: N802
         self.listeners.append((type, listener))
@@ -231,13 +208,6 @@ class Response:
 
         return json.loads(self._body)
 
-    async def string(self) -> str:
-        return self._body.decode()
-
-    def raise_for_status(self) -> None:
-        if self.status >= 400:
-            raise OSError(f"{self.status}")
-
 
 async def fetch(url: str, method: str = "GET") -> Response:
     """As pyodide.http.pyfetch()."""
@@ -259,14 +229,12 @@ class FakePage:
     Attributes:
         document: The elements.
         errors: What was reported that no other code has caught.
-        copied: What is on the clipboard; None: a page has none.
     """
 
     def __init__(self, html: str, url: str) -> None:
         self.url = url
         self.document = Reader(html).root
         self.errors: list[str] = []
-        self.copied: list[str] | None = []
         self.listeners: list[tuple[str, Callable[[Any], object]]] = []
         self.less_motion = False
         document: Any = self.document
@@ -287,10 +255,6 @@ class FakePage:
                 protocol=f"{urlsplit(url).scheme}:",
                 search=f"?{urlsplit(url).query}",
                 origin=url.partition("/?")[0].rstrip("/"),
-            ),
-            navigator=SimpleNamespace(
-                userAgent="Mozilla/5.0 (X11) Chrome/156.0.0.0 Safari/537.36",
-                clipboard=SimpleNamespace(writeText=self._copy),
             ),
             addEventListener=lambda *listener: self.listeners.append(listener),
             Error=SimpleNamespace(new=str),
@@ -316,8 +280,3 @@ class FakePage:
         """The element of the selector."""
         [found] = self.document.querySelectorAll(selector)
         return found
-
-    async def _copy(self, text: str) -> None:
-        if self.copied is None:
-            raise NativeError("NotAllowedError", "not now")
-        self.copied.append(text)

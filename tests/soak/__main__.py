@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
+import random
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import CDPSession, sync_playwright
 
 from readystate_server.lab import Server, vendor, wheel
 from readystate_server.testing import Runtime, open_pyodide
+from readystate_server.testing.inpage import write
 from tests.browsers import NAMES, launch_options
 
-from . import check, page
+from .. import faults
+from . import page
 
 TESTS = Path(__file__).parents[1]
 
 ROUND = 30
 """The longest round, in seconds. The server's journal has to hold what comes in one."""
-WARM_UP = 15
-"""The longest warm-up, in seconds."""
+WARM, WARM_UP = "warm-up", 15
+"""The first round, in which the first sockets meet with each fault, and how long it is at most."""
 RATE = 600
 """The most messages in a second, of all sockets."""
 RATE_EACH = 20
@@ -34,6 +39,17 @@ MOST_SOCKETS = 150
 LINGER = 90
 """For how many seconds what is left over may stay: until the browser gives up a closing handshake
 that nobody answers, which Firefox does within 20 s and Chromium after 60 s."""
+
+FAULTS = {"drop": 30, "close": 44, "stall": 7, "deaf": 7, "refuse": 2, "none": 10}
+"""What connections meet with, and how often."""
+REFUSALS: tuple[dict[str, Any], ...] = ({"fault": "refuse", "status": 503}, {"fault": "abort"})
+CLOSE_CODES = (1001, 1011, 1012, 1013, 3000, 4000, None)
+AFTER = (10, 200)
+"""The fault comes with a message whose number on its connection is between these."""
+PLANNED = 100
+"""For how many connections of a socket faults are planned; then the plan begins anew."""
+FEW = 4
+"""Every how many sockets one sends messages of up to 64 KiB, and the others small ones."""
 
 # What may be more at the end than after the warm-up.
 MORE_HEAP = 300_000
@@ -67,14 +83,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--seed", type=int, default=1, metavar="S", help="of messages and faults (%(default)s)")
     add(
         "--faults",
-        default=",".join(page.FAULTS),
+        default=",".join(FAULTS),
         metavar="NAMES",
         help="which (%(default)s); a browser holds on to a connection that is silent for a minute",
     )
     options = parser.parse_args(arguments)
     options.faults = options.faults.split(",")
-    if unknown := set(options.faults) - set(page.FAULTS):
-        parser.error(f"there is no fault {unknown.pop()!r}: choose from {', '.join(page.FAULTS)}")
+    if unknown := set(options.faults) - set(FAULTS):
+        parser.error(f"there is no fault {unknown.pop()!r}: choose from {', '.join(FAULTS)}")
     if not 0 < options.minutes < math.inf:
         parser.error("--minutes must be more than 0")
     if not 1 <= options.sockets <= MOST_SOCKETS:
@@ -99,6 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"{name}, {options.sockets} sockets, seed {options.seed}")
             try:
                 with open_pyodide(browser, server, "page") as runtime:
+                    source = (TESTS / "faults.py").read_bytes()
+                    runtime.call(write, files={"tests/__init__.py": b"", "tests/faults.py": source})
                     soak = Soak(runtime, server, refusing, options)
                     soak.run()
                 if runtime.console.complaints:
@@ -131,11 +149,13 @@ class Soak:
         self._runtime = runtime
         self._server = server
         self._base = server.ws_url("")
-        self._refusing = refusing.ws_url("").replace("127.0.0.1", "localhost")
+        # Firefox delays connections to a host to which some have failed, so these have their own.
+        self._refusing = refusing.ws_url("/ws/peer").replace("127.0.0.1", "localhost")
         self._options = options
         self._total: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
-        self._failed: Counter[str] = Counter()
+        self._choice = random.Random(options.seed)  # noqa: S311
+        self._numbers = itertools.count(options.seed)
         self._states: list[dict[str, Any]] = []
         self._cdp: CDPSession | None = None
         if options.browser == "chromium":
@@ -149,7 +169,7 @@ class Soak:
         """
         seconds = self._options.minutes * 60
         first = self._measure()
-        self._round("warm-up", min(WARM_UP, seconds / 3))
+        self._round(WARM, min(WARM_UP, seconds / 3))
         self._settle(first, "after the warm-up")
         begin = time.monotonic()
         for number in range(1, math.ceil(seconds / ROUND) + 1):
@@ -163,15 +183,12 @@ class Soak:
     def summary(self) -> str:
         """What was done, in a few lines."""
         total, (before, after) = self._total, self._states
-        faults, failed = (
-            ", ".join(f"{count:,} {what}" for what, count in counter.most_common()) or "none"
-            for counter in (self._faults, self._failed)
-        )
+        ends = ", ".join(f"{count:,} {what}" for what, count in self._faults.most_common())
         heap = f"JavaScript's heap {before['heap']:,} and {after['heap']:,} bytes, "
         return (
             f"All is well: {total['accepted']:,} messages arrived in order and were confirmed; "
             f"{total['resent']:,} were sent again, and {total['duplicates']:,} arrived again.\n"
-            f"Connections ended by: {faults}; attempts that failed: {failed}.\n"
+            f"Connections ended by: {ends or 'none'}; attempts that failed: {total['failed']:,}.\n"
             f"Nothing is left: {after['proxies']} proxies as before the first socket; after the "
             f"warm-up and at the end: {heap if self._cdp else ''}allocated by Python "
             f"{before['allocated']:,} and {after['allocated']:,} bytes, tracked objects "
@@ -182,51 +199,72 @@ class Soak:
     def _round(self, name: str, seconds: float) -> None:
         options = self._options
         begin = time.monotonic()
-        all_told = self._runtime.call(
-            page.sockets_for_a_while,
-            # A timer would be left behind.
-            timeout=math.inf,
-            base=self._base,
-            refusing=self._refusing,
-            round=name,
-            sockets=options.sockets,
-            seconds=seconds,
-            rate=min(RATE_EACH, RATE / options.sockets),
-            seed=options.seed,
-            faults=options.faults,
-            has_all_faults=name == "warm-up",
-        )
+        sockets = [
+            {
+                "base": self._base,
+                "id": f"{name}-{number}",
+                "plan": self._plan(options.faults[number : number + 1] if name == WARM else []),
+                "is_endless": True,
+                "confirmation": ("acks", "heartbeat")[number % 2],
+                "kind": ("text", "binary")[number // 2 % 2],
+                "is_small": number % FEW != 0,
+                "seed": next(self._numbers),
+                "steps": [("put for", seconds, min(RATE_EACH, RATE / options.sockets))],
+                "pulse": (1.0, 3.0),
+                "backoff": (0.05, 1.0, 1.0),
+                # Cancelled timers of Pyodide live on until it would have been time.
+                "options": {"close_timeout": None},
+            }
+            for number in range(options.sockets)
+        ]
+        # A timer would be left behind.
+        told = self._runtime.call(page.soak, timeout=math.inf, sockets=sockets, seconds=seconds)
         took = time.monotonic() - begin
-        off = []
-        for number, told in enumerate(all_told):
-            off += [
-                f"{name}, socket {number}: {text}" for text in self._check(f"{name}-{number}", told)
-            ]
+        off = [
+            f"{socket['id']}: {problem}"
+            for socket, result in zip(sockets, told, strict=True)
+            for problem in self._problems(socket, result)
+        ]
         total = self._total
         say(
             f"{name}, {took:.0f} s: {total['accepted']:,} accepted, {total['confirmed']:,} "
             f"confirmed, {total['resent']:,} resent, {total['reconnects']:,} reconnects, "
-            f"{total['in doubt']:,} were in doubt, {total['duplicates']:,} arrived twice"
+            f"{total['duplicates']:,} arrived twice"
         )
         if off:
             more = f" (and {len(off) - 5:,} more)" if len(off) > 5 else ""
             raise SoakError("; ".join(off[:5]) + more)
 
-    def _check(self, id: str, told: dict[str, Any]) -> Iterator[str]:
-        for name, value in told.items():
-            if isinstance(value, int):
-                self._total[name] += value
-        self._failed.update(told["failed"])
+    def _plan(self, first: list[str]) -> list[dict[str, Any]]:
+        """The queries of a socket's connections."""
+        names = self._options.faults
+        weights = [FAULTS[name] for name in names]
+        chosen = first + self._choice.choices(names, weights, k=PLANNED)
+        return [self._query(name) for name in chosen]
+
+    def _query(self, fault: str) -> dict[str, Any]:
+        if fault == "none":
+            return {}
+        if fault == "refuse":
+            return {"base": self._refusing, **self._choice.choice(REFUSALS)}
+        query = {"fault": fault, "after": self._choice.randint(*AFTER)}
+        if fault == "close" and (code := self._choice.choice(CLOSE_CODES)) is not None:
+            query |= {"code": code, "reason": "soak"}
+        return query
+
+    def _problems(self, socket: dict[str, Any], told: dict[str, Any]) -> Iterator[str]:
+        """What is off with what a socket says, as the server's journal has it."""
+        how = {name: socket[name] for name in ("confirmation", "kind", "is_small", "seed")}
         try:
-            journal = self._server.journal(id)
-            arrived = check.arrivals(journal, told["messages"], id, self._options.seed)
-        except (LookupError, ValueError) as error:
-            if told["messages"]:
-                yield str(error)
+            journal, arrived = faults.check(self._server, socket["id"], told, **how)
+        except AssertionError as error:
+            yield str(error)
             return
+        for name in ("accepted", "confirmed", "resent", "reconnects"):
+            self._total[name] += told[name]
+        self._total["failed"] += told["errors"].count("ConnectionFailed")
         self._total["duplicates"] += len(arrived) - len(set(arrived))
-        self._faults += check.faults_met(journal)
-        yield from check.problems(told, arrived)
+        self._faults += faults_met(journal)
 
     def _measure(self) -> dict[str, Any]:
         state: dict[str, Any] = self._runtime.call(page.measured, timeout=math.inf)
@@ -262,6 +300,18 @@ class Soak:
             more = after[name] - before[name]
             if more > bound:
                 yield f"{more:,} {what} more than after the warm-up; {bound:,} are allowed"
+
+
+def faults_met(journal: list[dict[str, Any]]) -> Counter[str]:
+    """What ended the connections of one socket; "none" for one that was given up without need."""
+    met: Counter[str] = Counter()
+    for connection in journal:
+        query = parse_qs(connection["query"])
+        if "fault" in query and connection["count"] >= int(query["after"][0]):
+            met[query["fault"][0]] += 1
+        elif connection is not journal[-1]:
+            met["none"] += 1
+    return met
 
 
 def say(text: str) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from ..faults import problems
 from ..processes import run
-from .check import problems
 
 
 @pytest.mark.timeout(180)  # What is abandoned may linger for a minute and a half.
@@ -26,19 +26,23 @@ def test_a_short_run() -> None:
     [
         ([0, 1, 2], {}, None),
         ([0, 1, 1, 2], {}, None),
-        ([0, 1, 1, 1, 2], {}, "2 arrived again, but only 1 were sent again"),
-        ([0, 2], {}, "1 messages are lost, the first ones [1]"),
+        ([0, 1, 1, 1, 2], {}, "2 duplicates, but only 1 were sent again"),
+        ([0, 0, 1, 2], {}, "arrived more often than it was in doubt: 0"),
+        ([0, 2], {}, "confirmed, and not arrived: 1"),
         ([0, 2, 1], {}, "not in order: [0, 2, 1] at first arrival 1"),
-        ([0, 1, 2], {"confirmed": 2}, "3 messages were sent, and it says that 2 were confirmed"),
-        ([0, 1, 2], {"dropped": {"closed": 1}}, "dropped: {'closed': 1}"),
-        ([0, 1, 2], {"in doubt": 0}, "1 were sent again, but only 0 were in doubt"),
+        ([0, 1, 2], {"sent": 3}, "sent 3 times, 1 of them again, of 3"),
+        (
+            [0, 1, 2],
+            {"confirmed": 2, "dropped": {"closed": 1}},
+            "stats say {'accepted': 3, 'confirmed': 2, 'left': 0} and 1 dropped; "
+            "it is {'accepted': 3, 'confirmed': 3, 'left': 0}",
+        ),
     ],
 )
 def test_what_is_off_is_found(
     arrived: list[int], changes: dict[str, Any], problem: str | None
 ) -> None:
-    nothing = ("left", "deliveries left", "deliveries dropped", "received and dropped")
-    told: dict[str, Any] = dict.fromkeys(nothing, 0)
-    told |= {"messages": 3, "accepted": 3, "confirmed": 3, "sent": 4, "resent": 1, "in doubt": 1}
-    told |= {"dropped": {}, **changes}
-    assert list(problems(told, arrived)) == ([] if problem is None else [problem])
+    told: dict[str, Any] = {"accepted": 3, "confirmed": 3, "left": 0, "sent": 4, "resent": 1}
+    told |= {"dropped": {}, "outcomes": [("CONFIRMED reply", 3)], "ranges": [(1, 2, 0.0)]}
+    found = problems(told | changes, arrived, "heartbeat")
+    assert found[:1] == ([] if problem is None else [problem])

@@ -7,7 +7,7 @@ import json
 from time import perf_counter
 from typing import Any
 
-from readystate import Acks, Backoff, Delivery, DeliveryState, Heartbeat, QueuedWebSocket, State
+from readystate import Acks, Backoff, Delivery, DeliveryState, Heartbeat, QueuedWebSocket
 
 flushing: asyncio.Task[int]
 
@@ -53,22 +53,6 @@ async def _flushed(ws: QueuedWebSocket) -> int:
     received = int(json.loads(await ws.recv())["messages"])
     await ws.close()
     return received
-
-
-async def send_in_bursts(url: str, size: int, count: int, limit: int, burst: int) -> int:
-    """Sends ``count`` messages; returns how many the server has received."""
-    message = "x" * size
-    ws = QueuedWebSocket(url, max_unconfirmed=limit // size)
-    ws.start()
-    async for change in ws.states():
-        if change.state is State.OPEN:
-            break
-    for start in range(0, count, burst):
-        while ws.pending:
-            await asyncio.sleep(0.004)
-        for _ in range(min(burst, count - start)):
-            ws.send(message)
-    return await _flushed(ws)
 
 
 def number_of(message: str) -> int:

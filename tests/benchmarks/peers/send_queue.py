@@ -58,19 +58,3 @@ async def send(url: str, kind: str, size: int, count: int, limit: int) -> int:
             await asyncio.sleep(0.004)
         queue.send(message)
     return await _flushed(ws, queue)
-
-
-async def send_in_bursts(url: str, size: int, count: int, limit: int, burst: int) -> int:
-    """Sends ``count`` messages; returns how many the server has received."""
-    message = "x" * size
-    ws = Socket(url)
-    opened = asyncio.Event()
-    ws.onopen = lambda _: opened.set()
-    queue = SendQueue(ws, max_unconfirmed=limit // size)
-    await opened.wait()
-    for start in range(0, count, burst):
-        while queue.pending:
-            await asyncio.sleep(0.004)
-        for _ in range(min(burst, count - start)):
-            queue.send(message)
-    return await _flushed(ws, queue)

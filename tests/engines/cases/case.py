@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from readystate import DOMException
@@ -135,3 +136,27 @@ class Cases:
             return function
 
         return added
+
+    def each(
+        self, name: str, rows: Any
+    ) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., Awaitable[None]]]:
+        """Makes the decorated function a case for each row of a table, and gives it what is there.
+
+        In the name, "{}" stands for the row's. A tuple is given value by value; rows without names
+        are their own.
+        """
+        named = rows.items() if hasattr(rows, "items") else [(str(row), row) for row in rows]
+
+        def added(function: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+            for title, row in named:
+                values = row if isinstance(row, tuple) else (row,)
+                self.add(name.replace("{}", title))(partial(_called, function, values))
+            return function
+
+        return added
+
+
+def _called(
+    function: Callable[..., Awaitable[None]], values: tuple[Any, ...], report: Report
+) -> Awaitable[None]:
+    return function(report, *values)

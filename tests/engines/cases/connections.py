@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
 from readystate import (
     Backoff,
@@ -18,13 +21,25 @@ from readystate import (
 )
 from readystate_server.testing.inpage import journal, new_id, raises, url
 
-from .case import Cases, Report
+from .case import Cases, Function, Report
 
 CASES = Cases()
 
 
+def over_each_transport(function: Callable[[Report, Any], Awaitable[None]]) -> Function:
+    """A case that is given ``connect()`` over WebSocketStream, too, where Chromium has it."""
+
+    async def case(report: Report) -> None:
+        await function(report, connect)
+        if report.engine == "chromium":
+            await function(report, partial(connect, transport="stream"))
+
+    return case
+
+
 @CASES.add("connect(): text and bytes there and back")
-async def round_trip(report: Report) -> None:
+@over_each_transport
+async def round_trip(report: Report, connect: Any) -> None:
     id = new_id()
     async with connect(url("/ws/echo", id=id), subprotocols=["json"]) as ws:
         assert isinstance(ws, Connection)
@@ -61,7 +76,8 @@ async def flood(report: Report) -> None:
 
 
 @CASES.add("connect(): a binary flood")
-async def binary_flood(report: Report) -> None:
+@over_each_transport
+async def binary_flood(report: Report, connect: Any) -> None:
     address = url("/ws/flood", count=200, size=2**14, kind="binary", then="close")
     async with connect(address) as ws:
         sizes = []
@@ -71,7 +87,8 @@ async def binary_flood(report: Report) -> None:
 
 
 @CASES.add("connect(): the end has a class, a code and a reason")
-async def the_end(report: Report) -> None:
+@over_each_transport
+async def the_end(report: Report, connect: Any) -> None:
     for code, reason, kind in (
         (1000, "done", ConnectionClosedOK),
         (1001, "", ConnectionClosedOK),
@@ -88,7 +105,8 @@ async def the_end(report: Report) -> None:
 
 
 @CASES.add("connect(): TCP is reset")
-async def reset(report: Report) -> None:
+@over_each_transport
+async def reset(report: Report, connect: Any) -> None:
     ws = await connect(f"{report.failing}/ws/drop?after=1")
     await ws.send("last words")
     with raises(ConnectionClosedError) as caught:
@@ -99,7 +117,8 @@ async def reset(report: Report) -> None:
 
 
 @CASES.add("connect(): a handshake that fails")
-async def failed(report: Report) -> None:
+@over_each_transport
+async def failed(report: Report, connect: Any) -> None:
     for path in ("/ws/refuse?status=403", "/ws/drop?when=handshake"):
         with raises(ConnectionFailed) as caught:
             await connect(report.failing + path)
@@ -107,13 +126,15 @@ async def failed(report: Report) -> None:
 
 
 @CASES.add("connect(): a handshake that takes too long")
-async def slow(report: Report) -> None:
+@over_each_transport
+async def slow(report: Report, connect: Any) -> None:
     with raises(OpenTimeout):
         await connect(f"{report.failing}/ws/echo?delay=2", open_timeout=0.05)
 
 
 @CASES.add("connect(): what the native API throws")
-async def thrown(report: Report) -> None:
+@over_each_transport
+async def thrown(report: Report, connect: Any) -> None:
     with raises(DOMSyntaxError):
         await connect("ws://127.0.0.1/#fragment")
     with raises(DOMSyntaxError):
@@ -129,7 +150,8 @@ async def thrown(report: Report) -> None:
 
 
 @CASES.add("connect(): a cancelled recv() loses no message")
-async def cancelled(report: Report) -> None:
+@over_each_transport
+async def cancelled(report: Report, connect: Any) -> None:
     async with connect(url("/ws/echo")) as ws:
         for number in range(5):
             receiving = asyncio.ensure_future(ws.recv())
@@ -141,7 +163,8 @@ async def cancelled(report: Report) -> None:
 
 
 @CASES.add("connect(): send() waits while the server does not read")
-async def waits(report: Report) -> None:
+@over_each_transport
+async def waits(report: Report, connect: Any) -> None:
     async with connect(f"{report.failing}/ws/stall", close_timeout=0.05) as ws:
 
         async def send_much() -> None:
@@ -159,7 +182,8 @@ async def waits(report: Report) -> None:
 
 
 @CASES.add("connect(): drain()")
-async def drain(report: Report) -> None:
+@over_each_transport
+async def drain(report: Report, connect: Any) -> None:
     id = new_id()
     async with connect(url("/ws/sink", id=id, ack=0)) as ws:
         for _ in range(50):
@@ -171,7 +195,8 @@ async def drain(report: Report) -> None:
 
 
 @CASES.add("connect(): a new connection after each loss")
-async def reconnects(report: Report) -> None:
+@over_each_transport
+async def reconnects(report: Report, connect: Any) -> None:
     id = new_id()
     ends = 0
     async for ws in connect(url("/ws/close", code=1011, id=id), backoff=Backoff(0.01)):

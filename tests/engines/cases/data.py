@@ -37,14 +37,9 @@ async def echoed(ws: WebSocket, data: Any) -> Any:
     return happening.data
 
 
-def add_text(title: str, text: str) -> None:
-    @CASES.add(f"{title}, there and back")
-    async def round_trip(report: Report) -> None:
-        assert await echoed(await opened(), text) == text
-
-
-for title, text in TEXTS.items():
-    add_text(title, text)
+@CASES.each("{}, there and back", TEXTS)
+async def round_trip(report: Report, text: str) -> None:
+    assert await echoed(await opened(), text) == text
 
 
 @CASES.add("a byte order mark, there and back")
@@ -61,25 +56,21 @@ async def lone_surrogate(report: Report) -> None:
     assert await echoed(ws, "\ud83d\ude00") == "😀"
 
 
-def add_binary(title: str, binary: bytes) -> None:
-    @CASES.add(f"{title}, there and back as bytes")
-    async def as_bytes(report: Report) -> None:
-        ws = await opened()
-        ws.binaryType = "arraybuffer"
-        back = await echoed(ws, binary)
-        assert type(back) is bytes
-        assert back == binary
-
-    @CASES.add(f"{title}, there and back as a Blob")
-    async def as_blob(report: Report) -> None:
-        back = await echoed(await opened(), binary)
-        assert isinstance(back, Blob)
-        assert back.size == len(binary)
-        assert await back.bytes() == binary
+@CASES.each("{}, there and back as bytes", BINARIES)
+async def as_bytes(report: Report, binary: bytes) -> None:
+    ws = await opened()
+    ws.binaryType = "arraybuffer"
+    back = await echoed(ws, binary)
+    assert type(back) is bytes
+    assert back == binary
 
 
-for title, binary in BINARIES.items():
-    add_binary(title, binary)
+@CASES.each("{}, there and back as a Blob", BINARIES)
+async def as_blob(report: Report, binary: bytes) -> None:
+    back = await echoed(await opened(), binary)
+    assert isinstance(back, Blob)
+    assert back.size == len(binary)
+    assert await back.bytes() == binary
 
 
 def javascript(make: Callable[[Any], Any]) -> Callable[[], Any]:
@@ -177,5 +168,6 @@ async def message_event(report: Report) -> None:
     ws.send("x")
     happening = await echo
     assert (happening.type, happening.target, happening.lastEventId) == ("message", ws, "")
+    assert (happening.source, list(happening.ports)) == (None, [])
     report.expects(True, happening.isTrusted, node=False)
     report.expects(url(""), happening.origin, deno=url("/ws/echo"))

@@ -18,6 +18,10 @@ FAILURES = {
     "reset in the handshake": "/ws/drop?when=handshake",
     "answered with 404": "/nothing",
 }
+OTHER_PROTOCOLS = {
+    "none of the protocols": ("", dict.fromkeys(("firefox", "webkitgtk", "deno"), "open")),
+    "a protocol that was not offered": ("other", {"deno": "open"}),
+}
 
 
 @CASES.add("before it is open")
@@ -84,38 +88,26 @@ async def chosen_protocol(report: Report) -> None:
     assert connection["offered"] == ["text", "json"]
 
 
-def add_other_protocol(title: str, protocol: str, **known: str) -> None:
-    @CASES.add(title)
-    async def other_protocol(report: Report) -> None:
-        ws = WebSocket(f"{report.failing}/ws/echo?protocol={protocol}", ["json"])
-        happenings = [event(ws, type) for type in ("open", "close")]
-        done, _ = await asyncio.wait(happenings, return_when=asyncio.FIRST_COMPLETED)
-        # Who lets this pass does not tell before the connection is open.
-        report.expects("close", {happening.result().type for happening in done}.pop(), **known)
+@CASES.each("the server chooses {}", OTHER_PROTOCOLS)
+async def other_protocol(report: Report, protocol: str, known: dict[str, str]) -> None:
+    ws = WebSocket(f"{report.failing}/ws/echo?protocol={protocol}", ["json"])
+    happenings = [event(ws, type) for type in ("open", "close")]
+    done, _ = await asyncio.wait(happenings, return_when=asyncio.FIRST_COMPLETED)
+    # Who lets this pass does not tell before the connection is open.
+    report.expects("close", {happening.result().type for happening in done}.pop(), **known)
 
 
-add_other_protocol(
-    "the server chooses none of the protocols", "", firefox="open", webkitgtk="open", deno="open"
-)
-add_other_protocol("the server chooses a protocol that was not offered", "other", deno="open")
-
-
-def add_failure(title: str, path: str) -> None:
-    @CASES.add(title)
-    async def fails(report: Report) -> None:
-        ws = WebSocket(report.failing + path, ["json"])
-        seen: list[tuple[str, int]] = []
-        for type in ("open", "message", "error", "close"):
-            ws.addEventListener(type, lambda event: seen.append((event.type, ws.readyState)))
-        close = await event(ws, "close")
-        assert isinstance(close, CloseEvent)
-        report.saw(*(type for type, _ in seen), close.code, close.wasClean)
-        assert seen == [("error", WebSocket.CLOSED), ("close", WebSocket.CLOSED)]
-        assert (close.code, close.reason, close.wasClean) == (1006, "", False)
-
-
-for title, path in FAILURES.items():
-    add_failure(title, path)
+@CASES.each("{}", FAILURES)
+async def fails(report: Report, path: str) -> None:
+    ws = WebSocket(report.failing + path, ["json"])
+    seen: list[tuple[str, int]] = []
+    for type in ("open", "message", "error", "close"):
+        ws.addEventListener(type, lambda event: seen.append((event.type, ws.readyState)))
+    close = await event(ws, "close")
+    assert isinstance(close, CloseEvent)
+    report.saw(*(type for type, _ in seen), close.code, close.wasClean)
+    assert seen == [("error", WebSocket.CLOSED), ("close", WebSocket.CLOSED)]
+    assert (close.code, close.reason, close.wasClean) == (1006, "", False)
 
 
 @CASES.add("close() while CONNECTING")

@@ -24,6 +24,7 @@ from .case import Cases, Report
 
 CASES = Cases()
 
+KINDS = ("text", "binary")
 CONFIRMATIONS = ("heartbeat", "acks", "acks-drop", "heartbeat-drop", "none")
 
 
@@ -100,111 +101,68 @@ async def round_trip(report: Report) -> None:
     assert stats.accepted == stats.confirmed == 2
 
 
-@CASES.add("QueuedWebSocket: goes on after refusals")
-async def refused(report: Report) -> None:
-    id = new_id()
-    result = await send_through(
-        base=url(""),
-        id=id,
-        plan=[{"fault": "refuse"}, {"fault": "abort"}],
-        confirmation="heartbeat",
-        kind="text",
-        steps=[("put", 200)],
-        is_small=True,
-    )
-    await _account(result, report, id, "heartbeat", "text")
-    assert result["errors"] == ["ConnectionFailed"] * 2
-
-
-def add_abort(confirmation: str, kind: str) -> None:
-    @CASES.add(f"QueuedWebSocket: TCP is reset, {kind}, confirmed by {confirmation}")
-    async def aborted(report: Report) -> None:
-        id = new_id()
-        # A later fault might come when nothing is waited for any more.
-        times = 3 if confirmation in ("heartbeat", "acks") else 1
-        result = await send_through(
-            base=url(""),
-            id=id,
-            plan=[{"fault": "drop", "after": after} for after in (100, 50, 1)[:times]],
-            confirmation=confirmation,
-            kind=kind,
-            steps=[("put", 300), ("until lost", times)],
-            is_small=True,
-        )
-        await _account(result, report, id, confirmation, kind)
-
-
+# What happens to connections, one after the other, and what is done meanwhile.
+FAULTS: dict[str, dict[str, Any]] = {
+    "goes on after refusals": {
+        "plan": [{"fault": "refuse"}, {"fault": "abort"}],
+        "steps": [("put", 200)],
+    },
+    "the server closes in the middle": {
+        "plan": [{"fault": "close", "code": code, "after": 50} for code in (1001, 1011, 4000)],
+    },
+    "a server that goes deaf is found out": {
+        "plan": [{"fault": "deaf", "after": 50}],
+        "pulse": (0.2, 1),
+    },
+}
 for confirmation in CONFIRMATIONS:
-    for kind in ("text", "binary"):
-        add_abort(confirmation, kind)
+    # A later fault might come when nothing is waited for any more.
+    times = 3 if confirmation in ("heartbeat", "acks") else 1
+    for kind in KINDS:
+        FAULTS[f"TCP is reset, {kind}, confirmed by {confirmation}"] = {
+            "plan": [{"fault": "drop", "after": after} for after in (100, 50, 1)[:times]],
+            "confirmation": confirmation,
+            "kind": kind,
+            "steps": [("put", 300), ("until lost", times)],
+        }
 
 
-@CASES.add("QueuedWebSocket: the server closes in the middle")
-async def closed_by_server(report: Report) -> None:
-    id = new_id()
-    result = await send_through(
-        base=url(""),
-        id=id,
-        plan=[{"fault": "close", "code": code, "after": 50} for code in (1001, 1011, 4000)],
-        confirmation="heartbeat",
-        kind="text",
-        steps=[("put", 300)],
-        is_small=True,
-    )
-    await _account(result, report, id, "heartbeat", "text")
-
-
-@CASES.add("QueuedWebSocket: a server that goes deaf is found out")
-async def deaf(report: Report) -> None:
-    id = new_id()
-    result = await send_through(
-        base=url(""),
-        id=id,
-        plan=[{"fault": "deaf", "after": 50}],
-        confirmation="heartbeat",
-        kind="text",
-        steps=[("put", 300)],
-        is_small=True,
-        pulse=(0.2, 1),
-    )
-    await _account(result, report, id, "heartbeat", "text")
-
-
-def add_session(kind: str) -> None:
-    @CASES.add(f"a session over TCP aborts: each message once, both ways ({kind})")
-    async def in_session(report: Report) -> None:
-        id = new_id()
-        result = await exchange(
-            base=url(""),
-            id=id,
-            plan=[{"fault": "drop", "after": after} for after in (100, 50, 3)],
-            kind=kind,
-            count=300,
-            is_small=True,
-        )
-        (application,) = await journal(f"{id}/session", closed=1)
-        arrived = arrivals([application], 300, kind=kind, is_small=True)
-        report.saw(f"300 each way, {result['reconnects']} reconnections, {result['resent']} again")
-        assert arrived == list(range(300))
-        assert (result["wrong"], result["late"], result["confirmed"]) == ([], 0, 300)
-
-
-for kind in ("text", "binary"):
-    add_session(kind)
-
-
-async def _account(
-    result: dict[str, Any], report: Report, id: str, confirmation: str, kind: str
-) -> None:
+@CASES.each("QueuedWebSocket: {}", FAULTS)
+async def account(report: Report, how: dict[str, Any]) -> None:
     """Each message is where the queue says it is."""
+    id = new_id()
+    told: dict[str, Any] = {"confirmation": "heartbeat", "kind": "text"}
+    told.update({"steps": [("put", 300)], "is_small": True})
+    told.update(how)
+    result = await send_through(base=url(""), id=id, **told)
     connections = await _settled(id)
     result["is_clean"] = (connections[-1]["close"] or {"clean": False})["clean"]
     count = result["accepted"]
-    arrived = arrivals(connections, count, kind=kind, is_small=True)
+    arrived = arrivals(connections, count, kind=told["kind"], is_small=True)
     lost, twice = count - len(set(arrived)), len(arrived) - len(set(arrived))
     report.saw(f"{count} sent, {lost} lost, {result['resent']} again, {twice} arrived twice")
-    off = problems(result, arrived, confirmation)
+    off = problems(result, arrived, told["confirmation"])
     assert not off, off
+    if any(fault["fault"] == "refuse" for fault in told["plan"]):
+        assert result["errors"] == ["ConnectionFailed"] * 2
+
+
+@CASES.each("a session over TCP aborts: each message once, both ways ({})", KINDS)
+async def in_session(report: Report, kind: str) -> None:
+    id = new_id()
+    result = await exchange(
+        base=url(""),
+        id=id,
+        plan=[{"fault": "drop", "after": after} for after in (100, 50, 3)],
+        kind=kind,
+        count=300,
+        is_small=True,
+    )
+    (application,) = await journal(f"{id}/session", closed=1)
+    arrived = arrivals([application], 300, kind=kind, is_small=True)
+    report.saw(f"300 each way, {result['reconnects']} reconnections, {result['resent']} again")
+    assert arrived == list(range(300))
+    assert (result["wrong"], result["late"], result["confirmed"]) == ([], 0, 300)
 
 
 async def _settled(id: str) -> list[dict[str, Any]]:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from readystate import DOMSyntaxError, InvalidAccessError, InvalidStateError, WebSocket
+from readystate import (
+    DOMException,
+    DOMSyntaxError,
+    InvalidAccessError,
+    InvalidStateError,
+    WebSocket,
+)
 from readystate_server.testing.inpage import event, journal, new_id, opened, url
 
 from .case import Cases, Report
@@ -33,39 +40,39 @@ BAD_PROTOCOLS: dict[str, str | list[str]] = {
     "a protocol with a separator": "a,b",
     "a protocol with a control character": "a\x7f",
 }
-LONG_REASONS = (("124 bytes", "x" * 124), ("62 letters of two bytes", "é" * 62))
+EARLY: dict[str, Callable[[], Any]] = {
+    "text": lambda: "x",
+    "bytes": lambda: b"x",
+    "a large message": lambda: bytes(2**20),
+    "a Blob": lambda: native_blob("x"),
+}
+LONG = "x" * 124
+# Of a code and a reason the code is looked at first.
+CLOSES: dict[str, tuple[type[DOMException], tuple[Any, ...]]] = {
+    "close(999, a reason)": (InvalidAccessError, (999, "reason")),
+    "close(999, 124 bytes)": (InvalidAccessError, (999, LONG)),
+    "close(1000, 124 bytes)": (DOMSyntaxError, (1000, LONG)),
+    "close(1000, 62 letters of two bytes)": (DOMSyntaxError, (1000, "é" * 62)),
+    "close(reason=124 bytes), without a code": (DOMSyntaxError, (None, LONG)),
+}
+IN_EVERY_STATE = ("close(999)", "close(1001)", "close(1000, 124 bytes)")
+for code in CLOSE_CODES:
+    CLOSES[f"close({code})"] = (InvalidAccessError, (code,))
 
 
-@CASES.add("send(text) while CONNECTING")
-async def send_text_early(report: Report) -> None:
-    ws = WebSocket(url("/ws/echo"))
-    assert ws.readyState == WebSocket.CONNECTING
-    report.throws(InvalidStateError, lambda: ws.send("x"))
-    assert ws.bufferedAmount == 0
-
-
-@CASES.add("send(bytes) while CONNECTING")
-async def send_bytes_early(report: Report) -> None:
+@CASES.each("send({}) while CONNECTING", EARLY)
+async def send_early(report: Report, make: Callable[[], Any]) -> None:
     id = new_id()
     ws = WebSocket(url("/ws/echo", id=id))
-    report.throws(InvalidStateError, lambda: ws.send(b"x"))
+    assert ws.readyState == WebSocket.CONNECTING
+    data = make()
+    report.throws(InvalidStateError, lambda: ws.send(data))
+    assert ws.bufferedAmount == 0
     # It has left nothing behind.
     await event(ws, "open")
     ws.close()
     (connection,) = await journal(id, closed=1)
     assert connection["messages"] == []
-
-
-@CASES.add("send(a large message) while CONNECTING")
-async def send_much_early(report: Report) -> None:
-    ws = WebSocket(url("/ws/echo"))
-    report.throws(InvalidStateError, lambda: ws.send(bytes(2**20)))
-
-
-@CASES.add("send(a Blob) while CONNECTING")
-async def send_blob_early(report: Report) -> None:
-    ws = WebSocket(url("/ws/echo"))
-    report.throws(InvalidStateError, lambda: ws.send(native_blob("x")))
 
 
 @CASES.add("send() of what is neither text nor binary")
@@ -80,55 +87,34 @@ async def send_nonsense(report: Report) -> None:
             raise AssertionError(f"{nonsense!r} was sent")
 
 
-def add_bad_code(code: int) -> None:
-    @CASES.add(f"close({code})")
-    async def bad_code(report: Report) -> None:
-        id = new_id()
-        ws = await opened(id=id)
-        report.throws(InvalidAccessError, lambda: ws.close(code))
-        assert ws.readyState == WebSocket.OPEN
-        # It has sent nothing either.
-        ws.close()
-        (connection,) = await journal(id, closed=1)
-        assert connection["close"]["code"] == 1005
+@CASES.each("{}", CLOSES)
+async def bad_close(report: Report, kind: type[DOMException], arguments: tuple[Any, ...]) -> None:
+    id = new_id()
+    ws = await opened(id=id)
+    report.throws(kind, lambda: ws.close(*arguments))
+    assert ws.readyState == WebSocket.OPEN
+    # It has sent nothing either.
+    ws.close()
+    (connection,) = await journal(id, closed=1)
+    assert connection["close"]["code"] == 1005
 
 
-for code in CLOSE_CODES:
-    add_bad_code(code)
-
-
-@CASES.add("close(999, a reason)")
-async def bad_code_with_reason(report: Report) -> None:
-    ws = await opened()
-    report.throws(InvalidAccessError, lambda: ws.close(999, "reason"))
-
-
-@CASES.add("close(999, 124 bytes)")
-async def bad_code_and_reason(report: Report) -> None:
-    ws = await opened()
-    # The code is looked at first.
-    report.throws(InvalidAccessError, lambda: ws.close(999, "x" * 124))
-
-
-def add_bad_code_in_state(code: int) -> None:
-    @CASES.add(f"close({code}) in every state")
-    async def bad_code_in_every_state(report: Report) -> None:
-        ws = WebSocket(url("/ws/echo"))
-        assert ws.readyState == WebSocket.CONNECTING
-        report.throws(InvalidAccessError, lambda: ws.close(code))
-        assert ws.readyState == WebSocket.CONNECTING
-        await event(ws, "open")
-        over = event(ws, "close")
-        ws.close()
-        assert ws.readyState == WebSocket.CLOSING
-        report.throws(InvalidAccessError, lambda: ws.close(code))
-        await over
-        report.throws(InvalidAccessError, lambda: ws.close(code))
-        assert ws.readyState == WebSocket.CLOSED
-
-
-for code in (999, 1001):
-    add_bad_code_in_state(code)
+@CASES.each("{} in every state", {title: CLOSES[title] for title in IN_EVERY_STATE})
+async def bad_close_in_every_state(
+    report: Report, kind: type[DOMException], arguments: tuple[Any, ...]
+) -> None:
+    ws = WebSocket(url("/ws/echo"))
+    assert ws.readyState == WebSocket.CONNECTING
+    report.throws(kind, lambda: ws.close(*arguments))
+    assert ws.readyState == WebSocket.CONNECTING
+    await event(ws, "open")
+    over = event(ws, "close")
+    ws.close()
+    assert ws.readyState == WebSocket.CLOSING
+    report.throws(kind, lambda: ws.close(*arguments))
+    await over
+    report.throws(kind, lambda: ws.close(*arguments))
+    assert ws.readyState == WebSocket.CLOSED
 
 
 @CASES.add("close(what is no number)")
@@ -160,48 +146,14 @@ async def code_that_is_a_bigint(report: Report) -> None:
     assert ws.readyState == WebSocket.OPEN
 
 
-def add_long_reason(title: str, reason: str) -> None:
-    @CASES.add(f"close(1000, {title})")
-    async def long_reason(report: Report) -> None:
-        ws = await opened()
-        report.throws(DOMSyntaxError, lambda: ws.close(1000, reason))
-        assert ws.readyState == WebSocket.OPEN
+@CASES.each("{}", BAD_URLS)
+async def bad_url(report: Report, bad: str) -> None:
+    report.throws(DOMSyntaxError, lambda: WebSocket(bad))
 
 
-for title, reason in LONG_REASONS:
-    add_long_reason(title, reason)
-
-
-@CASES.add("close(reason=124 bytes), without a code")
-async def long_reason_alone(report: Report) -> None:
-    ws = await opened()
-    report.throws(DOMSyntaxError, lambda: ws.close(reason="x" * 124))
-    assert ws.readyState == WebSocket.OPEN
-
-
-@CASES.add("close(1000, 124 bytes) in every state")
-async def long_reason_in_every_state(report: Report) -> None:
-    ws = WebSocket(url("/ws/echo"))
-    report.throws(DOMSyntaxError, lambda: ws.close(1000, "x" * 124))
-    assert ws.readyState == WebSocket.CONNECTING
-    await event(ws, "open")
-    over = event(ws, "close")
-    ws.close()
-    report.throws(DOMSyntaxError, lambda: ws.close(1000, "x" * 124))
-    await over
-    report.throws(DOMSyntaxError, lambda: ws.close(1000, "x" * 124))
-
-
-def add_bad_argument(title: str, *arguments: Any) -> None:
-    @CASES.add(title)
-    async def bad_argument(report: Report) -> None:
-        report.throws(DOMSyntaxError, lambda: WebSocket(*arguments))
-
-
-for title, bad_url in BAD_URLS.items():
-    add_bad_argument(title, bad_url)
-for title, bad_protocols in BAD_PROTOCOLS.items():
-    add_bad_argument(title, "ws://127.0.0.1/", bad_protocols)
+@CASES.each("{}", BAD_PROTOCOLS)
+async def bad_protocols(report: Report, bad: str | list[str]) -> None:
+    report.throws(DOMSyntaxError, lambda: WebSocket("ws://127.0.0.1/", bad))
 
 
 @CASES.add("protocols that differ in capital letters only")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import threading
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,33 +11,17 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from readystate_server.lab import Server
-from readystate_server.testing import Console
-from tests.browser.conftest import (
-    EXPECTED,
-    PageAs,
-    failing,
-    page_as,
-    pyodide_place,
-    pyodide_session,
-    runtime,
-)
+from readystate_server.testing import AppServer, Console
+from tests.browser.conftest import EXPECTED
 from tests.browsers import ROOT
-
-__all__ = [
-    "EXPECTED",
-    "PageAs",
-    "failing",
-    "page_as",
-    "pyodide_place",
-    "pyodide_session",
-    "runtime",
-]
 
 WEB = ROOT / "web"
 BOOT = 60_000
 """Milliseconds that Python may take to start on a busy machine."""
 PATIENCE = 75_000
 """Firefox may wait for a minute before it connects to a server again where connections failed."""
+STATIC = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
+"""A plain web server for a folder, which knows nothing of WebSockets."""
 BOTH_WIDTHS = pytest.mark.parametrize("width", [360, 1280])
 BOTH_SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
 
@@ -65,6 +47,36 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
         if request.node.get_closest_marker("complains") is None:
             expect(page.locator(".trouble:visible")).to_have_count(0)
             console.check()
+
+
+class PageAs(Protocol):
+    """The fixture ``page_as``."""
+
+    def __call__(self, scheme: Any, *, width: int = 1280, motion: Any = "no-preference") -> Page:
+        """A page of a browser of its own, for a visitor with these preferences."""
+
+
+@pytest.fixture
+def page_as(launch_browser: Callable[..., Browser], browser_name: str) -> Iterator[PageAs]:
+    """A function that opens a page in a colour scheme, so wide, and with or without motion."""
+
+    browsers: list[Browser] = []
+
+    def page_as(scheme: Any, *, width: int = 1280, motion: Any = "no-preference") -> Page:
+        # A stock Firefox takes the preferences from its own only.
+        own = {
+            "ui.systemUsesDarkTheme": int(scheme == "dark"),
+            "ui.prefersReducedMotion": int(motion == "reduce"),
+        }
+        options = {"firefox_user_prefs": own} if browser_name == "firefox" else {}
+        browsers.append(launch_browser(**options))
+        return browsers[-1].new_page(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion=motion
+        )
+
+    yield page_as
+    for browser in browsers:
+        browser.close()
 
 
 class Look(Protocol):
@@ -124,34 +136,10 @@ def heights(section: Locator) -> set[str]:
     return set(found)
 
 
-class Site(threading.Thread):
-    """A plain web server for a folder, which knows nothing of WebSockets."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(daemon=True)
-        handler = functools.partial(_Quiet, directory=str(folder))
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-
-    def run(self) -> None:
-        self.http.serve_forever(0.05)
-
-    def stop(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
-def static_host(server: Server, tmp_path: Path) -> Iterator[Site]:
+def static_host(server: Server, tmp_path: Path) -> Iterator[AppServer]:
     """web/ below a path of a host that has none of the server's endpoints."""
     (tmp_path / "some" / "path").mkdir(parents=True)
     (tmp_path / "some" / "path" / "web").symlink_to(WEB)
-    site = Site(tmp_path)
-    site.start()
-    yield site
-    site.stop()
+    with AppServer(STATIC, cwd=tmp_path) as host:
+        yield host

@@ -7,42 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from readystate_server.lab import Server
 
-from .conftest import (
-    BOOT,
-    BOTH_SCHEMES,
-    BOTH_WIDTHS,
-    PATIENCE,
-    Look,
-    PageAs,
-    heights,
-    hold_python,
-    listen,
-)
+from .conftest import BOOT, PATIENCE, PageAs
 
 FAULTS = ("drop", "refuse", "restart", "half-open", "offline")
-
-# Notes what is said of the next attempt.
-WATCH = """() => {
-    const attempt = document.querySelector("#break_it [data-field=attempt]");
-    window.attempts = [];
-    new MutationObserver(() => attempts.push(attempt.textContent))
-        .observe(attempt, { childList: true, characterData: true, subtree: true });
-}"""
 
 
 class Lab:
     """The section of the page, as its visitor sees it."""
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
-        page.goto(f"{url}/")
         self.section = page.locator("#break_it")
         self.stream = self.section.get_by_role("button", name=re.compile("^(Start|Stop)$"))
         self.rate = self.section.get_by_role("slider")
@@ -68,7 +48,6 @@ class Lab:
         """Begins a stream of 100 messages a second."""
         self.choose(way)
         self.rate.fill("100")
-        self.page.evaluate(WATCH)
         self.stream.click()
         expect(self.section).to_have_attribute("data-state", "running", timeout=PATIENCE)
         self.at_least("confirmed", 30)
@@ -112,24 +91,10 @@ def server(browser: Browser, server: Server) -> Iterator[Server]:
         yield own
 
 
-def test_the_wait_for_the_next_attempt_is_counted_down(page: Page, server: Server) -> None:
-    lab = Lab(page, server.url).booted()
-    lab.start("heartbeat")
-    lab.fault("offline").click()
-    lab.attempts(6)
-    lab.fault("offline").click()
-    waits: dict[str, list[float]] = {}
-    for text in page.evaluate("attempts"):
-        if match := re.fullmatch(r"in (\d+\.\d) s, attempt (\d+)", text):
-            waits.setdefault(match[2], []).append(float(match[1]))
-    assert waits
-    assert all(found == sorted(found, reverse=True) for found in waits.values()), waits
-    assert any(found[0] > found[-1] for found in waits.values())
-
-
 def test_works_with_the_keyboard(page: Page, server: Server) -> None:
     """In the order of the page, and the focus stays where it is."""
-    lab = Lab(page, server.url).booted()
+    page.goto(f"{server.url}/")
+    lab = Lab(page).booted()
     lab.choose("nothing")
     lab.rate.fill("100")
     press = page.keyboard.press
@@ -156,34 +121,12 @@ def test_works_with_the_keyboard(page: Page, server: Server) -> None:
     lab.reconnected()
 
 
-@BOTH_WIDTHS
-def test_nothing_moves(page: Page, server: Server, width: int) -> None:
-    """From before Python is there until the longest sentence has been said."""
-    page.set_viewport_size({"width": width, "height": 900})
-    release = hold_python(page)
-    lab = Lab(page, server.url)
-    expect(page.get_by_role("status").first).to_contain_text("Loading Python", timeout=BOOT)
-    expect(lab.section.get_by_role("heading", name="Break it")).to_be_visible()
-    expect(lab.stream).to_be_disabled()
-    before = heights(lab.section)
-    release()
-    lab.booted()
-    lab.start("session")
-    lab.fault("offline").click()
-    lab.attempts(2)
-    assert heights(lab.section) <= before
-    lab.fault("offline").click()
-    lab.reconnected()
-    lab.fault("restart").click()
-    lab.over()
-    expect(lab.verdict).to_contain_text("SessionExpired")
-    assert heights(lab.section) <= before
-
-
 def test_less_motion_for_those_who_prefer_it(page_as: PageAs, server: Server) -> None:
-    lab = Lab(page_as("light", motion="reduce"), server.url).booted()
+    page = page_as("light", motion="reduce")
+    page.goto(f"{server.url}/")
+    lab = Lab(page).booted()
     lab.start("session")
-    times = lab.page.evaluate(
+    times = page.evaluate(
         """() => new Promise((resolve) => {
             const times = [];
             const observer = new MutationObserver(() => {
@@ -193,16 +136,3 @@ def test_less_motion_for_those_who_prefer_it(page_as: PageAs, server: Server) ->
         })"""
     )
     assert times[-1] - times[0] >= 2_500
-
-
-@BOTH_SCHEMES
-@BOTH_WIDTHS
-def test_fits(page_as: PageAs, look: Look, server: Server, width: int, scheme: Any) -> None:
-    page = page_as(scheme, width=width)
-    console = listen(page)
-    lab = Lab(page, server.url).booted()
-    lab.start("heartbeat")
-    lab.fault("drop").click()
-    lab.reconnected()
-    look(lab.section, "lab/break-it", scheme)
-    console.check()

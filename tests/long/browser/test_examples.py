@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import textwrap
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
@@ -14,7 +16,7 @@ import readystate
 from readystate_server.lab import Server
 from tests.browsers import ROOT
 
-from .conftest import BOOT, PATIENCE, WEB, Look, PageAs, listen
+from .conftest import BOOT, BOTH_SCHEMES, PATIENCE, WEB, Look, PageAs, listen
 
 EXAMPLES = WEB / "examples"
 
@@ -99,17 +101,11 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-def look_at(page: Page, look: Look, name: str, scheme: str = "light") -> None:
-    """Sees how it looks on a phone and on a desk."""
-    for width in (360, 1280):
-        page.set_viewport_size({"width": width, "height": 800})
-        look(page, f"examples/{name}", scheme)
-
-
 def open_hello(page: Page, url: str, name: str = "hello") -> Visit:
     visit = Visit(page, f"{url}/examples/{name}.html")
     said = re.compile(r"^InvalidStateError 11 \S.*\non time\nclosed 1000 bye\s*$")
     expect(page.locator("#output")).to_have_text(said, timeout=BOOT)
+    assert visit.wheels == ["readystate.whl"][: name == "hello"]
     return visit
 
 
@@ -137,10 +133,19 @@ def open_chat(page: Page, url: str) -> Visit:
 def open_migrate(page: Page, url: str) -> Visit:
     visit = Visit(page, f"{url}/examples/migrate.html")
     expect(page.locator("main")).to_have_attribute("data-state", "done", timeout=PATIENCE)
+    for name, texts in MIGRATE.items():
+        expect(page.locator(f"#{name} dd")).to_have_text(list(texts))
+    expect(page.locator("#megabyte dd")).to_have_text([re.compile(r"^[\d.]+ ms$")] * 2)
     return visit
 
 
-OPEN = {"hello": open_hello, "plain": open_plain, "chat": open_chat, "migrate": open_migrate}
+OPEN: dict[str, Callable[[Page, str], Visit]] = {
+    "hello": open_hello,
+    "hello_mpy": functools.partial(open_hello, name="hello_mpy"),
+    "plain": open_plain,
+    "chat": open_chat,
+    "migrate": open_migrate,
+}
 
 
 def script(html: str) -> str:
@@ -165,42 +170,7 @@ def test_the_wheels_that_are_named_are_the_ones_that_are_built() -> None:
     assert wheels == {f"readystate-{readystate.__version__}-py3-none-any.whl"}
 
 
-def test_hello(context: BrowserContext, look: Look, server: Server) -> None:
-    visit = open_hello(context.new_page(), server.url)
-    visit.assert_no_complaint()
-    assert visit.wheels == ["readystate.whl"]
-    look_at(visit.page, look, "hello")
-
-
-def test_hello_in_micropython(context: BrowserContext, look: Look, server: Server) -> None:
-    visit = open_hello(context.new_page(), server.url, "hello_mpy")
-    visit.assert_no_complaint()
-    look_at(visit.page, look, "hello_mpy")
-
-
-def test_plain(context: BrowserContext, look: Look, server: Server) -> None:
-    visit = open_plain(context.new_page(), server.url)
-    visit.assert_no_complaint()
-    look_at(visit.page, look, "plain")
-    # Not within evaluate(), which the policy does not bind.
-    refused = visit.page.evaluate(
-        """() => new Promise((resolve) => setTimeout(() => {
-            try { resolve(Function("return 'no'")()); } catch (error) { resolve(error.name); }
-        }))"""
-    )
-    assert refused == "EvalError"
-
-
-def test_migrate(context: BrowserContext, look: Look, server: Server) -> None:
-    visit = open_migrate(context.new_page(), server.url)
-    for name, texts in MIGRATE.items():
-        expect(visit.page.locator(f"#{name} dd")).to_have_text(list(texts))
-    expect(visit.page.locator("#megabyte dd")).to_have_text([re.compile(r"^[\d.]+ ms$")] * 2)
-    visit.assert_no_complaint()
-    look_at(visit.page, look, "migrate")
-
-
-def test_chat(context: BrowserContext, look: Look, server: Server) -> None:
+def test_chat(context: BrowserContext, server: Server) -> None:
     room = uuid.uuid4().hex[:8]
     ada = Chatter(context.new_page(), server.url, room)
     bob = Chatter(context.new_page(), server.url, room)
@@ -255,8 +225,6 @@ def test_chat(context: BrowserContext, look: Look, server: Server) -> None:
         expect(heard).to_have_text(
             [re.compile(f"^{re.escape(other)}{number}") for number in range(9)], timeout=PATIENCE
         )
-    look_at(ada.page, look, "chat")
-
     # Bob loads the page again: he is gone. The name of somebody who is here cannot be had.
     bob.page.reload()
     expect(ada.here).to_have_text(["Ada"], timeout=PATIENCE)
@@ -281,8 +249,14 @@ def test_chat(context: BrowserContext, look: Look, server: Server) -> None:
     expect(ada.page.locator(".trouble")).to_have_count(0)
 
 
+@BOTH_SCHEMES
 @pytest.mark.parametrize("name", OPEN)
-def test_dark(page_as: PageAs, look: Look, server: Server, name: str) -> None:
-    visit = OPEN[name](page_as("dark"), server.url)
+def test_it_works_and_fits(
+    page_as: PageAs, look: Look, server: Server, name: str, scheme: Any
+) -> None:
+    """On a phone and on a desk."""
+    visit = OPEN[name](page_as(scheme), server.url)
     visit.assert_no_complaint()
-    look_at(visit.page, look, name, "dark")
+    for width in (360, 1280):
+        visit.page.set_viewport_size({"width": width, "height": 800})
+        look(visit.page, f"examples/{name}", scheme)

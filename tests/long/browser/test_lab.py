@@ -8,23 +8,14 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from readystate_server.lab import Server
+from readystate_server.testing import AppServer
 
-from .conftest import (
-    BOOT,
-    BOTH_SCHEMES,
-    BOTH_WIDTHS,
-    WEB,
-    Look,
-    PageAs,
-    Site,
-    hold_python,
-)
+from .conftest import BOOT, STATIC, WEB, hold_python
 
 WAYS = 6
 # PyScript's own Python evaluates JavaScript; nothing is inline.
@@ -120,7 +111,7 @@ def test_runs_under_a_strict_policy(page: Page, server: Server, tmp_path: Path) 
 
 
 @pytest.mark.complains
-def test_a_static_host_is_told_from_the_server(page: Page, static_host: Site) -> None:
+def test_a_static_host_is_told_from_the_server(page: Page, static_host: AppServer) -> None:
     page.goto(f"{static_host.url}/some/path/web/")
     expect(page.get_by_role("alert")).to_contain_text("python -m readystate_server", timeout=BOOT)
     host = static_host.url.removeprefix("http://")
@@ -157,13 +148,11 @@ def test_without_vendor_the_cdn_has_the_same_versions(
         route.abort()
 
     page.route(re.compile("^https:"), refuse)
-    site = Site(web)
-    site.start()
-    page.goto(f"{site.url}/")
-    alert = page.get_by_role("alert")
-    expect(alert.first).to_contain_text("Python could not be started", timeout=BOOT)
-    expect(alert.first).to_contain_text("cdn.jsdelivr.net")
-    site.stop()
+    with AppServer(STATIC, cwd=web) as host:
+        page.goto(host.url)
+        alert = page.get_by_role("alert")
+        expect(alert.first).to_contain_text("Python could not be started", timeout=BOOT)
+        expect(alert.first).to_contain_text("cdn.jsdelivr.net")
     [core] = [url for url in asked if url.endswith("/core.js")]
     assert re.fullmatch(r"https://cdn.jsdelivr.net/npm/@pyscript/core@[\d.]+/dist/core.js", core)
 
@@ -210,12 +199,3 @@ def test_a_page_without_its_script_says_so(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/")
     expect(page.locator(".stalled")).to_contain_text("has not started")
     expect(page.locator(".stalled")).to_be_visible(timeout=20_000)
-
-
-@BOTH_SCHEMES
-@BOTH_WIDTHS
-def test_fits(page_as: PageAs, look: Look, server: Server, width: int, scheme: Any) -> None:
-    page = page_as(scheme, width=width)
-    page.goto(f"{server.url}/")
-    expect_run(page)
-    look(page, "lab/race", scheme)

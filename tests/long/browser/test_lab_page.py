@@ -1,4 +1,4 @@
-"""The first page as a page: nothing moves, and all of it can be used by everybody."""
+"""The first page as a page: nothing moves, all of it fits, and can be used by everybody."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from playwright.sync_api import Page, Route, expect
 
 from readystate_server.lab import Server
 
-from .conftest import BOOT, BOTH_SCHEMES, BOTH_WIDTHS, WEB, PageAs
+from .conftest import BOOT, BOTH_SCHEMES, BOTH_WIDTHS, WEB, Look, PageAs, heights, hold_python
+from .test_break_it import Lab
+from .test_lab import expect_run
+from .test_lab_try_it import TryIt
+from .test_why_not_sleep import Section
 
 # What has moved without the visitor's doing, and by how much.
 WATCH = """
@@ -49,6 +53,70 @@ def test_nothing_moves_by_itself(page: Page, server: Server, width: int) -> None
     shifts = page.evaluate("shifts")
     # In an ordinary window. A line of text put in at the top of the page would come to 0.01.
     assert sum(value for value, _ in shifts) * height / 900 < 0.002, shifts
+
+
+@BOTH_WIDTHS
+def test_nothing_moves(page: Page, server: Server, width: int) -> None:
+    """From before Python is there until the longest sentences have been said."""
+    page.set_viewport_size({"width": width, "height": 900})
+    release = hold_python(page)
+    page.goto(f"{server.url}/")
+    lab, sleep = Lab(page), Section(page)
+    expect(page.get_by_role("status").first).to_contain_text("Loading Python", timeout=BOOT)
+    for section, button in ((lab.section, lab.stream), (sleep.place, sleep.button)):
+        expect(section.get_by_role("heading").first).to_be_visible()
+        expect(button).to_be_disabled()
+    before, before_sleep = heights(lab.section), heights(sleep.place)
+    release()
+    sleep.booted()
+    sleep.button.click()
+    sleep.failed()
+    assert heights(sleep.place) <= before_sleep
+    sleep.button.click()
+    sleep.over("stopped")
+    assert heights(sleep.place) <= before_sleep
+    lab.start("session")
+    lab.fault("offline").click()
+    lab.attempts(2)
+    assert heights(lab.section) <= before
+    lab.fault("offline").click()
+    lab.reconnected()
+    lab.fault("restart").click()
+    lab.over()
+    expect(lab.verdict).to_contain_text("SessionExpired")
+    assert heights(lab.section) <= before
+
+
+@BOTH_SCHEMES
+@BOTH_WIDTHS
+def test_each_part_fits(
+    page_as: PageAs, look: Look, server: Server, width: int, scheme: Any
+) -> None:
+    """After it has run."""
+    page = page_as(scheme, width=width)
+    editor = TryIt(page, f"{server.url}/")
+    expect_run(page)
+    look(page, "lab/race", scheme)
+    lab, sleep = Lab(page), Section(page)
+    lab.start("heartbeat")
+    lab.fault("drop").click()
+    lab.reconnected()
+    look(lab.section, "lab/break-it", scheme)
+    lab.stream.click()
+    lab.over()
+    sleep.button.click()
+    sleep.failed()
+    sleep.button.click()
+    sleep.over("stopped")
+    look(sleep.place, "lab/why-not-sleep", scheme)
+    editor.choose("send_at_once")
+    page.get_by_role("button", name="Run the calls").click()
+    expect(page.locator("#exceptions")).to_have_attribute("data-state", "done", timeout=BOOT)
+    editor.run()
+    expect(editor.output).to_contain_text("InvalidStateError")
+    for part in ("exceptions", "try_it", "examples", "server"):
+        look(page.locator(f"#{part}"), f"lab/{part}", scheme)
+    editor.console.check()
 
 
 def test_the_navigation_leads_to_its_sections(page: Page, server: Server) -> None:

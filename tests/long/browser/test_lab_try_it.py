@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
 from readystate_server.lab import Server
 
-from .conftest import BOOT, BOTH_SCHEMES, BOTH_WIDTHS, Look, PageAs, listen
+from .conftest import BOOT, listen
 
 WAYS = {
     "send_at_once": "Send at once",
@@ -167,19 +166,3 @@ def test_a_program_without_end_is_stopped(lab: TryIt) -> None:
     lab.run()
     expect(lab.output).to_have_text(ECHO, timeout=20_000)
     assert lab.pythons() == before + 1
-
-
-@BOTH_SCHEMES
-@BOTH_WIDTHS
-def test_fits(page_as: PageAs, look: Look, server: Server, width: int, scheme: Any) -> None:
-    """With the table of exceptions, and all that is below."""
-    page = page_as(scheme, width=width)
-    lab = TryIt(page, f"{server.url}/")
-    lab.choose("send_at_once")
-    page.get_by_role("button", name="Run the calls").click()
-    expect(page.locator("#exceptions")).to_have_attribute("data-state", "done", timeout=BOOT)
-    lab.run()
-    expect(lab.output).to_contain_text("InvalidStateError")
-    for part in ("exceptions", "try_it", "examples", "server"):
-        look(page.locator(f"#{part}"), f"lab/{part}", scheme)
-    lab.console.check()

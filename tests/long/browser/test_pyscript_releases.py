@@ -14,11 +14,11 @@ import pytest
 from playwright.sync_api import BrowserContext, Route, expect
 
 from readystate_server.lab.places import WEB
-from readystate_server.testing import Console
+from readystate_server.testing import AppServer, Console
 from readystate_server.testing.fixtures import serve_file
 from readystate_server.testing.runtime import BOOT, CDN
 from tests import versions
-from tests.docs.quickstart import README, free_port, index, lay_out, servers, uvicorn
+from tests.docs.quickstart import COMMAND, README, index, lay_out, servers
 from tests.processes import ROOT
 
 pytestmark = [pytest.mark.only_browser("chromium"), pytest.mark.timeout(180)]
@@ -59,9 +59,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if release == "2024.8":  # There, "await" in a script has to be asked for.
             text = text.replace('type="py"', 'type="py" async')
         (folder / "page" / f"{release}.html").write_text(text, encoding="utf-8")
-    port = free_port()
-    with uvicorn(folder, port, lasts=1800):
-        yield f"http://127.0.0.1:{port}"
+    with AppServer(COMMAND, cwd=folder) as server:
+        yield server.url
 
 
 @pytest.mark.parametrize("release", RELEASES)

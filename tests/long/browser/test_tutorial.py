@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from readystate_server.testing import AppServer, OpenPage
-from tests.docs.test_tutorial import COMMAND
+from tests.docs.quickstart import COMMAND
 from tests.docs.tutorial import lay_out
 
 PATIENCE = 30_000

@@ -5,22 +5,11 @@ Its numbers are compared with the server's journal in tests/pages.
 
 from __future__ import annotations
 
-from typing import Any
-
 from playwright.sync_api import Locator, Page, expect
 
 from readystate_server.lab import Server
 
-from .conftest import (
-    BOOT,
-    BOTH_SCHEMES,
-    BOTH_WIDTHS,
-    Look,
-    PageAs,
-    heights,
-    hold_python,
-    listen,
-)
+from .conftest import BOOT
 
 # The longest of the runs takes half a minute, if nothing else runs.
 LONGEST_RUN = 120_000
@@ -29,9 +18,8 @@ LONGEST_RUN = 120_000
 class Section:
     """The section of the page, as its visitor sees it."""
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
-        page.goto(f"{url}/")
         self.place = page.locator("#why_not_sleep")
         self.button = self.place.get_by_role("button")
         self.seed = self.place.get_by_role("spinbutton")
@@ -68,7 +56,8 @@ class Section:
 
 
 def test_works_with_the_keyboard_and_stops(page: Page, server: Server) -> None:
-    section = Section(page, server.url).booted()
+    page.goto(f"{server.url}/")
+    section = Section(page).booted()
     press = page.keyboard.press
     section.network("mobile").focus()
     press("ArrowUp")
@@ -89,28 +78,3 @@ def test_works_with_the_keyboard_and_stops(page: Page, server: Server) -> None:
     press("Enter")
     section.over("stopped")
     expect(section.button).to_be_focused()
-
-
-@BOTH_SCHEMES
-@BOTH_WIDTHS
-def test_fits_and_stays_in_place(
-    page_as: PageAs, look: Look, server: Server, width: int, scheme: Any
-) -> None:
-    page = page_as(scheme, width=width)
-    console = listen(page)
-    release = hold_python(page)
-    section = Section(page, server.url)
-    expect(page.get_by_role("status").first).to_contain_text("Loading Python", timeout=BOOT)
-    expect(section.place.get_by_role("heading")).to_be_visible()
-    expect(section.button).to_be_disabled()
-    before = heights(section.place)
-    release()
-    section.booted()
-    section.button.click()
-    section.failed()
-    assert heights(section.place) <= before
-    section.button.click()
-    section.over("stopped")
-    assert heights(section.place) <= before
-    look(section.place, "lab/why-not-sleep", scheme)
-    console.check()

@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from readystate_server.lab import Server
+from readystate_server.testing import AppServer
 
-from .conftest import BOOT, Look, PageAs, Site, listen
+from .conftest import BOOT, Look, PageAs, listen
 from .frames import BUSY, frame_times, idle_rate, now, per, record_frames
 
 ID = "worker-example"
@@ -70,7 +71,7 @@ def test_a_worker_leaves_the_page_its_frames(page: Page, server: Server) -> None
 
 
 @pytest.mark.complains
-def test_needs_no_headers(page: Page, static_host: Site) -> None:
+def test_needs_no_headers(page: Page, static_host: AppServer) -> None:
     with Server(allow_origins=[static_host.url]) as server:
         console = listen(page)
         url = f"{static_host.url}/some/path/web/examples/worker.html"

@@ -47,7 +47,6 @@ def main() -> int:
         seed=seed,
         store=options.store,
         fsync=options.appendfsync,
-        former=options.former,
         compress=options.compress,
         connect_rate=options.connect_rate or round(options.clients / options.servers / _BACK_IN, 1),
     )
@@ -60,6 +59,8 @@ def main() -> int:
         say("interrupted")
         return _INTERRUPTED
     results = report.report(outcome, "python -m tests.long.scale " + shlex.join(sys.argv[1:]))
+    if not results["problems"]:
+        say(documentation.markdown(results))
     say(report.words(results))
     if options.report is not None:
         options.report.mkdir(parents=True, exist_ok=True)
@@ -104,7 +105,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="of all choices; by default a random one")
     parser.add_argument("--store", choices=("redis", "memory"), default="redis")
     parser.add_argument("--appendfsync", choices=("always", "everysec", "no"), default="always")
-    parser.add_argument("--former", help="the commit of a former version, for a rolling deploy")
     parser.add_argument(
         "--connect-rate",
         type=float,

@@ -112,7 +112,6 @@ async def start(
     name: str,
     bound: float,
     log: Path,
-    environment: dict[str, str] | None = None,
 ) -> Child:
     """Starts a process, for at most ``bound`` seconds; what it says of errors goes to ``log``."""
     with log.open("ab") as errors:
@@ -122,7 +121,6 @@ async def start(
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
             cwd=ROOT,
-            env={**os.environ, **(environment or {})},
             preexec_fn=_bound(bound),
             limit=2**24,
         )

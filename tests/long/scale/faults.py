@@ -112,12 +112,11 @@ async def redis_memory(world: World) -> str:
 
 
 async def deploy(world: World) -> str:
-    """One server after the other is told to end, and starts in the next version."""
+    """One server after the other is told to end, and another one starts in its place."""
     for server in world.servers:
         await server.end()
-        server.change_version()
         await server.start()
-    return "now " + ", ".join(f"{server.name} {server.version}" for server in world.servers)
+    return f"{len(world.servers)} servers"
 
 
 ALL: Final[dict[str, Callable[[World], Awaitable[str]]]] = {

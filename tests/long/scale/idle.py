@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import itertools
 import json
 import random
 import shlex
 import sys
 import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 from . import children
 from .children import Child
 from .ports import free_port
 from .report import environment
+from .servers import ServerProcess
 
 FRAMEWORKS = ("aiohttp", "starlette")
 BOUND = 900.0
@@ -52,78 +50,58 @@ class Idle:
         self._folder = folder
         self._connected = [0] * PROCESSES
         self._changed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def measure(self, path: str) -> float:
         """Returns how many KiB of the server each connection to ``path`` takes."""
-        async with contextlib.AsyncExitStack() as stack:
-            port = free_port(random.SystemRandom())
-            server = await stack.enter_async_context(self._server(port))
+        config = {
+            "framework": self._framework,
+            "port": free_port(random.SystemRandom()),
+            "redis": None,
+            "options": {"max_sessions": 2 * self._count, "connect_rate": 1e6},
+            "compress": self._compress,
+        }
+        server = ServerProcess("server", config, self._folder, bound=BOUND)
+        clients: list[Child] = []
+        try:
+            await server.start()
             before = children.memory(server.pid)
+            url = server.url.replace("session", path)
             for index in range(PROCESSES):
-                await stack.enter_async_context(self._clients(index, port, path))
+                clients.append(await self._start_clients(index, url, path == "session"))
+            listening = [asyncio.create_task(self._listen(*each)) for each in enumerate(clients)]
             async with asyncio.timeout(60 + 4 * self._count / RATE):
                 while sum(self._connected) < self._count:
                     self._changed.clear()
                     await self._changed.wait()
             await asyncio.sleep(SETTLE)
             assert sum(self._connected) == self._count
-            return (children.memory(server.pid) - before) / self._count / 1024
+            grown = children.memory(server.pid) - before
+        finally:
+            await asyncio.gather(server.kill(), *(child.kill() for child in clients))
+        await asyncio.wait(listening)
+        return grown / self._count / 1024
 
-    @contextlib.asynccontextmanager
-    async def _server(self, port: int) -> AsyncIterator[Child]:
-        config = {
-            "framework": self._framework,
-            "port": port,
-            "redis": None,
-            "journal": str(self._folder / "journal"),
-            "options": {"max_sessions": 2 * self._count, "connect_rate": 1e6},
-            "compress": self._compress,
-        }
-        async with self._child("server", config) as server:
-            lines = server.lines()
-            assert "listens" in await anext(lines)
-            self._tasks.append(asyncio.create_task(_ignore(lines)))
-            yield server
-
-    @contextlib.asynccontextmanager
-    async def _clients(self, index: int, port: int, path: str) -> AsyncIterator[None]:
+    async def _start_clients(self, index: int, url: str, has_sessions: bool) -> Child:
         first = self._count * index // PROCESSES
-        count = self._count * (index + 1) // PROCESSES - first
         config = {
             "first": first,
-            "count": count,
-            "urls": [f"ws://127.0.0.1:{port}/{path}"],
+            "count": self._count * (index + 1) // PROCESSES - first,
+            "urls": [url],
             "rate": 0,
             "ramp": self._count / RATE,
             "seed": index,
-            "has_sessions": path == "session",
+            "has_sessions": has_sessions,
             "interval": 3600,
         }
-        async with self._child("clients", config) as child:
-            self._tasks.append(asyncio.create_task(self._listen(child, index)))
-            yield
+        command = children.module("clients", config)
+        log = self._folder / "clients.log"
+        return await children.start(command, name="clients", bound=BOUND, log=log)
 
-    @contextlib.asynccontextmanager
-    async def _child(self, name: str, config: dict[str, Any]) -> AsyncIterator[Child]:
-        log = self._folder / f"{name}.log"
-        command = children.module(name, config)
-        child = await children.start(command, name=name, bound=BOUND, log=log)
-        try:
-            yield child
-        finally:
-            await child.kill()
-
-    async def _listen(self, child: Child, index: int) -> None:
+    async def _listen(self, index: int, child: Child) -> None:
         async for line in child.lines():
             self._connected[index] = line["connected"]
             self._changed.set()
         self._connected[index] = 0
-
-
-async def _ignore(lines: AsyncIterator[Any]) -> None:
-    async for _ in lines:
-        pass
 
 
 async def measure(count: int, folder: Path) -> dict[str, dict[str, float]]:

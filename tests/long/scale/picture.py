@@ -86,37 +86,39 @@ def chart(
     title: str, times: Sequence[float], lines: dict[str, Sequence[float]], away: float
 ) -> str:
     """A panel for each line, with the time in which a server is away behind them."""
-    end = max(times)
-    height = HEAD + (PANEL + GAP) * len(lines) + GAP
-    bottom = HEAD + (PANEL + GAP) * len(lines) - GAP
-    body = [_text(LEFT, 18, title, "title")]
     fault = {"name": "kill", "detail": "away", "began": 0, "ended": away, "recovered": away}
-    body += _faults([fault], end, HEAD, bottom)
-    for index, (name, values) in enumerate(lines.items()):
-        body += _panel(Panel(name, [Line("", values)]), times, end, HEAD + index * (PANEL + GAP))
-    body += _time_axis(end, bottom)
-    return _document(title, body, height)
+    shown = [Panel(name, [Line("", values)]) for name, values in lines.items()]
+    return _drawn(title, [_text(LEFT, 18, title, "title")], shown, times, [fault])
 
 
 def svg(report: Mapping[str, Any]) -> str:
     """The picture, as a document that also reads well on a dark background."""
-    seconds = report["seconds"]
-    times = range(1, len(seconds["connected"]) + 1)
-    end = max(times, default=1)
-    shown = panels(seconds, most_connections(report["plan"]["clients"]))
-    height = HEAD + (PANEL + GAP) * len(shown) + GAP
-    plan = report["plan"]
+    seconds, plan, faults = report["seconds"], report["plan"], report["faults"]
     title = (
         f"{plan['clients']:,} clients, {plan['servers']} servers, {plan['store']}"
         f" ({plan['fsync']}), {plan['rate']:g} message/s each way a client, seed {plan['seed']}"
     )
-    body = [_text(LEFT, 18, title, "title"), *_legend(report["faults"])]
+    head = [_text(LEFT, 18, title, "title"), *_legend(faults)]
+    shown = panels(seconds, most_connections(plan["clients"]))
+    times = range(1, len(seconds["connected"]) + 1)
+    return _drawn("Sessions under load and loss", head, shown, times, faults)
+
+
+def _drawn(
+    title: str,
+    head: Sequence[str],
+    shown: Sequence[Panel],
+    times: Sequence[float],
+    faults: Sequence[dict[str, Any]],
+) -> str:
+    """Panels, one below the other, over their faults and a time axis."""
+    end = max(times, default=1)
     bottom = HEAD + (PANEL + GAP) * len(shown) - GAP
-    body += _faults(report["faults"], end, HEAD, bottom)
+    body = [*head, *_faults(faults, end, HEAD, bottom)]
     for index, panel in enumerate(shown):
         body += _panel(panel, times, end, HEAD + index * (PANEL + GAP))
     body += _time_axis(end, bottom)
-    return _document("Sessions under load and loss", body, height)
+    return _document(title, body, bottom + 2 * GAP)
 
 
 def _document(title: str, body: Sequence[str], height: float) -> str:

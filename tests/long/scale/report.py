@@ -6,7 +6,6 @@ import dataclasses
 import os
 import platform
 from bisect import bisect
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
@@ -236,30 +235,11 @@ def _mib(size: float) -> float:
     return round(size / 2**20, 1)
 
 
-def words(results: dict[str, Any]) -> str:
-    """A report in a few lines."""
-    account, lines = results["accounts"], []
-    lines.append(
-        f"{account['sent']:,} messages sent, {account['handled']:,} handled "
-        f"({account['again']:,} again, as nobody was done with them), "
-        f"{account['confirmed']:,} confirmed, {account['answers']:,} answers"
-    )
-    lines.append("latency in ms              up p50     p99   p99.9 | down p50     p99   p99.9")
-    for name, ways in results["latency"].items():
-        cells = [
-            "-" if ways[way][column] is None else f"{ways[way][column]:,.1f}"
-            for way in ("up", "down")
-            for column in ("p50", "p99", "p99.9")
-        ]
-        lines.append(f"  {name:<22}" + "".join(f"{cell:>10}" for cell in cells))
-    counts = Counter(fault["name"] for fault in results["faults"])
-    lines.append("faults: " + (", ".join(f"{n} x{c}" for n, c in counts.items()) or "none"))
-    lines += [f"herd: {each}" for each in results["herds"]]
-    lines.append(f"memory in MiB: {results['memory']}")
-    lines.append(f"server: {results['server']}")
-    lines.append(f"client: {results['client']['errors']}")
+def words(results: Mapping[str, Any]) -> str:
+    """What was wrong and which aims were met, in a few lines."""
+    names = ("accounts", "server", "client", "faults") if results["problems"] else ("client",)
+    lines = [f"{name}: {results[name]}" for name in names]
     lines.append(f"problems: {results['problems'] or 'none'}")
-    lines.append("aims")
     for aim in results["aims"]:
         verdict = {True: "met", False: "MISSED", None: "not shown"}[aim["is met"]]
         lines.append(

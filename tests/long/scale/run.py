@@ -22,7 +22,6 @@ from .ports import free_port
 from .proxy import Proxy
 from .redis import RedisProcess
 from .servers import ServerProcess
-from .versions import Version, former
 
 _SPARE = 600.0
 """How much longer than planned processes may live, in seconds."""
@@ -50,7 +49,6 @@ class Plan:
         store: "redis" or "memory".
         fsync: When Redis syncs its file.
         drain: How long to wait, at the end, until nothing is under way.
-        former: The commit of a former version, in which servers and half of the clients start.
         connect_rate: Of each server's Sessions; by default theirs.
         compress: Whether servers compress messages.
     """
@@ -67,7 +65,6 @@ class Plan:
     store: str = "redis"
     fsync: str = "always"
     drain: float = 120
-    former: str | None = None
     connect_rate: float | None = None
     compress: bool = False
 
@@ -154,9 +151,9 @@ class Run:
         if plan.store == "redis":
             port = free_port(self.chance)
             self.redis = RedisProcess(port, folder, fsync=plan.fsync, bound=bound)
-        self._versions: tuple[Version, ...] = (Version(),)
-        if plan.former is not None:
-            self._versions = (former(plan.former, folder / "former", plan.clients), Version())
+        options: dict[str, Any] = {"max_sessions": 2 * plan.clients}
+        if plan.connect_rate is not None:
+            options["connect_rate"] = plan.connect_rate
         self.servers = [
             ServerProcess(
                 f"server-{index}",
@@ -164,13 +161,11 @@ class Run:
                     "framework": ("aiohttp", "starlette")[index % 2],
                     "port": free_port(self.chance),
                     "redis": None if self.redis is None else self.redis.port,
-                    "options": {"max_sessions": 2 * plan.clients},
-                    "connect_rate": plan.connect_rate,
+                    "options": options,
                     "compress": plan.compress,
                 },
                 folder,
                 bound=bound,
-                versions=self._versions,
             )
             for index in range(plan.servers)
         ]
@@ -245,7 +240,6 @@ class Run:
                 name=f"clients-{index}",
                 bound=self._bound,
                 log=self._folder / "clients.log",
-                environment=self._versions[index % len(self._versions)].environment,
             )
             self.clients.append(child)
             self._lines.append({})

@@ -7,24 +7,30 @@ statistics once a second.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
-import importlib
+import functools
 import itertools
 import json
 import os
+import signal
 import sys
 import time
-from inspect import signature
+from collections.abc import AsyncIterator
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from readystate_server.sessions import RedisStore, ServerSession, Sessions
+from readystate_server.sessions import SUBPROTOCOL, RedisStore, ServerSession, Sessions
 
 from .accounts import pack
-from .children import lift_limits
+from .children import commands, lift_limits, say
+
+BACKLOG = 2048
+GREETING = "x" * 120
+"""What a connection without a session is told: as long as the answer to a client that opens one."""
 
 
 @dataclasses.dataclass
@@ -35,10 +41,8 @@ class Config:
         framework: "aiohttp" or "starlette".
         port: Where to listen.
         redis: The port of Redis; ``None`` for sessions in memory.
-        redis_connections: How many connections to it there may be; by default redis-py's limit.
         journal: The file for what handlers receive.
         options: Those of Sessions.
-        connect_rate: Another one, which a former version does not have.
         compress: Whether messages are compressed for clients that offer it.
     """
 
@@ -47,8 +51,6 @@ class Config:
     redis: int | None
     journal: str
     options: dict[str, Any]
-    connect_rate: float | None = None
-    redis_connections: int | None = None
     compress: bool = True
 
 
@@ -70,6 +72,103 @@ class Application:
             await session.send(f"{number} {sent_at} {time.monotonic():.6f}")
 
 
+@contextlib.asynccontextmanager
+async def working(sessions: Sessions) -> AsyncIterator[None]:
+    """Says the statistics once a second, and ends at once with the one that started it."""
+
+    async def speak() -> None:
+        while True:
+            await asyncio.sleep(1)
+            say(stats=dataclasses.asdict(sessions.stats))
+
+    async def obey() -> None:
+        async for _ in commands():
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    tasks = [asyncio.create_task(speak()), asyncio.create_task(obey())]
+    try:
+        yield
+    finally:
+        await sessions.close()
+        for task in tasks:
+            task.cancel()
+
+
+async def serve_aiohttp(sessions: Sessions, port: int, compress: bool) -> None:
+    """Serves with aiohttp until SIGTERM."""
+    from aiohttp import web
+
+    from readystate_server.sessions.aiohttp import serve
+
+    async def plain(request: web.Request) -> web.WebSocketResponse:
+        """A connection without a session: what the framework itself needs."""
+        websocket = web.WebSocketResponse(protocols=(SUBPROTOCOL,), heartbeat=20, compress=compress)
+        await websocket.prepare(request)
+        await websocket.send_str(GREETING)
+        async for _ in websocket:
+            pass
+        return websocket
+
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    app = web.Application()
+    app.router.add_get("/session", functools.partial(serve, sessions, compress=compress))
+    app.router.add_get("/plain", plain)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port, backlog=BACKLOG).start()
+    async with working(sessions):
+        say(listens=port)
+        await told.wait()
+    await runner.cleanup()
+
+
+async def serve_starlette(sessions: Sessions, port: int, compress: bool) -> None:
+    """Serves with Starlette and uvicorn until SIGTERM."""
+    from starlette.applications import Starlette
+    from starlette.routing import WebSocketRoute
+    from starlette.websockets import WebSocket
+    from uvicorn import Config as UvicornConfig
+    from uvicorn import Server
+
+    from readystate_server.sessions.starlette import serve
+
+    async def plain(websocket: WebSocket) -> None:
+        await websocket.accept(SUBPROTOCOL)
+        await websocket.send_text(GREETING)
+        async for _ in websocket.iter_text():
+            pass
+
+    async def endpoint(websocket: WebSocket) -> None:
+        await serve(sessions, websocket)
+
+    routes = [WebSocketRoute("/session", endpoint), WebSocketRoute("/plain", plain)]
+    server = Server(
+        UvicornConfig(
+            Starlette(routes=routes),
+            host="127.0.0.1",
+            port=port,
+            backlog=BACKLOG,
+            log_level="warning",
+            ws="websockets-sansio",
+            ws_per_message_deflate=compress,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+        )
+    )
+    async with working(sessions):
+        serving = asyncio.create_task(server.serve())
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        say(listens=port)
+        await serving
+
+
+# Each imports its own: that takes long.
+FRAMEWORKS = {"aiohttp": serve_aiohttp, "starlette": serve_starlette}
+
+
 async def main(config: Config) -> None:
     """Serves until it is told to end."""
     lift_limits()
@@ -77,20 +176,10 @@ async def main(config: Config) -> None:
     if config.redis is not None:
         # As the documentation has it: sessions try again by themselves.
         retry = Retry(NoBackoff(), 1)
-        store = RedisStore(
-            Redis(
-                host="127.0.0.1",
-                port=config.redis,
-                retry=retry,
-                max_connections=config.redis_connections,
-            )
-        )
-    options = config.options
-    if config.connect_rate is not None and "connect_rate" in signature(Sessions).parameters:
-        options["connect_rate"] = config.connect_rate
-    sessions = Sessions(Application(config.journal).handle, store=store, **options)
-    framework = importlib.import_module(f"{__package__}.serve_{config.framework}")
-    await framework.run(sessions, config.port, config.compress)
+        store = RedisStore(Redis(host="127.0.0.1", port=config.redis, retry=retry))
+    handle = Application(config.journal).handle
+    sessions = Sessions(handle, store=store, **config.options)
+    await FRAMEWORKS[config.framework](sessions, config.port, config.compress)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from typing import Any
 
 from . import children
 from .children import Child
-from .versions import Version
 
 _STARTS = 60.0
 _ENDS = 30.0
@@ -31,16 +30,13 @@ class ServerProcess:
         folder: Path,
         *,
         bound: float,
-        versions: tuple[Version, ...],
     ) -> None:
         self.name = name
         self.stats: dict[str, Any] = {}
         self.past: list[dict[str, Any]] = []
-        self.unhealthy = 0
         self._config = config
         self._folder = folder
         self._until = time.monotonic() + bound
-        self._versions = versions
         self._child: Child | None = None
         self._reading: asyncio.Task[None] | None = None
         self._starts = 0
@@ -55,15 +51,6 @@ class ServerProcess:
         """Its process; 0 while there is none."""
         return self._child.pid if self._child is not None else 0
 
-    @property
-    def version(self) -> str:
-        """Which version it is."""
-        return self._versions[0].name
-
-    def change_version(self) -> None:
-        """Starts in the next version, next time."""
-        self._versions = (*self._versions[1:], self._versions[0])
-
     def signal(self, number: int) -> None:
         """Sends it a signal."""
         if self._child is not None:
@@ -73,17 +60,12 @@ class ServerProcess:
         """Starts it; returns when it listens."""
         self._starts += 1
         journal = self._folder / f"{self.name}-{self._starts}.journal"
-        config = {
-            **self._config,
-            "journal": str(journal),
-            "redis_connections": self._versions[0].redis_connections,
-        }
+        config = {**self._config, "journal": str(journal)}
         self._child = await children.start(
             children.module("server", config),
             name=self.name,
             bound=self._until - time.monotonic(),
             log=self._folder / f"{self.name}.log",
-            environment=self._versions[0].environment,
         )
         listens = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read(self._child, listens))
@@ -124,6 +106,5 @@ class ServerProcess:
                 listens.set_result(None)
             elif "stats" in line:
                 self.stats = line["stats"]
-                self.unhealthy += bool(line["problems"])
         if not listens.done():
             listens.set_exception(AssertionError(f"{self.name} has ended: see its log"))
