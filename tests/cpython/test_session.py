@@ -62,6 +62,9 @@ async def test_a_message_is_confirmed_when_the_application_is_done_with_it(id: s
         assert (delivery.state, delivery.reason) == (DeliveryState.CONFIRMED, "session")
         assert await handled(id) == ["one"]
         assert ws.protocol == "readystate.v1"
+        assert ws.latency is not None
+        assert 0 < ws.latency < 10
+        ws.reconnect()  # It is the same session.
         delivery = ws.send("two")
         async with asyncio.timeout(SOON):
             await until(lambda: delivery.state is DeliveryState.CONFIRMED)

@@ -135,7 +135,7 @@ BREAKS = (
         f"{_CONNECTION}/receiver.py",
         "return count > self._max_queue or",
         "return count > self._max_queue + 1 or",
-        ("tests/cpython/test_connection.py",),
+        ("tests/cpython/test_queued_websocket.py",),
     ),
     Break(
         "send() does not wait though write_limit is exceeded",

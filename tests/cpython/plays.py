@@ -1,0 +1,516 @@
+"""Plays: what happens to a queue, line by line, over a network and by a clock that are made up.
+
+Rules are written as tests/unit/rules.py tells it. What is done is done by
+
+- the application: it calls a method of the queue, such as ``send a b`` or ``recv``;
+- its functions: ``on_open send a`` adds a step to that, ``url /a LookupError`` and the like tell
+  what comes of them in turn;
+- the server: it can ``open`` a connection that is being made, or ``refuse`` it, ``say`` something,
+  ``end 1012 why`` the connection, or lose it, which is ``cut``;
+- the time: ``pass 5``;
+- the page: ``page online``.
+
+What comes of it is what the server has got, and what waited, by its name: ``recv:a``. What was
+reported is told by its class: ``reported:LookupError``.
+
+A message with ``#`` before it is binary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from readystate import (
+    Acks,
+    Backoff,
+    CloseEvent,
+    Delivery,
+    Heartbeat,
+    QueuedWebSocket,
+    State,
+    StateChange,
+)
+from readystate._host.cpython import wire
+from readystate.core.outbox import Outbox
+from readystate.core.reconnector import Reconnector
+from readystate.core.states import StateLog
+from readystate.session import control
+from readystate_server.testing.inpage import turns
+from tests.unit.outboxes import Clock
+from tests.unit.rules import Rule
+
+from .conftest import Page, forever
+
+URL = "ws://host/"
+AT_ONCE = ("start", "abort", "clear", "reconnect", "send")
+"""What waits for nothing."""
+ENOUGH = 40
+"""Turns of the event loop after which nothing happens any more, until time passes."""
+
+
+def message(word: str) -> str | bytes:
+    return word[1:].encode() if word.startswith("#") else word
+
+
+def word(message: str | bytes) -> str:
+    """A control of a session is its name."""
+    if isinstance(message, bytes):
+        return f"#{message.decode()}"
+    return f"␐{control.decode(message)[0]}" if control.is_control(message) else message
+
+
+def repeated(word: str) -> str:
+    """``é*62`` is so many of them."""
+    text, _, times = word.partition("*")
+    return text * int(times or 1)
+
+
+class Wire:
+    """One connection, in place of the port's own.
+
+    Attributes:
+        unsent: How many bytes have not left.
+    """
+
+    def __init__(self, network: Network, owner: Any, protocols: list[str]) -> None:
+        self.network = network
+        self.owner = owner
+        self.protocols = protocols
+        self.unsent = 0
+        self.is_over = False
+
+    def open(self) -> None:
+        self.owner.on_open(next(iter(self.protocols), ""), "")
+
+    def end(self, code: int, reason: str = "", *, was_clean: bool = True) -> None:
+        if not self.is_over:
+            self.is_over = True
+            self.owner.on_closing()
+            self.owner.on_end(code, reason, was_clean=was_clean)
+
+    def cut(self) -> None:
+        self.end(1006, was_clean=False)
+
+    def later(self, function: Callable[..., None], *arguments: Any) -> None:
+        asyncio.get_running_loop().call_soon(function, *arguments)
+
+    # What the host does
+
+    def send(self, payload: bytes | memoryview, *, is_text: bool) -> bool:
+        data = bytes(payload)
+        sent = data.decode() if is_text else data
+        self.network.seen.append(word(sent))
+        if self.network.is_stuck:
+            self.unsent += len(data)
+        if self.network.echoes:
+            self.later(self.owner.on_message, sent)
+        return True
+
+    def close(self, code: int | None, reason: str) -> None:
+        said = [str(each).replace(" ", "_") for each in (code, reason) if each]
+        self.network.seen.append(":".join(["CLOSE", *said]))
+        if not self.network.is_deaf:
+            self.later(self.end, code or 1005, reason)
+
+    def abort(self) -> None:
+        self.network.seen.append("ABORT")
+        self.later(self.cut)
+
+
+class Network:
+    """Where connections are made.
+
+    Attributes:
+        seen: What a server has got, and what else there is to be told.
+        wires: All connections, the last one last.
+        echoes: Whether servers send back what they get.
+        is_deaf: Whether they answer no close frame.
+        is_stuck: Whether what is sent does not leave.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.wires: list[Wire] = []
+        self.echoes = self.is_deaf = self.is_stuck = False
+
+    async def connect(self, address: Any, protocols: list[str], owner: Any) -> None:
+        made = Wire(self, owner, protocols)
+        self.wires.append(made)
+        path = address.url.removeprefix(URL)
+        self.seen.append(":".join(["connect", *filter(None, (path, ",".join(protocols)))]))
+        owner.on_connection(made)
+
+
+FUNCTIONS = ("on_open", "on_state", "should_reconnect", "url", "protocols")
+"""Which may be coroutine functions."""
+
+
+def has_functions(rule: Rule) -> bool:
+    """Whether a rule tells of functions that may be coroutine functions."""
+    return any(action[0] in FUNCTIONS for line in rule.lines for action in line.does)
+
+
+def number(value: str) -> Any:
+    """What an option means."""
+    match value:
+        case "None":
+            return None
+        case "":
+            return True
+    return float(value) if value[0].isdecimal() else value
+
+
+def is_pong(text: str | bytes) -> bool:
+    return text == "pong"
+
+
+def heartbeat(
+    interval: float, timeout: float, has_replies: bool = True, **options: Any
+) -> Heartbeat:
+    is_reply = is_pong if has_replies else None
+    given = {"message": "ping", "interval": interval, "timeout": timeout, "is_reply": is_reply}
+    return Heartbeat(**{**given, **options})
+
+
+def key_of(text: Any) -> Any:
+    if text == "kbad":
+        raise LookupError
+    if text == "klist":
+        return []
+    return text if str(text).startswith("k") else None
+
+
+def acked(text: str | bytes) -> Any:
+    if text == "bad":
+        raise LookupError
+    if text == "number":
+        return 5
+    return str(text)[4:].split(",") if str(text).startswith("ack:") else None
+
+
+class Play:
+    """A queue with some options, and all around it.
+
+    Beside those of the queue there are, among the options: ``heartbeat=10,3`` with an interval and
+    a timeout, whose replies are "pong"; ``acks``, by which ``ack:k1,k2`` acknowledges two messages;
+    and ``echo``, ``deaf`` and ``stuck``, of the network.
+    """
+
+    def __init__(
+        self,
+        options: dict[str, Any],
+        page: Page,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        is_async: bool = False,
+    ) -> None:
+        self.options = options
+        self.page = page
+        self.is_async = is_async
+        self.clock = Clock(1000.0)
+        monkeypatch.setattr(time, "monotonic", self.clock)
+        for kind in (Outbox, Reconnector):
+            monkeypatch.setitem(kind.__init__.__kwdefaults__, "clock", self.clock)  # type: ignore[misc]
+        monkeypatch.setattr(StateLog.__init__, "__defaults__", (self.clock,))
+        self.network = Network()
+        monkeypatch.setattr(wire, "connect", self.network.connect)
+        self.deliveries: dict[str, Delivery] = {}
+        self.tasks: dict[str, asyncio.Task[Any]] = {}
+        self.changes: list[StateChange] = []
+        self.told = 0
+        self.functions: dict[str, Any] = {}
+        self.greeting: list[list[str]] = []
+        self.at_state: dict[str, str] = {}
+        self.goes_on = asyncio.Event()
+        self.runner = asyncio.Runner()
+        self.loop: Any = self.runner.get_loop()
+        self.loop.set_exception_handler(self.reported)
+
+    def __enter__(self) -> Play:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.runner.run(self.end())
+        self.runner.close()
+
+    async def end(self) -> None:
+        """Ends what is left."""
+        self.ws.abort()
+        for task in self.tasks.values():
+            task.cancel()
+        await turns(ENOUGH)
+
+    def reported(self, _: object, context: dict[str, Any]) -> None:
+        self.network.seen.append(f"reported:{type(context['exception']).__name__}")
+
+    @functools.cached_property
+    def ws(self) -> QueuedWebSocket:
+        options: dict[str, Any] = {"url": URL, "backoff": Backoff(1, 10, jitter=0)}
+        for name, value in self.options.items():
+            match name:
+                case "echo" | "deaf" | "stuck":
+                    flag = {"echo": "echoes", "deaf": "is_deaf", "stuck": "is_stuck"}[name]
+                    setattr(self.network, flag, True)
+                case "heartbeat":
+                    interval, timeout, *replies = value.split(",")
+                    options[name] = heartbeat(float(interval), float(timeout), not replies)
+                case "watchdog":
+                    options["heartbeat"] = Heartbeat(timeout=float(value))
+                case "acks":
+                    options[name] = Acks(key_of, acked, pass_on=value == "pass_on")
+                case _ if not isinstance(value, str):
+                    options[name] = value
+                case "protocols":
+                    options[name] = value.split(",")
+                case _:
+                    options[name] = number(value)
+        if self.greeting:
+            options["on_open"] = self.on_open
+        fails = "fail" in self.at_state.values()
+        options["on_state"] = self.function(self.on_state) if fails else self.on_state
+        return QueuedWebSocket(**{**options, **self.functions})
+
+    # The application's functions
+
+    def function(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """As a coroutine function, if that is to be tried."""
+        if not self.is_async:
+            return call
+
+        async def later(*arguments: Any) -> Any:
+            await asyncio.sleep(0)
+            result = call(*arguments)
+            return await result if inspect.isawaitable(result) else result
+
+        return later
+
+    def in_turn(self, *results: str) -> Callable[..., Any]:
+        """A function that has these results, one after the other, and then the last one again."""
+        left = list(results)
+
+        def call(*arguments: Any) -> Any:
+            if arguments and isinstance(arguments[0], CloseEvent):
+                self.network.seen.append(f"asked:{arguments[0].code}")
+            return self.result(left.pop(0) if len(left) > 1 else left[0])
+
+        return call
+
+    def result(self, word: str) -> Any:
+        match word:
+            case "LookupError":
+                raise LookupError
+            case "hang":
+                return forever()
+            case "cancelled":
+                future = self.loop.create_future()
+                future.cancel()
+                return future
+            case "number":
+                return 5
+            case "yes" | "no":
+                return word == "yes"
+            case "none":
+                return None
+        if word.startswith("abort+"):
+            self.ws.abort()
+            return self.result(word.removeprefix("abort+"))
+        return URL + word[1:] if word.startswith("/") else word
+
+    def on_state(self, change: StateChange) -> None:
+        self.changes.append(change)
+        match self.at_state.get(change.state):
+            case "abort":
+                self.ws.abort()
+            case "fail":
+                raise LookupError
+
+    async def greet(self, ws: QueuedWebSocket) -> None:
+        for what, *words in self.greeting:
+            if what in ("raise", "hang"):
+                await self.result("hang" if what == "hang" else "LookupError")
+            if what in AT_ONCE:
+                self.do_at_once(what, *words)
+            else:
+                self.network.seen += await self.called(f"on_open.{what}", what, *words)
+
+    def greet_at_once(self, ws: QueuedWebSocket) -> object:
+        for what, *words in self.greeting:
+            if what == "raise":
+                raise LookupError
+            self.do_at_once(what, *words)
+        return None if self.is_async or not words else self.deliveries[words[-1]]
+
+    @property
+    def on_open(self) -> Callable[..., Any]:
+        if all(step[0] in (*AT_ONCE, "raise") for step in self.greeting):
+            return self.function(self.greet_at_once)
+        # Any awaitable will do.
+        return self.greet if self.is_async else lambda ws: asyncio.ensure_future(self.greet(ws))
+
+    # What is done
+
+    def do(self, *words: str) -> list[str]:
+        """Does one thing, or in one turn of the event loop several with "and" between them.
+
+        Returns what comes of it.
+        """
+        self.runner.run(self.done(" ".join(words).split(" and ")))
+        seen, self.network.seen[:] = [*self.network.seen], []
+        return seen
+
+    async def done(self, actions: list[str]) -> None:
+        for action in actions:
+            await self.begun(*action.split())
+        await turns(ENOUGH)
+
+    async def begun(self, what: str, *words: str) -> None:
+        match what:
+            case "on_open":
+                self.greeting.append([*words])
+            case "on_state":
+                self.at_state[words[0]] = words[1]
+            case "url" | "protocols" | "should_reconnect":
+                self.functions[what] = self.function(self.in_turn(*words))
+            case "heartbeat":
+                self.functions[what] = heartbeat(10, 60, message=self.in_turn(*words))
+            case "is_reply":
+                self.functions["heartbeat"] = heartbeat(60, 60, is_reply=self.in_turn(*words))
+            case "acked":
+                self.functions["acks"] = Acks(key_of, self.in_turn(*words))
+            case "pass":
+                await self.pass_time(float(words[0]))
+            case "page":
+                self.page.dispatch(words[0])
+            case "network":
+                setattr(self.network, words[-1], len(words) == 1)
+            case "open" | "refuse" | "cut" | "say" | "closing" | "end" | "leave":
+                self.do_at_server(what, *words)
+            case "go":
+                self.goes_on.set()
+            case "cancel":
+                self.tasks[words[0]].cancel()
+            case _ if what in AT_ONCE:
+                self.do_at_once(what, *words)
+            case _:
+                self.tasks[what] = asyncio.ensure_future(self.waited(what, *words))
+
+    def do_at_once(self, what: str, *words: str) -> None:
+        if what == "send":
+            for each in words:
+                self.send(each)
+        else:
+            getattr(self.ws, what)()
+
+    def do_at_server(self, what: str, *words: str) -> None:
+        """Over the last connection."""
+        server = self.network.wires[-1]
+        match what:
+            case "open":
+                server.open()
+            case "refuse" | "cut":
+                server.cut()
+            case "say":
+                for said in words:
+                    server.owner.on_message(message(said))
+            case "closing":
+                server.owner.on_closing()
+            case "end":
+                server.end(int(words[0]), *words[1:])
+            case "leave":
+                server.unsent -= int(words[0])
+
+    def send(self, word: str) -> None:
+        word, _, ttl = word.partition("@")
+        options = {"ttl": float(ttl)} if ttl else {}
+        self.deliveries[word] = self.ws.send(message(word), **options)
+
+    async def waited(self, what: str, *words: str) -> None:
+        self.network.seen += await self.called(what, what, *words)
+
+    async def called(self, name: str, what: str, *words: str) -> list[str]:
+        """Calls what waits; returns what is to be told of it."""
+        try:
+            result = await self.call(what, *words)
+        except Exception as error:
+            result = type(error).__name__
+        return [f"{name}:{result}"]
+
+    async def call(self, what: str, *words: str) -> str:
+        ws = self.ws
+        match what:
+            case "await":
+                await self.deliveries[words[0]]
+            case "put":
+                self.deliveries[words[0]] = await ws.put(message(words[0]))
+            case "recv":
+                return word(await ws.recv())
+            case "iterate":
+                return ",".join([word(received) async for received in ws])
+            case "close" if words and words[0].startswith("within="):
+                await ws.close(timeout=float(words[0].removeprefix("within=")))
+            case "close":
+                code, *reason = words or ["1000"]
+                await ws.close(int(code), *map(repeated, reason))
+            case "wait_open":
+                await ws.wait_open(*map(float, words))
+            case "wait":
+                await self.goes_on.wait()
+            case "task":
+                self.tasks["on_open.task"] = asyncio.ensure_future(self.receive_all())
+                await asyncio.sleep(0)
+            case _:
+                await getattr(ws, what)()
+        return "done"
+
+    async def receive_all(self) -> None:
+        async for received in self.ws:
+            self.network.seen.append(f"on_open.task.recv:{word(received)}")
+
+    async def pass_time(self, seconds: float) -> None:
+        """Goes from one timer to the next."""
+        end = self.clock.now + seconds
+        while timers := [each.when() for each in self.loop._scheduled if not each.cancelled()]:
+            if min(timers) > end:
+                break
+            self.clock.now = max(self.clock.now, min(timers))
+            await turns(ENOUGH)
+        self.clock.now = end
+
+    # What is looked at
+
+    def look(self, name: str) -> object:
+        if delivery := self.deliveries.get(name):
+            return (delivery.reason or delivery.state).replace(" ", "_")
+        match name:
+            case "waits":
+                return ",".join(map(word, self.ws))
+            case "states":
+                told, self.told = self.told, len(self.changes)
+                return ",".join(change.state for change in self.changes[told:])
+            case "listeners":
+                return len(self.page.listeners)
+            case "seconds":
+                spent = self.ws.stats.seconds
+                return ",".join(f"{state}:{spent[state]:g}" for state in State if spent[state])
+            case "drops":
+                return ",".join(
+                    f"{why}:{count}".replace(" ", "_")
+                    for why, count in self.ws.stats.dropped.items()
+                )
+            case "delay" | "attempt":
+                return getattr(self.changes[-1], name)
+            case "error":
+                error = self.changes[-1].error
+                code = getattr(error, "code", None)
+                return type(error).__name__ + (f":{code}" if code else "")
+            case "why":
+                return str(self.changes[-1].error).replace(" ", "_")
+        holder = self.ws if hasattr(self.ws, name) else self.ws.stats
+        return getattr(holder, name)
