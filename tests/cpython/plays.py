@@ -1,19 +1,18 @@
-"""Plays: what happens to a queue, line by line, over a network and by a clock that are made up.
+"""Plays: what happens to sockets, line by line, over a network and by a clock that are made up.
 
 Rules are written as tests/unit/rules.py tells it. What is done is done by
 
-- the application: it calls a method of the queue, such as ``send a b`` or ``recv``;
+- the application: it calls a method, such as ``send a b`` or ``recv``;
 - its functions: ``on_open send a`` adds a step to that, ``url /a LookupError`` and the like tell
   what comes of them in turn;
-- the server: it can ``open`` a connection that is being made, or ``refuse`` it, ``say`` something,
-  ``end 1012 why`` the connection, or lose it, which is ``cut``;
-- the time: ``pass 5``;
-- the page: ``page online``.
+- the server, over the last connection: it can ``open`` one that is being made, or ``refuse`` it,
+  ``say`` something, ``end 1012 why`` the connection, or lose it, which is ``cut``; with ``at 1``
+  before it, over the first one;
+- the time: ``pass 5``.
 
-What comes of it is what the server has got, and what waited, by its name: ``recv:a``. What was
-reported is told by its class: ``reported:LookupError``.
-
-A message with ``#`` before it is binary.
+Where ``and`` stands between two of them there is no turn of the event loop. What comes of it is
+what the server has got, and what waited, by its name: ``recv:a``. What was reported is told by its
+class: ``reported:LookupError``. A message with ``#`` before it is binary.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import functools
 import inspect
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -49,8 +48,6 @@ from tests.unit.rules import Rule
 from .conftest import Page, forever
 
 URL = "ws://host/"
-AT_ONCE = ("start", "abort", "clear", "reconnect", "send")
-"""What waits for nothing."""
 ENOUGH = 40
 """Turns of the event loop after which nothing happens any more, until time passes."""
 
@@ -109,8 +106,6 @@ class Wire:
         self.network.seen.append(word(sent))
         if self.network.is_stuck:
             self.unsent += len(data)
-        if self.network.echoes:
-            self.later(self.owner.on_message, sent)
         return True
 
     def close(self, code: int | None, reason: str) -> None:
@@ -130,7 +125,6 @@ class Network:
     Attributes:
         seen: What a server has got, and what else there is to be told.
         wires: All connections, the last one last.
-        echoes: Whether servers send back what they get.
         is_deaf: Whether they answer no close frame.
         is_stuck: Whether what is sent does not leave.
     """
@@ -138,7 +132,7 @@ class Network:
     def __init__(self) -> None:
         self.seen: list[str] = []
         self.wires: list[Wire] = []
-        self.echoes = self.is_deaf = self.is_stuck = False
+        self.is_deaf = self.is_stuck = False
 
     async def connect(self, address: Any, protocols: list[str], owner: Any) -> None:
         made = Wire(self, owner, protocols)
@@ -148,6 +142,7 @@ class Network:
         owner.on_connection(made)
 
 
+SERVER = ("open", "refuse", "cut", "say", "closing", "end", "leave")
 FUNCTIONS = ("on_open", "on_state", "should_reconnect", "url", "protocols")
 """Which may be coroutine functions."""
 
@@ -164,7 +159,128 @@ def number(value: str) -> Any:
             return None
         case "":
             return True
-    return float(value) if value[0].isdecimal() else value
+    return float(value) if value.replace(".", "", 1).isdecimal() else value
+
+
+class Stage:
+    """All around what is played. Among the options of a rule are those of the network.
+
+    Attributes:
+        at_once: What the application does without waiting.
+    """
+
+    at_once: tuple[str, ...] = ()
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock = Clock(1000.0)
+        monkeypatch.setattr(time, "monotonic", self.clock)
+        for kind in (Outbox, Reconnector):
+            defaults: Any = kind.__init__.__kwdefaults__
+            monkeypatch.setitem(defaults, "clock", self.clock)
+        monkeypatch.setattr(StateLog.__init__, "__defaults__", (self.clock,))
+        self.network = Network()
+        monkeypatch.setattr(wire, "connect", self.network.connect)
+        self.deliveries: dict[str, Delivery] = {}
+        self.tasks: dict[str, asyncio.Task[Any]] = {}
+        self.runner = asyncio.Runner()
+        self.loop: Any = self.runner.get_loop()
+        self.loop.set_exception_handler(self.reported)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.runner.run(self.end())
+        self.runner.close()
+
+    async def end(self) -> None:
+        """Ends what is left."""
+        for task in self.tasks.values():
+            task.cancel()
+        for each in self.network.wires:
+            each.cut()
+        await turns(ENOUGH)
+
+    def reported(self, _: object, context: dict[str, Any]) -> None:
+        self.network.seen.append(f"reported:{type(context['exception']).__name__}")
+
+    def of_the_network(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Takes what the options say of the network; returns the others, as what they mean."""
+        for name in ("is_deaf", "is_stuck"):
+            setattr(self.network, name, name in options)
+        return {
+            name: number(value) if isinstance(value, str) else value
+            for name, value in options.items()
+            if not hasattr(self.network, name)
+        }
+
+    def do(self, *words: str) -> list[str]:
+        """Does something; returns what comes of it."""
+        self.runner.run(self.done(" ".join(words).split(" and ")))
+        seen, self.network.seen[:] = [*self.network.seen], []
+        return seen
+
+    async def done(self, actions: list[str]) -> None:
+        for action in actions:
+            what, *words = action.split()
+            if what in SERVER:
+                self.do_at_server(self.network.wires[-1], what, *words)
+            elif what == "at":
+                self.do_at_server(self.network.wires[int(words[0]) - 1], *words[1:])
+            elif what == "pass":
+                await self.pass_time(float(words[0]))
+            elif what == "cancel":
+                self.tasks[words[0]].cancel()
+            elif what in self.at_once:
+                self.do_at_once(what, *words)
+            else:
+                self.tasks[what] = asyncio.ensure_future(self.waited(what, what, *words))
+        await turns(ENOUGH)
+
+    def do_at_server(self, server: Wire, what: str, *words: str) -> None:
+        match what:
+            case "open":
+                server.open()
+            case "refuse" | "cut":
+                server.cut()
+            case "say":
+                for said in words:
+                    server.owner.on_message(message(said))
+            case "closing":
+                server.owner.on_closing()
+            case "end":
+                server.end(int(words[0]), *words[1:])
+            case "leave":
+                server.unsent -= int(words[0])
+
+    async def pass_time(self, seconds: float) -> None:
+        """Goes from one timer to the next."""
+        end = self.clock.now + seconds
+        while timers := [each.when() for each in self.loop._scheduled if not each.cancelled()]:
+            if min(timers) > end:
+                break
+            self.clock.now = max(self.clock.now, min(timers))
+            await turns(ENOUGH)
+        self.clock.now = end
+
+    def do_at_once(self, what: str, *words: str) -> None:
+        raise NotImplementedError
+
+    async def waited(self, name: str, what: str, *words: str) -> None:
+        """Calls what waits, and tells what comes of it."""
+        try:
+            result = await self.call(what, *words)
+        except Exception as error:
+            result = type(error).__name__
+        self.network.seen.append(f"{name}:{result}")
+
+    async def call(self, what: str, *words: str) -> str:
+        raise NotImplementedError
+
+    def look(self, name: str) -> object:
+        if delivery := self.deliveries.get(name):
+            return (delivery.reason or delivery.state).replace(" ", "_")
+        raise LookupError(name)
 
 
 def is_pong(text: str | bytes) -> bool:
@@ -195,13 +311,18 @@ def acked(text: str | bytes) -> Any:
     return str(text)[4:].split(",") if str(text).startswith("ack:") else None
 
 
-class Play:
-    """A queue with some options, and all around it.
+class Play(Stage):
+    """A QueuedWebSocket, with a page around it.
 
-    Beside those of the queue there are, among the options: ``heartbeat=10,3`` with an interval and
-    a timeout, whose replies are "pong"; ``acks``, by which ``ack:k1,k2`` acknowledges two messages;
-    and ``echo``, ``deaf`` and ``stuck``, of the network.
+    Beside its own there are, among the options, ``heartbeat=10,3``, with an interval and a timeout,
+    whose replies are "pong" unless there are ``none``; and ``acks``, by which ``ack:k1,k2``
+    acknowledges two messages.
     """
+
+    at_once = (
+        *("start", "abort", "clear", "reconnect", "send", "go", "page"),
+        *(*FUNCTIONS, "heartbeat", "is_reply", "acked"),
+    )
 
     def __init__(
         self,
@@ -211,66 +332,33 @@ class Play:
         *,
         is_async: bool = False,
     ) -> None:
-        self.options = options
+        super().__init__(monkeypatch)
+        self.options = self.of_the_network(options)
         self.page = page
         self.is_async = is_async
-        self.clock = Clock(1000.0)
-        monkeypatch.setattr(time, "monotonic", self.clock)
-        for kind in (Outbox, Reconnector):
-            monkeypatch.setitem(kind.__init__.__kwdefaults__, "clock", self.clock)  # type: ignore[misc]
-        monkeypatch.setattr(StateLog.__init__, "__defaults__", (self.clock,))
-        self.network = Network()
-        monkeypatch.setattr(wire, "connect", self.network.connect)
-        self.deliveries: dict[str, Delivery] = {}
-        self.tasks: dict[str, asyncio.Task[Any]] = {}
         self.changes: list[StateChange] = []
         self.told = 0
         self.functions: dict[str, Any] = {}
         self.greeting: list[list[str]] = []
         self.at_state: dict[str, str] = {}
         self.goes_on = asyncio.Event()
-        self.runner = asyncio.Runner()
-        self.loop: Any = self.runner.get_loop()
-        self.loop.set_exception_handler(self.reported)
-
-    def __enter__(self) -> Play:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.runner.run(self.end())
-        self.runner.close()
 
     async def end(self) -> None:
-        """Ends what is left."""
         self.ws.abort()
-        for task in self.tasks.values():
-            task.cancel()
-        await turns(ENOUGH)
-
-    def reported(self, _: object, context: dict[str, Any]) -> None:
-        self.network.seen.append(f"reported:{type(context['exception']).__name__}")
+        await super().end()
 
     @functools.cached_property
     def ws(self) -> QueuedWebSocket:
-        options: dict[str, Any] = {"url": URL, "backoff": Backoff(1, 10, jitter=0)}
-        for name, value in self.options.items():
-            match name:
-                case "echo" | "deaf" | "stuck":
-                    flag = {"echo": "echoes", "deaf": "is_deaf", "stuck": "is_stuck"}[name]
-                    setattr(self.network, flag, True)
-                case "heartbeat":
-                    interval, timeout, *replies = value.split(",")
-                    options[name] = heartbeat(float(interval), float(timeout), not replies)
-                case "watchdog":
-                    options["heartbeat"] = Heartbeat(timeout=float(value))
-                case "acks":
-                    options[name] = Acks(key_of, acked, pass_on=value == "pass_on")
-                case _ if not isinstance(value, str):
-                    options[name] = value
-                case "protocols":
-                    options[name] = value.split(",")
-                case _:
-                    options[name] = number(value)
+        options: dict[str, Any] = {"url": URL, "backoff": Backoff(1, 10, jitter=0), **self.options}
+        if "heartbeat" in options:
+            interval, timeout, *replies = options["heartbeat"].split(",")
+            options["heartbeat"] = heartbeat(float(interval), float(timeout), not replies)
+        if "watchdog" in options:
+            options["heartbeat"] = Heartbeat(timeout=options.pop("watchdog"))
+        if "acks" in options:
+            options["acks"] = Acks(key_of, acked, pass_on=options["acks"] == "pass_on")
+        if isinstance(protocols := options.get("protocols"), str):
+            options["protocols"] = protocols.split(",")
         if self.greeting:
             options["on_open"] = self.on_open
         fails = "fail" in self.at_state.values()
@@ -335,10 +423,10 @@ class Play:
         for what, *words in self.greeting:
             if what in ("raise", "hang"):
                 await self.result("hang" if what == "hang" else "LookupError")
-            if what in AT_ONCE:
+            if what in self.at_once:
                 self.do_at_once(what, *words)
             else:
-                self.network.seen += await self.called(f"on_open.{what}", what, *words)
+                await self.waited(f"on_open.{what}", what, *words)
 
     def greet_at_once(self, ws: QueuedWebSocket) -> object:
         for what, *words in self.greeting:
@@ -349,29 +437,22 @@ class Play:
 
     @property
     def on_open(self) -> Callable[..., Any]:
-        if all(step[0] in (*AT_ONCE, "raise") for step in self.greeting):
+        if all(step[0] in (*self.at_once, "raise") for step in self.greeting):
             return self.function(self.greet_at_once)
         # Any awaitable will do.
         return self.greet if self.is_async else lambda ws: asyncio.ensure_future(self.greet(ws))
 
     # What is done
 
-    def do(self, *words: str) -> list[str]:
-        """Does one thing, or in one turn of the event loop several with "and" between them.
-
-        Returns what comes of it.
-        """
-        self.runner.run(self.done(" ".join(words).split(" and ")))
-        seen, self.network.seen[:] = [*self.network.seen], []
-        return seen
-
-    async def done(self, actions: list[str]) -> None:
-        for action in actions:
-            await self.begun(*action.split())
-        await turns(ENOUGH)
-
-    async def begun(self, what: str, *words: str) -> None:
+    def do_at_once(self, what: str, *words: str) -> None:
         match what:
+            case "send":
+                for each in words:
+                    self.send(each)
+            case "page":
+                self.page.dispatch(words[0])
+            case "go":
+                self.goes_on.set()
             case "on_open":
                 self.greeting.append([*words])
             case "on_state":
@@ -384,63 +465,13 @@ class Play:
                 self.functions["heartbeat"] = heartbeat(60, 60, is_reply=self.in_turn(*words))
             case "acked":
                 self.functions["acks"] = Acks(key_of, self.in_turn(*words))
-            case "pass":
-                await self.pass_time(float(words[0]))
-            case "page":
-                self.page.dispatch(words[0])
-            case "network":
-                setattr(self.network, words[-1], len(words) == 1)
-            case "open" | "refuse" | "cut" | "say" | "closing" | "end" | "leave":
-                self.do_at_server(what, *words)
-            case "go":
-                self.goes_on.set()
-            case "cancel":
-                self.tasks[words[0]].cancel()
-            case _ if what in AT_ONCE:
-                self.do_at_once(what, *words)
             case _:
-                self.tasks[what] = asyncio.ensure_future(self.waited(what, *words))
-
-    def do_at_once(self, what: str, *words: str) -> None:
-        if what == "send":
-            for each in words:
-                self.send(each)
-        else:
-            getattr(self.ws, what)()
-
-    def do_at_server(self, what: str, *words: str) -> None:
-        """Over the last connection."""
-        server = self.network.wires[-1]
-        match what:
-            case "open":
-                server.open()
-            case "refuse" | "cut":
-                server.cut()
-            case "say":
-                for said in words:
-                    server.owner.on_message(message(said))
-            case "closing":
-                server.owner.on_closing()
-            case "end":
-                server.end(int(words[0]), *words[1:])
-            case "leave":
-                server.unsent -= int(words[0])
+                getattr(self.ws, what)()
 
     def send(self, word: str) -> None:
         word, _, ttl = word.partition("@")
-        options = {"ttl": float(ttl)} if ttl else {}
-        self.deliveries[word] = self.ws.send(message(word), **options)
-
-    async def waited(self, what: str, *words: str) -> None:
-        self.network.seen += await self.called(what, what, *words)
-
-    async def called(self, name: str, what: str, *words: str) -> list[str]:
-        """Calls what waits; returns what is to be told of it."""
-        try:
-            result = await self.call(what, *words)
-        except Exception as error:
-            result = type(error).__name__
-        return [f"{name}:{result}"]
+        seconds = float(ttl) if ttl else None
+        self.deliveries[word] = self.ws.send(message(word), ttl=seconds)
 
     async def call(self, what: str, *words: str) -> str:
         ws = self.ws
@@ -473,21 +504,11 @@ class Play:
         async for received in self.ws:
             self.network.seen.append(f"on_open.task.recv:{word(received)}")
 
-    async def pass_time(self, seconds: float) -> None:
-        """Goes from one timer to the next."""
-        end = self.clock.now + seconds
-        while timers := [each.when() for each in self.loop._scheduled if not each.cancelled()]:
-            if min(timers) > end:
-                break
-            self.clock.now = max(self.clock.now, min(timers))
-            await turns(ENOUGH)
-        self.clock.now = end
-
     # What is looked at
 
     def look(self, name: str) -> object:
-        if delivery := self.deliveries.get(name):
-            return (delivery.reason or delivery.state).replace(" ", "_")
+        if name in self.deliveries:
+            return super().look(name)
         match name:
             case "waits":
                 return ",".join(map(word, self.ws))

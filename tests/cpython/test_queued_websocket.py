@@ -39,7 +39,7 @@ an end before the start: aborted
     send a; abort                                   ? state=CLOSED a=aborted
     start                                           ! ConnectionClosedError
     drain; recv                     > drain:done recv:ConnectionClosedError
-close begins once, and goes on though it is cancelled  [stuck]
+close begins once, and goes on though it is cancelled  [is_stuck]
     start; open; send a             > connect a
     close; cancel close
     send b                                          ! ConnectionClosedOK
@@ -65,7 +65,7 @@ or in the time that is given to it  [acks close_timeout=60]
 also what could not be sent
     start; send a; close within=5   > connect
     pass 5                          > ABORT close:done ? a=closed
-a server that does not answer the close frame is waited for, for a second at least  [deaf]
+a server that does not answer the close frame is waited for, for a second at least  [is_deaf]
     start; open; close within=0     > connect CLOSE:1000
     pass 0.9
     pass 0.1                        > close:done    ? state=CLOSED
@@ -89,7 +89,7 @@ abort while connecting
 abort during on_open
     on_open hang
     start; open; send a; abort      > connect CLOSE ? state=CLOSED a=aborted
-abort while open  [stuck]
+abort while open  [is_stuck]
     start; open; send a; abort      > connect a CLOSE ? state=CLOSED a=aborted unconfirmed=0
 abort while waiting
     start; open; end 1012; send a   > connect
