@@ -37,6 +37,7 @@ from readystate import (
     StateChange,
 )
 from readystate._host.cpython import wire
+from readystate._host.cpython.errors import NativeError
 from readystate.core.outbox import Outbox
 from readystate.core.reconnector import Reconnector
 from readystate.core.states import StateLog
@@ -89,6 +90,7 @@ class Wire:
     def end(self, code: int, reason: str = "", *, was_clean: bool = True) -> None:
         if not self.is_over:
             self.is_over = True
+            self.unsent *= not was_clean
             self.owner.on_closing()
             self.owner.on_end(code, reason, was_clean=was_clean)
 
@@ -103,6 +105,8 @@ class Wire:
     def send(self, payload: bytes | memoryview, *, is_text: bool) -> bool:
         data = bytes(payload)
         sent = data.decode() if is_text else data
+        if self.network.refuses:
+            raise NativeError("no room")
         self.network.seen.append(word(sent))
         if self.network.is_stuck:
             self.unsent += len(data)
@@ -127,12 +131,13 @@ class Network:
         wires: All connections, the last one last.
         is_deaf: Whether they answer no close frame.
         is_stuck: Whether what is sent does not leave.
+        refuses: Whether nothing can be sent.
     """
 
     def __init__(self) -> None:
         self.seen: list[str] = []
         self.wires: list[Wire] = []
-        self.is_deaf = self.is_stuck = False
+        self.is_deaf = self.is_stuck = self.refuses = False
 
     async def connect(self, address: Any, protocols: list[str], owner: Any) -> None:
         made = Wire(self, owner, protocols)
@@ -229,6 +234,8 @@ class Stage:
                 self.do_at_server(self.network.wires[int(words[0]) - 1], *words[1:])
             elif what == "pass":
                 await self.pass_time(float(words[0]))
+            elif what == "late":  # No timer has run meanwhile.
+                self.clock.now += float(words[0])
             elif what == "cancel":
                 self.tasks[words[0]].cancel()
             elif what in self.at_once:
