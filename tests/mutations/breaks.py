@@ -149,7 +149,7 @@ BREAKS = (
         f"{_CONNECTION}/attempts.py",
         "return None if isinstance(error, ConnectionFailed) else error",
         "return None",
-        ("tests/cpython/test_iterating.py",),
+        ("tests/cpython/test_connection.py",),
     ),
     Break(
         "a message in the browser's buffer counts as one that has left the page",
