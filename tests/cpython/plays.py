@@ -12,7 +12,8 @@ Rules are written as tests/unit/rules.py tells it. What is done is done by
 
 Where ``and`` stands between two of them there is no turn of the event loop. What comes of it is
 what the server has got, and what waited, by its name: ``recv:a``. What was reported is told by its
-class: ``reported:LookupError``. A message with ``#`` before it is binary.
+class: ``reported:LookupError``. A message with ``#`` before it is binary, one with ``␐`` a
+control of a session, such as ``␐ack:2``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from readystate import (
     Delivery,
     Heartbeat,
     QueuedWebSocket,
+    Session,
     State,
     StateChange,
 )
@@ -42,7 +44,7 @@ from readystate.core.outbox import Outbox
 from readystate.core.reconnector import Reconnector
 from readystate.core.states import StateLog
 from readystate.session import control
-from readystate_server.testing.inpage import turns
+from readystate_server.testing.inpage import Logged, turns
 from tests.unit.outboxes import Clock
 from tests.unit.rules import Rule
 
@@ -54,14 +56,33 @@ ENOUGH = 40
 
 
 def message(word: str) -> str | bytes:
-    return word[1:].encode() if word.startswith("#") else word
+    """What goes over a connection for a word."""
+    if word.startswith("#"):
+        return word[1:].encode()
+    if not word.startswith("␐"):
+        return word
+    kind, _, count = word[1:].partition(":")
+    said: Any = {"expires": 60, "window": [100, 10**6]}
+    match kind:
+        case "opened":
+            said["session"] = "a-session-of-22-letters"
+        case "resumed":
+            said["received"] = int(count)
+        case _:
+            said = int(count or 1)
+    return control.encode(kind, said)
 
 
 def word(message: str | bytes) -> str:
-    """A control of a session is its name."""
+    """The word for what goes over a connection: of a control with what it counts."""
     if isinstance(message, bytes):
         return f"#{message.decode()}"
-    return f"␐{control.decode(message)[0]}" if control.is_control(message) else message
+    if not control.is_control(message):
+        return message
+    kind, said = control.decode(message)
+    counts = {"open": "window", "resume": "received"}
+    count = said[counts[kind]] if kind in counts else said
+    return f"␐{kind}" if kind == "ask" else f"␐{kind}:{count}".replace(" ", "")
 
 
 def repeated(word: str) -> str:
@@ -84,8 +105,9 @@ class Wire:
         self.unsent = 0
         self.is_over = False
 
-    def open(self) -> None:
-        self.owner.on_open(next(iter(self.protocols), ""), "")
+    def open(self, protocol: str | None = None) -> None:
+        chosen = next(iter(self.protocols), "") if protocol is None else protocol
+        self.owner.on_open(chosen, "")
 
     def end(self, code: int, reason: str = "", *, was_clean: bool = True) -> None:
         if not self.is_over:
@@ -164,6 +186,8 @@ def number(value: str) -> Any:
             return None
         case "":
             return True
+    if value.isdecimal():
+        return int(value)
     return float(value) if value.replace(".", "", 1).isdecimal() else value
 
 
@@ -187,16 +211,19 @@ class Stage:
         monkeypatch.setattr(wire, "connect", self.network.connect)
         self.deliveries: dict[str, Delivery] = {}
         self.tasks: dict[str, asyncio.Task[Any]] = {}
+        self.logger = Logged()
         self.runner = asyncio.Runner()
         self.loop: Any = self.runner.get_loop()
         self.loop.set_exception_handler(self.reported)
 
     def __enter__(self) -> Self:
+        self.logged = self.logger.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.runner.run(self.end())
         self.runner.close()
+        self.logger.__exit__()
 
     async def end(self) -> None:
         """Ends what is left."""
@@ -247,7 +274,7 @@ class Stage:
     def do_at_server(self, server: Wire, what: str, *words: str) -> None:
         match what:
             case "open":
-                server.open()
+                server.open("" if words == ("without",) else None)
             case "refuse" | "cut":
                 server.cut()
             case "say":
@@ -360,6 +387,8 @@ class Play(Stage):
         if "heartbeat" in options:
             interval, timeout, *replies = options["heartbeat"].split(",")
             options["heartbeat"] = heartbeat(float(interval), float(timeout), not replies)
+        if options.get("session") == "renew":
+            options["session"] = Session(renew=True)
         if "watchdog" in options:
             options["heartbeat"] = Heartbeat(timeout=options.pop("watchdog"))
         if "acks" in options:
@@ -451,6 +480,14 @@ class Play(Stage):
 
     # What is done
 
+    def do(self, *words: str) -> list[str]:
+        """Of ``session``, which begins one, nothing is told: that is a rule of its own."""
+        if words != ("session",):
+            return super().do(*words)
+        for step in ("start", "open", "say ␐opened"):
+            super().do(*step.split())
+        return []
+
     def do_at_once(self, what: str, *words: str) -> None:
         match what:
             case "send":
@@ -491,6 +528,9 @@ class Play(Stage):
                 return word(await ws.recv())
             case "iterate":
                 return ",".join([word(received) async for received in ws])
+            case "exit":
+                error = LookupError() if words else None
+                await ws.__aexit__(type(error), error, None)
             case "close" if words and words[0].startswith("within="):
                 await ws.close(timeout=float(words[0].removeprefix("within=")))
             case "close":
@@ -524,6 +564,8 @@ class Play(Stage):
                 return ",".join(change.state for change in self.changes[told:])
             case "listeners":
                 return len(self.page.listeners)
+            case "logged":
+                return sum("dropped" in line for line in self.logged)
             case "seconds":
                 spent = self.ws.stats.seconds
                 return ",".join(f"{state}:{spent[state]:g}" for state in State if spent[state])

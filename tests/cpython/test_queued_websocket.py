@@ -256,7 +256,7 @@ on_open  [connect_timeout=3]
     start; open; pass 3             > connect CLOSE ? state=WAITING error=OpenTimeout
                                 ? why=on_open_has_not_returned_for_ws://host/_within_3_s
 the session  [connect_timeout=3 session]
-    start; open; pass 3             > connect:readystate.v1 ␐open CLOSE ? error=OpenTimeout
+    start; open; pass 3 > connect:readystate.v1 ␐open:[65536,67108864] CLOSE ? error=OpenTimeout
                                 ? why=ws://host/_has_not_opened_or_resumed_the_session_within_3_s
 timeouts are attempts  [connect_timeout=1 max_attempts=2]
     url hang
@@ -508,6 +508,88 @@ what was never started says so
     start; open                     > connect a
 """
 
+LEAVING = """
+a block is left when all is confirmed  [heartbeat=60,60]
+    start; open; send a; exit       > connect a ping
+    say pong                        > CLOSE:1000 exit:done
+or at once because of an exception, which is logged with what is dropped  [heartbeat=60,60]
+    start; open; send a b           > connect a b
+    exit LookupError                > CLOSE exit:done ? state=CLOSED a=aborted b=aborted logged=1
+also while it waits
+    start; refuse; send a           > connect
+    exit LookupError                > exit:done     ? a=aborted logged=1
+nothing is logged if nothing is dropped
+    start; open; send a             > connect a
+    exit LookupError                > CLOSE exit:done ? a=left_the_page logged=0
+a cancellation while it closes ends it at once  [heartbeat=60,60]
+    start; open; send a; exit       > connect a ping
+    cancel exit                     > CLOSE         ? state=CLOSED a=aborted logged=1
+what the server fails on each time is dropped, if that is asked  [acks max_resends=1]
+    start; open; send k; cut        > connect k
+    pass 1; open; cut               > connect k     ? k=resent_too_often logged=1
+"""
+
+SESSION = """
+a session is opened with the window of what is received, and resumed  [session max_queue=5]
+    start; open                     > connect:readystate.v1 ␐open:[5,67108864] ? state=CONNECTING
+    send a; say ␐opened x           > a             ? state=OPEN
+    cut; pass 1; open               > connect:readystate.v1 ␐resume:1 ? state=CONNECTING a=SENT
+    say ␐resumed:0                  > a ␐ask        ? state=OPEN resent=1
+    say ␐ack:1                                      ? a=session
+who waits has the other end asked, when it is done with all  [session]
+    session; send a b; drain        > a b ␐ask
+    say ␐ack:1                                      ? a=session b=SENT
+    say ␐ack:2                      > drain:done    ? b=session
+what was received is acknowledged when the application comes for more, soon  [session]
+    session; say x; recv            > recv:x
+    recv; pass 3                    > ␐ack:1
+or with a message  [session]
+    session; say x y; recv; recv; recv; pass 0.5 > recv:x recv:y
+    send a                          > a ␐ack:2
+or when it is asked  [session]
+    session; say x ␐ask             > ␐ack:0
+    recv; recv                      > recv:x ␐ack:1
+the server ends it  [session]
+    session; send a b; say ␐ack:1; end 1000 > a b   ? a=session b=session_ended logged=1
+    recv                            > recv:ConnectionClosedOK
+    send c                                          ! ConnectionClosedOK    ? reconnects=0
+its application fails  [session]
+    session; send a; end 4411 > a   ? a=session_ended error=ConnectionClosedError:4411
+the server breaks the protocol  [session]
+    session; say ␐ack:1             > CLOSE:4400:an_acknowledgement_of_what_was_not_sent
+                                                    ? error=ConnectionClosedError:4400
+it is gone, which is told, and never does it begin anew in silence  [session]
+    session; send a; cut; send b    > a
+    pass 1; open                    > connect:readystate.v1 ␐resume:0
+    end 4404                        ? error=SessionExpired:4404 a=session_ended b=session_ended
+    recv                            > recv:SessionExpired
+unless that is asked for: what is unconfirmed is sent again then  [session=renew]
+    session; say x; send a; cut; send b > a
+    pass 1; open                    > connect:readystate.v1 ␐resume:1
+    end 4404                                        ? state=WAITING error=SessionExpired:4404
+    pass 2; open                    > connect:readystate.v1 ␐open:[65536,67108864]
+    say ␐opened y                   > a b ␐ask      ? state=OPEN
+    recv; recv; recv; pass 3        > recv:x recv:y ␐ack:1
+a server that answers "open" so has no sessions at all  [session=renew]
+    start; open; end 4404           > connect:readystate.v1 ␐open:[65536,67108864]
+                                                    ? state=CLOSED error=SessionExpired:4404
+nor has one that does not choose the subprotocol  [session]
+    start; open without             > connect:readystate.v1 CLOSE ? error=ConnectionFailed
+close waits until all is confirmed  [session]
+    session; send a; close          > a ␐ask
+    say ␐ack:1                      > CLOSE:1000 close:done ? a=session
+what was received by then is acknowledged before  [session]
+    session; say x; recv; close     > recv:x ␐ack:1 CLOSE:1000 close:done
+abort ends it at the server too  [session]
+    session; abort                  > CLOSE:1000:aborted
+what was cleared was not sent  [session]
+    session; send a; cut; send b    > a
+    clear; send c                                   ? b=cleared
+    pass 1; open; say ␐resumed:1    > connect:readystate.v1 ␐resume:0 c ␐ask
+other subprotocols are offered too  [session protocols=token]
+    start                           > connect:readystate.v1,token
+"""
+
 RULES = (
     BEGIN_AND_END
     + BOUNDS
@@ -518,6 +600,8 @@ RULES = (
     + CONFIRMED
     + PAGE
     + RECONNECT
+    + LEAVING
+    + SESSION
 )
 
 

@@ -198,7 +198,7 @@ BREAKS = (
         f"{_SESSION}/confirmation.py",
         "core.finish(core.received - held, size)",
         "core.finish(core.received, 0)",
-        ("tests/cpython/test_session.py",),
+        ("tests/cpython/test_queued_websocket.py",),
     ),
     Break(
         "two tabs go on with the same session",
