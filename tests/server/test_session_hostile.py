@@ -116,18 +116,6 @@ async def test_ids_of_other_processes_do_not_count_as_tried() -> None:
 # Lies. Which numbers and controls are wrong is told in tests/unit/test_session_core.py.
 
 
-@pytest.mark.parametrize(
-    "first", ["hello", b"hello", DLE + "{" * 5000, encode("open", {}), encode("ack", 0)]
-)
-async def test_a_connection_that_begins_otherwise_has_no_session(first: Message) -> None:
-    async with serving() as server:
-        code, reason = await server.refusal(first)
-        assert code == 4400
-        assert 0 < len(reason.encode()) <= 123
-        assert len(server.sessions) == 0
-        assert not server.all
-
-
 @pytest.mark.parametrize("lie", [encode("ack", 1), encode("ack", None), OPEN, resume("x" * 43)])
 async def test_who_breaks_the_protocol_loses_the_session(lie: str) -> None:
     async with serving() as server:

@@ -43,23 +43,6 @@ FAR = 3600.0
 # One object over all connections.
 
 
-async def test_messages_go_both_ways() -> None:
-    messages: list[Message] = ["a", b"b", "\x10", '\x10{"ack":1}', "", b"", "\U0001f600"]
-    async with serving(echo) as server, server.client() as client:
-        deliveries = [client.send(message) for message in messages]
-        await client.until_received(len(messages))
-        assert client.received == messages
-        for delivery in deliveries:
-            await delivery
-
-
-async def test_the_handler_goes_on_over_the_next_connection() -> None:
-    async with serving(echo) as server:
-        await talk(SessionClient(), [server] * 5)
-        assert len(server.all) == len(server.sessions) == 1
-        assert not server.session.is_resumed
-
-
 async def test_a_session_comes_back_to_a_process_that_has_had_it() -> None:
     async with two_processes(echo, resume_burst=100) as servers:
         await talk(SessionClient(), [*servers] * 10)
@@ -75,22 +58,6 @@ async def talk(client: SessionClient, servers: list[Server]) -> None:
         await server.until_served()
     expected = [f"{n} {how}" for n in range(len(servers)) for how in ("offline", "online")]
     assert client.received == expected
-
-
-async def test_what_was_on_its_way_is_sent_again() -> None:
-    count = 2000
-
-    async def handler(session: ServerSession) -> None:
-        for number in range(count):
-            await session.send(str(number))
-        await listen(session)
-
-    async with serving(handler, resume_burst=1000) as server:
-        client = SessionClient()
-        while len(client.received) < count:
-            async with client.connected(server.connect()):
-                await client.until_received(min(count, len(client.received) + 97))
-        assert client.received == [str(number) for number in range(count)]
 
 
 async def test_send_is_possible_without_a_connection() -> None:
@@ -282,25 +249,6 @@ async def test_one_task_receives_and_can_be_cancelled() -> None:
 # The end of a session.
 
 
-@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (4001, "mine")])
-async def test_the_client_ends_the_session(code: int, reason: str) -> None:
-    async def handler(session: ServerSession) -> None:
-        with (
-            contextlib.nullcontext()
-            if code == 1000
-            else pytest.raises(ConnectionClosedError, match="4001 'mine'")
-        ):
-            await listen(session)
-
-    async with serving(handler) as server:
-        wire, _ = await server.open()
-        await wire.send("1")
-        await wire.close(code, reason)
-        await server.until_handled()
-        assert server.ends == [None]
-        assert len(server.sessions) == 0
-
-
 async def test_what_came_before_the_clients_end_is_still_received() -> None:
     go = asyncio.Event()
     received = []
@@ -319,21 +267,6 @@ async def test_what_came_before_the_clients_end_is_still_received() -> None:
         go.set()
         await server.until_handled()
         assert received == ["1", "2"]
-
-
-@pytest.mark.parametrize("code", [1001, 1005, 1006, 1011, 1012, None])
-async def test_other_codes_do_not_end_the_session(code: int | None) -> None:
-    async with serving(echo) as server:
-        wire, secret = await server.open()
-        if code is None:
-            wire.abort()
-        else:
-            await wire.close(code)
-        await server.until_served()
-        assert len(server.sessions) == 1
-        again = await server.resume(secret)
-        await again.send("still here")
-        assert await again.receive() == "still here"
 
 
 async def test_a_handler_that_raises_ends_the_session(caplog: pytest.LogCaptureFixture) -> None:
