@@ -1,19 +1,15 @@
-"""Plays: what happens to sockets, line by line, over a network and by a clock that are made up.
+"""Plays of sockets, over a network that is made up; see tests/plays.py for what the lines say.
 
-Rules are written as tests/unit/rules.py tells it. What is done is done by
+What is done is done by
 
 - the application: it calls a method, such as ``send a b`` or ``recv``;
 - its functions: ``on_open send a`` adds a step to that, ``url /a LookupError`` and the like tell
   what comes of them in turn;
 - the server, over the last connection: it can ``open`` one that is being made, or ``refuse`` it,
   ``say`` something, ``end 1012 why`` the connection, or lose it, which is ``cut``; with ``at 1``
-  before it, over the first one;
-- the time: ``pass 5``.
+  before it, over the first one.
 
-Where ``and`` stands between two of them there is no turn of the event loop. What comes of it is
-what the server has got, and what waited, by its name: ``recv:a``. What was reported is told by its
-class: ``reported:LookupError``. A message with ``#`` before it is binary, one with ``␐`` a
-control of a session, such as ``␐ack:2``.
+What was reported is told by its class: ``reported:LookupError``.
 """
 
 from __future__ import annotations
@@ -21,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import time
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -31,7 +26,6 @@ from readystate import (
     Acks,
     Backoff,
     CloseEvent,
-    Delivery,
     Heartbeat,
     QueuedWebSocket,
     Session,
@@ -43,46 +37,14 @@ from readystate._host.cpython.errors import NativeError
 from readystate.core.outbox import Outbox
 from readystate.core.reconnector import Reconnector
 from readystate.core.states import StateLog
-from readystate.session import control
-from readystate_server.testing.inpage import Logged, turns
-from tests.unit.outboxes import Clock
+from readystate_server.testing.inpage import Logged
+from tests import plays
+from tests.plays import message, number, word
 from tests.unit.rules import Rule
 
 from .conftest import Page, forever
 
 URL = "ws://host/"
-ENOUGH = 40
-"""Turns of the event loop after which nothing happens any more, until time passes."""
-
-
-def message(word: str) -> str | bytes:
-    """What goes over a connection for a word."""
-    if word.startswith("#"):
-        return word[1:].encode()
-    if not word.startswith("␐"):
-        return word
-    kind, _, count = word[1:].partition(":")
-    said: Any = {"expires": 60, "window": [100, 10**6]}
-    match kind:
-        case "opened":
-            said["session"] = "a-session-of-22-letters"
-        case "resumed":
-            said["received"] = int(count)
-        case _:
-            said = int(count or 1)
-    return control.encode(kind, said)
-
-
-def word(message: str | bytes) -> str:
-    """The word for what goes over a connection: of a control with what it counts."""
-    if isinstance(message, bytes):
-        return f"#{message.decode()}"
-    if not control.is_control(message):
-        return message
-    kind, said = control.decode(message)
-    counts = {"open": "window", "resume": "received"}
-    count = said[counts[kind]] if kind in counts else said
-    return f"␐{kind}" if kind == "ask" else f"␐{kind}:{count}".replace(" ", "")
 
 
 def repeated(word: str) -> str:
@@ -156,8 +118,8 @@ class Network:
         refuses: Whether nothing can be sent.
     """
 
-    def __init__(self) -> None:
-        self.seen: list[str] = []
+    def __init__(self, seen: list[str]) -> None:
+        self.seen = seen
         self.wires: list[Wire] = []
         self.is_deaf = self.is_stuck = self.refuses = False
 
@@ -169,7 +131,7 @@ class Network:
         owner.on_connection(made)
 
 
-SERVER = ("open", "refuse", "cut", "say", "closing", "end", "leave")
+SERVER = ("at", "open", "refuse", "cut", "say", "closing", "end", "leave")
 FUNCTIONS = ("on_open", "on_state", "should_reconnect", "url", "protocols")
 """Which may be coroutine functions."""
 
@@ -179,62 +141,31 @@ def has_functions(rule: Rule) -> bool:
     return any(action[0] in FUNCTIONS for line in rule.lines for action in line.does)
 
 
-def number(value: str) -> Any:
-    """What an option means."""
-    match value:
-        case "None":
-            return None
-        case "":
-            return True
-    if value.isdecimal():
-        return int(value)
-    return float(value) if value.replace(".", "", 1).isdecimal() else value
-
-
-class Stage:
-    """All around what is played. Among the options of a rule are those of the network.
-
-    Attributes:
-        at_once: What the application does without waiting.
-    """
-
-    at_once: tuple[str, ...] = ()
+class Stage(plays.Stage):
+    """A network, of which a rule's options tell too whether it ``is_deaf`` or ``is_stuck``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.clock = Clock(1000.0)
-        monkeypatch.setattr(time, "monotonic", self.clock)
+        super().__init__(monkeypatch)
         for kind in (Outbox, Reconnector):
             defaults: Any = kind.__init__.__kwdefaults__
             monkeypatch.setitem(defaults, "clock", self.clock)
         monkeypatch.setattr(StateLog.__init__, "__defaults__", (self.clock,))
-        self.network = Network()
+        self.network = Network(self.seen)
         monkeypatch.setattr(wire, "connect", self.network.connect)
-        self.deliveries: dict[str, Delivery] = {}
-        self.tasks: dict[str, asyncio.Task[Any]] = {}
         self.logger = Logged()
-        self.runner = asyncio.Runner()
-        self.loop: Any = self.runner.get_loop()
-        self.loop.set_exception_handler(self.reported)
 
     def __enter__(self) -> Self:
         self.logged = self.logger.__enter__()
-        return self
+        return super().__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        self.runner.run(self.end())
-        self.runner.close()
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
         self.logger.__exit__()
 
     async def end(self) -> None:
-        """Ends what is left."""
-        for task in self.tasks.values():
-            task.cancel()
         for each in self.network.wires:
             each.cut()
-        await turns(ENOUGH)
-
-    def reported(self, _: object, context: dict[str, Any]) -> None:
-        self.network.seen.append(f"reported:{type(context['exception']).__name__}")
+        await super().end()
 
     def of_the_network(self, options: dict[str, Any]) -> dict[str, Any]:
         """Takes what the options say of the network; returns the others, as what they mean."""
@@ -246,30 +177,11 @@ class Stage:
             if not hasattr(self.network, name)
         }
 
-    def do(self, *words: str) -> list[str]:
-        """Does something; returns what comes of it."""
-        self.runner.run(self.done(" ".join(words).split(" and ")))
-        seen, self.network.seen[:] = [*self.network.seen], []
-        return seen
-
-    async def done(self, actions: list[str]) -> None:
-        for action in actions:
-            what, *words = action.split()
-            if what in SERVER:
-                self.do_at_server(self.network.wires[-1], what, *words)
-            elif what == "at":
-                self.do_at_server(self.network.wires[int(words[0]) - 1], *words[1:])
-            elif what == "pass":
-                await self.pass_time(float(words[0]))
-            elif what == "late":  # No timer has run meanwhile.
-                self.clock.now += float(words[0])
-            elif what == "cancel":
-                self.tasks[words[0]].cancel()
-            elif what in self.at_once:
-                self.do_at_once(what, *words)
-            else:
-                self.tasks[what] = asyncio.ensure_future(self.waited(what, what, *words))
-        await turns(ENOUGH)
+    def do_at_once(self, what: str, *words: str) -> None:
+        if what == "at":
+            self.do_at_server(self.network.wires[int(words[0]) - 1], *words[1:])
+        else:
+            self.do_at_server(self.network.wires[-1], what, *words)
 
     def do_at_server(self, server: Wire, what: str, *words: str) -> None:
         match what:
@@ -286,35 +198,6 @@ class Stage:
                 server.end(int(words[0]), *words[1:])
             case "leave":
                 server.unsent -= int(words[0])
-
-    async def pass_time(self, seconds: float) -> None:
-        """Goes from one timer to the next."""
-        end = self.clock.now + seconds
-        while timers := [each.when() for each in self.loop._scheduled if not each.cancelled()]:
-            if min(timers) > end:
-                break
-            self.clock.now = max(self.clock.now, min(timers))
-            await turns(ENOUGH)
-        self.clock.now = end
-
-    def do_at_once(self, what: str, *words: str) -> None:
-        raise NotImplementedError
-
-    async def waited(self, name: str, what: str, *words: str) -> None:
-        """Calls what waits, and tells what comes of it."""
-        try:
-            result = await self.call(what, *words)
-        except Exception as error:
-            result = type(error).__name__
-        self.network.seen.append(f"{name}:{result}")
-
-    async def call(self, what: str, *words: str) -> str:
-        raise NotImplementedError
-
-    def look(self, name: str) -> object:
-        if delivery := self.deliveries.get(name):
-            return (delivery.reason or delivery.state).replace(" ", "_")
-        raise LookupError(name)
 
 
 def is_pong(text: str | bytes) -> bool:
@@ -355,7 +238,7 @@ class Play(Stage):
 
     at_once = (
         *("start", "abort", "clear", "reconnect", "send", "go", "page"),
-        *(*FUNCTIONS, "heartbeat", "is_reply", "acked"),
+        *(*FUNCTIONS, "heartbeat", "is_reply", "acked", *SERVER),
     )
 
     def __init__(
@@ -421,7 +304,7 @@ class Play(Stage):
 
         def call(*arguments: Any) -> Any:
             if arguments and isinstance(arguments[0], CloseEvent):
-                self.network.seen.append(f"asked:{arguments[0].code}")
+                self.seen.append(f"asked:{arguments[0].code}")
             return self.result(left.pop(0) if len(left) > 1 else left[0])
 
         return call
@@ -509,8 +392,10 @@ class Play(Stage):
                 self.functions["heartbeat"] = heartbeat(60, 60, is_reply=self.in_turn(*words))
             case "acked":
                 self.functions["acks"] = Acks(key_of, self.in_turn(*words))
-            case _:
+            case "start" | "abort" | "clear" | "reconnect":
                 getattr(self.ws, what)()
+            case _:
+                super().do_at_once(what, *words)
 
     def send(self, word: str) -> None:
         word, _, ttl = word.partition("@")
@@ -529,8 +414,8 @@ class Play(Stage):
             case "iterate":
                 return ",".join([word(received) async for received in ws])
             case "exit":
-                error = LookupError() if words else None
-                await ws.__aexit__(type(error), error, None)
+                error: Any = LookupError() if words else None
+                await ws.__aexit__(error and LookupError, error, None)
             case "close" if words and words[0].startswith("within="):
                 await ws.close(timeout=float(words[0].removeprefix("within=")))
             case "close":
@@ -549,7 +434,7 @@ class Play(Stage):
 
     async def receive_all(self) -> None:
         async for received in self.ws:
-            self.network.seen.append(f"on_open.task.recv:{word(received)}")
+            self.seen.append(f"on_open.task.recv:{word(received)}")
 
     # What is looked at
 

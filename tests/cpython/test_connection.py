@@ -24,10 +24,11 @@ from readystate import (
     connect,
 )
 from readystate_server.testing.inpage import raises, turns, until, url
+from tests.plays import message, word
 from tests.unit.rules import Rule, follow, parse
 
 from .conftest import AT_ONCE, FOREVER, Page
-from .plays import URL, Stage, message, word
+from .plays import SERVER, URL, Stage
 
 
 class Play(Stage):
@@ -38,7 +39,7 @@ class Play(Stage):
     """
 
     ws: Connection
-    at_once = ("next", "page", "process_exception")
+    at_once = ("next", "page", "process_exception", *SERVER)
 
     def __init__(
         self, options: dict[str, Any], page: Page, monkeypatch: pytest.MonkeyPatch
@@ -81,6 +82,8 @@ class Play(Stage):
                 self.page.dispatch(words[0])
             case "process_exception":
                 self.answers += words
+            case _:
+                super().do_at_once(what, *words)
 
     async def waited(self, name: str, what: str, *words: str) -> None:
         try:
@@ -88,7 +91,7 @@ class Play(Stage):
         except Exception as error:
             self.error = error
             result = type(error).__name__
-        self.network.seen.append(f"{name}:{result}")
+        self.seen.append(f"{name}:{result}")
 
     async def call(self, what: str, *words: str) -> str:
         match what:
@@ -97,12 +100,12 @@ class Play(Stage):
             case "enter":
                 self.ws = await self.connecting.__aenter__()
             case "exit":
-                error = LookupError() if words else None
-                await self.connecting.__aexit__(type(error), error, None)
+                error: Any = LookupError() if words else None
+                await self.connecting.__aexit__(error and LookupError, error, None)
             case "iterate":
                 async for ws in self.connecting:
                     self.ws = ws
-                    self.network.seen.append("open")
+                    self.seen.append("open")
                     await self.goes_on.wait()
                     self.goes_on.clear()
             case "send":
@@ -116,7 +119,7 @@ class Play(Stage):
                     return word(each)
             case "batches":
                 async for batch in self.ws.batches():
-                    self.network.seen.append(f"batch:{','.join(map(word, batch))}")
+                    self.seen.append(f"batch:{','.join(map(word, batch))}")
             case "close":
                 code, *reason = words or ["1000"]
                 await self.ws.close(int(code), *reason)

@@ -29,11 +29,12 @@ from readystate_server.testing.inpage import (
     until,
     url,
 )
+from tests.plays import message
+from tests.plays import word as word_of
 from tests.unit.rules import Rule, follow, parse
 
 from .conftest import the_one
-from .plays import URL, Stage, message
-from .plays import word as word_of
+from .plays import SERVER, URL, Stage
 
 BIG = 2**16
 
@@ -42,15 +43,9 @@ class Play(Stage):
     """A SendQueue, and sockets, one after the other."""
 
     at_once = (
-        *("send", "attach", "attach_same", "attach_native", "detach", "clear", "close"),
-        *(
-            "own",
-            "close_socket",
-            "handler",
-            "attach_at_close",
-            "refuse_to_send",
-            "make_close_event",
-        ),
+        *("send", "attach", "attach_same", "attach_native", "detach", "clear", "close", "own"),
+        *("close_socket", "handler", "attach_at_close", "refuse_to_send", "make_close_event"),
+        *SERVER,
     )
 
     def __init__(self, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,8 +87,10 @@ class Play(Stage):
             case "make_close_event":
                 self.ws.dispatchEvent(NativeEvent("close"))
                 self.ws.dispatchEvent(NativeCloseEvent("close", 1000, "", was_clean=True))
-            case _:
+            case "detach" | "clear" | "close":
                 getattr(self.queue, what)()
+            case _:
+                super().do_at_once(what, *words)
 
     def on_open(self, _: object) -> None:
         for word in self.handled:
