@@ -67,6 +67,12 @@ def number(value: str) -> Any:
     return float(value) if value.replace(".", "", 1).isdecimal() else value
 
 
+def repeated(word: str) -> str:
+    """``é*62`` is so many of them."""
+    text, _, times = word.partition("*")
+    return text * int(times or 1)
+
+
 class Stage:
     """What is the same in all plays.
 

@@ -39,18 +39,12 @@ from readystate.core.reconnector import Reconnector
 from readystate.core.states import StateLog
 from readystate_server.testing.inpage import Logged
 from tests import plays
-from tests.plays import message, number, word
+from tests.plays import message, number, repeated, word
 from tests.unit.rules import Rule
 
 from .conftest import Page, forever
 
 URL = "ws://host/"
-
-
-def repeated(word: str) -> str:
-    """``é*62`` is so many of them."""
-    text, _, times = word.partition("*")
-    return text * int(times or 1)
 
 
 class Wire:

@@ -311,7 +311,7 @@ BREAKS = (
         f"{_SESSIONS}/link.py",
         "batch = outbox.take(min(_BATCH, session._stored - outbox.sent))",
         "batch = outbox.take(_BATCH)",
-        ("tests/server/test_session_server.py",),
+        ("tests/server/test_session_rules.py",),
     ),
     Break(
         "static files are served from outside their folder",
