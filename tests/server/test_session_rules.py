@@ -280,8 +280,9 @@ shutting down closes with 1001, and leaves the session to others
     open; send x; shut              > ␐opened send:done x shut:done END:1001 ? x=taken_over
     server 2; resume 0              > ␐resumed:0 x
 
-nothing goes out before it is saved
+nothing goes out before it is saved, also if something else does
     open; store wait; send x        > ␐opened send:done
+    say ␐ask                        > ␐ack:0
     store work                      > x
 nor is anything acknowledged
     open; say a; recv; store wait; recv; pass 2 > ␐opened recv:a
