@@ -220,6 +220,10 @@ a server that does not answer it  [is_deaf close_timeout=3]
 an exception that leaves its block waits for nothing  [is_deaf]
     enter; open; exit LookupError   > connect enter:done CLOSE:1000 exit:done ? close_code=1006
     recv        > recv:ConnectionClosedError ? why=ended:_LookupError_in_its_'with'_block_(1006)
+if it has ended already there is nothing to do
+    enter; open; end 1000; exit LookupError > connect enter:done exit:done ? close_code=1000
+a cancellation while it closes ends it too  [is_deaf]
+    enter; open; exit; cancel exit  > connect enter:done CLOSE:1000 ? close_code=1006
 more than is held closes it, and loses nothing that has come  [max_queue=2]
     begin; open; say a b            > connect begin:done
     say c                           > CLOSE:4008:receive_queue_full

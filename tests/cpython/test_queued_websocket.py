@@ -372,6 +372,9 @@ a heartbeat without replies finds it too, and confirms nothing  [heartbeat=10,3,
 a reply is kept from the application  [heartbeat=10,3]
     start; open; send a; pass 10    > connect a ping
     say pong b; recv                > recv:b        ? a=heartbeat
+who gives up waiting disturbs nobody  [heartbeat=60,60]
+    start; open; send a; drain      > connect a ping
+    cancel drain and clear; say pong                ? a=heartbeat
 it confirms only what was sent before its request  [heartbeat=60,60]
     start; open; send a; await a; send b > connect a ping b
     say pong                        > await:done    ? a=heartbeat b=SENT
@@ -433,6 +436,9 @@ with a heartbeat too, those with a key wait for acknowledgements  [acks heartbea
     say pong                        > await:done    ? a=heartbeat k=SENT
     drain; pass 50; pass 9                          ? k=SENT
     say ack:k                       > drain:done    ? k=acknowledged
+beside a heartbeat without replies  [acks heartbeat=10,3,none]
+    start; open; send k; pass 10    > connect k ping
+    say ack:k                                       ? k=acknowledged
 abort in acked
     acked abort+none
     start; open; say a; recv; recv > connect CLOSE recv:a recv:ConnectionClosedError
@@ -549,6 +555,12 @@ or with a message  [session]
 or when it is asked  [session]
     session; say x ␐ask             > ␐ack:0
     recv; recv                      > recv:x ␐ack:1
+and then no more, when that was due  [session]
+    session; say x; recv; recv      > recv:x
+    say ␐ask                        > ␐ack:1
+    pass 3
+nor over a connection that is closing  [session]
+    session; say x; recv; recv; closing; pass 3 > recv:x
 the server ends it  [session]
     session; send a b; say ␐ack:1; end 1000 > a b   ? a=session b=session_ended logged=1
     recv                            > recv:ConnectionClosedOK

@@ -159,8 +159,8 @@ class Play(Stage):
                 await session.close(int(code), *map(repeated, reason))
             case "shut":
                 await self.server.sessions.close()
-            case "await":
-                await self.deliveries[words[0]]
+            case "message_id":
+                return session.message_id
             case _:
                 await getattr(session, what)()
         return "done"
@@ -181,7 +181,8 @@ class Play(Stage):
 
 RULES = """
 a message is done when the handler comes back for the next one, which is acknowledged soon
-    open; say a b; recv; pass 2     > ␐opened recv:a ? in_hand=1
+    open; message_id                > ␐opened message_id:RuntimeError
+    say a b; recv; pass 2           > recv:a        ? in_hand=1
     recv; pass 2                    > recv:b ␐ack:1 ? in_hand=2
     recv; pass 2                    > ␐ack:2
 or with a message
@@ -190,6 +191,13 @@ or with a message
 or when it is asked
     open; say a ␐ask; recv          > ␐opened ␐ack:0 recv:a
     recv                            > ␐ack:1
+and then no more, when that was due
+    open; say a; recv; recv         > ␐opened recv:a
+    say ␐ask                        > ␐ack:1
+    pass 2
+nor with a message
+    open; say a; recv; recv; say ␐ask; pass 0.5 > ␐opened recv:a ␐ack:1
+    send x                          > send:done x
 or when the session is closed: by its handler, which returns
     open; say a; recv; return       > ␐opened recv:a ␐ack:1 END:1000 ? end=done sessions=0
 what it has sent is waited for
@@ -206,7 +214,8 @@ what no close frame may have is refused
     close 5000; close 1000 é*62     > close:ValueError close:ValueError ? sessions=1
 one task receives, and may give up
     open; recv; cancel recv; recv; recv > ␐opened recv:ConcurrencyError
-    say a                           > recv:a
+    say a; recv                     > recv:a
+    say b and cancel recv; recv     > recv:b
 
 send() is possible without a connection
     open; lose; send x              > ␐opened send:done ? x=QUEUED is_connected=False
