@@ -78,6 +78,7 @@ class Stage:
 
     Attributes:
         seen: What has come of what was done last.
+        error: What was raised last to who waited.
         at_once: What is done without waiting.
     """
 
@@ -87,6 +88,7 @@ class Stage:
         self.clock = Clock(1000.0)
         monkeypatch.setattr(time, "monotonic", self.clock)
         self.seen: list[str] = []
+        self.error: Exception | None = None
         self.deliveries: dict[str, Delivery] = {}
         self.tasks: dict[str, asyncio.Task[Any]] = {}
         self.runner = asyncio.Runner()
@@ -148,6 +150,7 @@ class Stage:
         try:
             result = await self.call(what, *words)
         except Exception as error:
+            self.error = error
             result = type(error).__name__
         self.seen.append(f"{name}:{result}")
 

@@ -161,6 +161,14 @@ class Stage(plays.Stage):
             each.cut()
         await super().end()
 
+    def look(self, name: str) -> object:
+        match name:
+            case "logged":
+                return sum("dropped" in line for line in self.logged)
+            case "log":
+                return self.logged[-1].partition(" after ")[2].replace(" ", "_")
+        return super().look(name)
+
     def of_the_network(self, options: dict[str, Any]) -> dict[str, Any]:
         """Takes what the options say of the network; returns the others, as what they mean."""
         for name in ("is_deaf", "is_stuck"):
@@ -433,7 +441,7 @@ class Play(Stage):
     # What is looked at
 
     def look(self, name: str) -> object:
-        if name in self.deliveries:
+        if name in self.deliveries or name in ("logged", "log"):
             return super().look(name)
         match name:
             case "waits":
@@ -443,8 +451,6 @@ class Play(Stage):
                 return ",".join(change.state for change in self.changes[told:])
             case "listeners":
                 return len(self.page.listeners)
-            case "logged":
-                return sum("dropped" in line for line in self.logged)
             case "seconds":
                 spent = self.ws.stats.seconds
                 return ",".join(f"{state}:{spent[state]:g}" for state in State if spent[state])

@@ -35,11 +35,11 @@ class Play(Stage):
     """A connection, or one after the other, and the page around it.
 
     ``begin`` awaits connect(), ``enter`` and ``exit`` are those of its block, and ``iterate`` has
-    a new one each time that ``next`` ends the body of the loop.
+    a new one each time that ``next`` ends the body of the loop, which a ``break`` ends too.
     """
 
     ws: Connection
-    at_once = ("next", "page", "process_exception", *SERVER)
+    at_once = ("next", "break", "page", "process_exception", *SERVER)
 
     def __init__(
         self, options: dict[str, Any], page: Page, monkeypatch: pytest.MonkeyPatch
@@ -49,7 +49,6 @@ class Play(Stage):
         self.page = page
         self.goes_on = asyncio.Event()
         self.answers: list[str] = []
-        self.error: Exception | None = None
 
     @functools.cached_property
     def connecting(self) -> Any:
@@ -76,7 +75,8 @@ class Play(Stage):
 
     def do_at_once(self, what: str, *words: str) -> None:
         match what:
-            case "next":
+            case "next" | "break":
+                self.is_enough = what == "break"
                 self.goes_on.set()
             case "page":
                 self.page.dispatch(words[0])
@@ -84,14 +84,6 @@ class Play(Stage):
                 self.answers += words
             case _:
                 super().do_at_once(what, *words)
-
-    async def waited(self, name: str, what: str, *words: str) -> None:
-        try:
-            result = await self.call(what, *words)
-        except Exception as error:
-            self.error = error
-            result = type(error).__name__
-        self.seen.append(f"{name}:{result}")
 
     async def call(self, what: str, *words: str) -> str:
         match what:
@@ -108,6 +100,8 @@ class Play(Stage):
                     self.seen.append("open")
                     await self.goes_on.wait()
                     self.goes_on.clear()
+                    if self.is_enough:
+                        break
             case "send":
                 await self.ws.send(message(words[0]))
             case "recv":
@@ -129,6 +123,8 @@ class Play(Stage):
 
     def look(self, name: str) -> object:
         match name:
+            case "log":
+                return super().look(name)
             case "why":
                 return str(self.error).replace(" ", "_")
             case "cause":
@@ -220,6 +216,9 @@ a server that does not answer it  [is_deaf close_timeout=3]
 an exception that leaves its block waits for nothing  [is_deaf]
     enter; open; exit LookupError   > connect enter:done CLOSE:1000 exit:done ? close_code=1006
     recv        > recv:ConnectionClosedError ? why=ended:_LookupError_in_its_'with'_block_(1006)
+what had not left then is told  [is_stuck]
+    enter; open; send aa; exit LookupError > connect enter:done aa send:done CLOSE:1000 exit:done
+                    ? log=LookupError_in_its_block:_2_bytes_had_not_left_the_page,_and_may_be_lost
 if it has ended already there is nothing to do
     enter; open; end 1000; exit LookupError > connect enter:done exit:done ? close_code=1000
 a cancellation while it closes ends it too  [is_deaf]
@@ -250,6 +249,8 @@ an iteration over connections has a new one after each  [max_attempts=2]
     pass 1; open; say a; next       > connect open CLOSE:1000
     pass 2; refuse                  > connect
     pass 4                          > connect
+breaking out of it closes the last one
+    iterate; open; break            > connect open iterate:done CLOSE:1000
 those that bring nothing are given up  [max_attempts=2]
     iterate; open; end 1011 busy; next > connect open
     pass 1; open; end 1011 busy; next > connect open iterate:ConnectionFailed

@@ -521,6 +521,7 @@ a block is left when all is confirmed  [heartbeat=60,60]
 or at once because of an exception, which is logged with what is dropped  [heartbeat=60,60]
     start; open; send a b           > connect a b
     exit LookupError                > CLOSE exit:done ? state=CLOSED a=aborted b=aborted logged=1
+                    ? log=LookupError_in_its_block:_2_unconfirmed_messages_of_2_bytes_are_dropped
 also while it waits
     start; refuse; send a           > connect
     exit LookupError                > exit:done     ? a=aborted logged=1

@@ -11,11 +11,9 @@ import tracemalloc
 from typing import Any
 from unittest.mock import AsyncMock
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from readystate import Delivery, DeliveryState
 from readystate.exceptions import SessionExpired
 from readystate.session.control import DLE, MAX_NUMBER, encode, ends_session
 from readystate_server.sessions import MemoryStore, ServerSession
@@ -115,46 +113,7 @@ async def test_ids_of_other_processes_do_not_count_as_tried() -> None:
 # Lies. Which numbers and controls are wrong is told in tests/unit/test_session_core.py.
 
 
-@pytest.mark.parametrize("where", ["the same process", "another process"])
-async def test_a_resumption_that_is_late_disturbs_nobody(where: str) -> None:
-    async with two_processes() as (server, other):
-        _, secret = await server.open()
-        current = server.connect()
-        await current.send(resume(secret, connection=1000))
-        assert isinstance(await current.receive(), str)
-        late = server if where == "the same process" else other
-        for connection in (0, 1, 999, 1000):
-            assert await late.refusal_code(resume(secret, connection=connection)) == 4409
-        await current.send("still here")
-        assert await current.receive() == "still here"
-
-
 # Too much, and nothing.
-
-
-async def test_a_client_that_never_acknowledges() -> None:
-    deliveries: list[Delivery] = []
-
-    async def handler(session: ServerSession) -> None:
-        while True:
-            deliveries.append(await session.send("x"))
-
-    limits = {"max_unconfirmed": 100, "max_pending": 100}
-    async with serving(handler, ack_timeout=0.1, expires=0.1, **limits) as server:
-        wire = server.connect()
-        await wire.send(encode("open", {"window": [2**31, 2**31]}))
-        messages = 0
-        while (message := await wire.receive()) is not None:
-            messages += message == "x"
-            with contextlib.suppress(ConnectionError):
-                await wire.send(ASK)  # which does not count
-        assert (wire.close_code, messages) == (1013, 100)
-        # It is kept for a client that comes back, and no longer than that.
-        await server.until_handled()
-        assert isinstance(server.ends[0], SessionExpired)
-        assert len(server.sessions) == 0
-        assert len(deliveries) == 200
-        assert {delivery.state for delivery in deliveries} == {DeliveryState.DROPPED}
 
 
 async def test_questions_of_a_client_that_does_not_read_do_not_pile_up() -> None:

@@ -42,7 +42,8 @@ class SlowStore(MemoryStore):
 class Play(Stage):
     """Two servers with one store, whose handlers do what they are told, and a client's end.
 
-    The client can ``open`` a session, ``resume`` it after so many messages, ``say`` something,
+    The client can ``open`` a session, ``resume`` it after so many messages, over the next
+    connection or over that with another number, ``say`` something,
     ``lose`` its connection, and ``leave 4001 why``. A handler can ``recv``, ``send``, ``drain``,
     ``close 4000 why``, ``return`` or ``fail``. ``server 2`` is where the next connections are made.
     The ``store`` can ``wait``, ``fail`` and ``work``.
@@ -119,7 +120,7 @@ class Play(Stage):
             case "open":
                 self.connect(encode("open", {"window": self.window}))
             case "resume":
-                self.connection += 1
+                self.connection = int(words[1]) if words[1:] else self.connection + 1
                 said = {"session": self.secret, "connection": self.connection}
                 self.connect(
                     encode("resume", {**said, "received": int(words[0]), "window": self.window})
@@ -249,7 +250,11 @@ nothing is received when it has expired  [expires=10]
 with a connection it does not  [expires=10]
     open; pass 100; say a; recv     > ␐opened recv:a ? sessions=1
 who acknowledges nothing for too long loses its connection  [ack_timeout=3 max_unconfirmed=1]
-    open; send a; send b; pass 3    > ␐opened send:done a ␐ask send:done END:1013 ? sessions=1
+    open; send a; send b; pass 2    > ␐opened send:done a ␐ask send:done
+    say ␐ask; pass 1                > ␐ack:0 END:1013 ? sessions=1
+and its session, if it does not come back  [ack_timeout=3 max_unconfirmed=1 expires=10]
+    open; send a; send b; pass 3    > ␐opened send:done a ␐ask send:done END:1013
+    pass 10                         ? a=session_ended b=session_ended sessions=0
 who does so slowly is left in peace  [ack_timeout=3 max_unconfirmed=1]
     open; send a; send b; send c    > ␐opened send:done a ␐ask send:done send:done
     pass 2; say ␐ack:1; pass 2; say ␐ack:2 > b ␐ask c ␐ask
@@ -274,6 +279,12 @@ or elsewhere
     resume 0; resume 4              > END:4400 END:4400
     resume 1                        > ␐resumed:0 b c
 
+a resumption that is late, of a connection that the client has given up, disturbs nobody: here
+    open; resume 0 1000             > ␐opened 1:END:4409 ␐resumed:0
+    resume 0 999; resume 0 1000     > END:4409 END:4409 ? is_connected=True
+or elsewhere
+    open; resume 0 1000; server 2   > ␐opened 1:END:4409 ␐resumed:0
+    resume 0 999; resume 0 1000     > END:4409 END:4409 ? is_connected=True
 another process goes on, with what was not done, and what was not confirmed
     open; say a b; recv; recv; send x > ␐opened recv:a recv:b send:done x
     lose; server 2; resume 0        > ␐resumed:1 ␐ack:1 x ? is_resumed=True
