@@ -9,6 +9,9 @@ import pytest
 
 from readystate.session.control import decode, encode
 from readystate_server.sessions import MemoryStore, ServerSession
+from readystate_server.sessions.bucket import Turns
+from readystate_server.sessions.stats import Ages
+from readystate_server.sessions.store import Message
 from tests.plays import Stage, message, number, repeated, word
 from tests.server.session_client import MemoryEnd
 from tests.server.session_server import Server, hooked
@@ -51,6 +54,7 @@ class Play(Stage):
 
     at_once = (
         "open",
+        "first",
         "resume",
         "say",
         "lose",
@@ -64,6 +68,8 @@ class Play(Stage):
 
     def __init__(self, options: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(monkeypatch)
+        for kind in (Turns, Ages):
+            monkeypatch.setattr(kind.__init__, "__defaults__", (self.clock,))
         given = {name: number(value) for name, value in options.items()}
         self.window = [
             int(each) for each in options.get("clients_window", "1000,1000000").split(",")
@@ -119,6 +125,8 @@ class Play(Stage):
         match what:
             case "open":
                 self.connect(encode("open", {"window": self.window}))
+            case "first":
+                self.connect(message(words[0]))
             case "resume":
                 self.connection = int(words[1]) if words[1:] else self.connection + 1
                 said = {"session": self.secret, "connection": self.connection}
@@ -144,7 +152,7 @@ class Play(Stage):
             case "store":
                 self.store.change(words[0])
 
-    def connect(self, first: str) -> None:
+    def connect(self, first: Message) -> None:
         self.wires.append(self.server.connect())
         self.wires[-1].peer._queue.put_nowait(first)
 
@@ -177,7 +185,8 @@ class Play(Stage):
                 return ",".join(str(len(server.sessions)) for server in self.servers.values())
         if name in self.deliveries:
             return super().look(name)
-        return getattr(self.session, name)
+        stats = self.server.sessions.stats
+        return getattr(stats, name) if hasattr(stats, name) else getattr(self.session, name)
 
 
 RULES = """
@@ -299,6 +308,25 @@ the process that was left closes the connection that it still has
 shutting down closes with 1001, and leaves the session to others
     open; send x; shut              > ␐opened send:done x shut:done END:1001 ? x=taken_over
     server 2; resume 0              > ␐resumed:0 x
+
+who comes at once is let in one after the other  [connect_rate=0.5]
+    open; open; open                > ␐opened       ? opened=1 waiting=2
+    pass 2                          > 2:␐opened
+    pass 2                          > ␐opened       ? opened=3 waiting=0
+who resumes takes a turn too, and is refused if that would be too far  [connect_rate=0.0001]
+    open; resume 0                  > ␐opened END:1013 ? connected=1
+what begins no session takes none  [connect_rate=0.0001]
+    first hello; open               > END:4400 ␐opened
+shutting down ends those that wait  [connect_rate=0.25]
+    open; open; shut                > ␐opened shut:done 1:END:1001 END:1001 ? waiting=0
+sessions are counted by what they do  [expires=10]
+    open; open                      > ␐opened ␐opened ? connected=2 opened=2 resumed=0
+    lose; resume 0                  > 1:END:4409 ␐resumed:0 ? connected=1 disconnected=1 resumed=1
+    pass 10                                         ? connected=1 disconnected=0 expired=1
+what is not acknowledged has an age
+    open; send x; pass 3            > ␐opened send:done x
+                                    ? unacknowledged=1 oldest_unacknowledged=3
+    say ␐ack:1                      ? unacknowledged=0 oldest_unacknowledged=0
 
 nothing goes out before it is saved, also if something else does
     open; store wait; send x        > ␐opened send:done
