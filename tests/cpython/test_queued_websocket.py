@@ -568,6 +568,10 @@ the server ends it  [session]
     send c                                          ! ConnectionClosedOK    ? reconnects=0
 its application fails  [session]
     session; send a; end 4411 > a   ? a=session_ended error=ConnectionClosedError:4411
+the server asks to come back later, as of a page that was blocked  [session]
+    session; say x y; end 1013                      ? state=WAITING
+    pass 1; open; say ␐resumed:0 z  > connect:readystate.v1 ␐resume:2
+    recv; recv; recv                > recv:x recv:y recv:z
 the server breaks the protocol  [session]
     session; say ␐ack:1             > CLOSE:4400:an_acknowledgement_of_what_was_not_sent
                                                     ? error=ConnectionClosedError:4400
