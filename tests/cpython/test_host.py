@@ -617,8 +617,11 @@ async def test_dispatch_of_events_that_a_script_makes() -> None:
         assert native.readyState == 0
         assert seen == ["error False"] * 2
         native.removeEventListener("error", stop)
+        native.addEventListener("error", fail)
         native.dispatchEvent(NativeEvent("error"))
         assert seen[2:] == ["never"]
+    assert "a listener for 'error' of <native WebSocket ws://127" in str(reported)
+    assert [*map(type, taken())] == [LookupError]
 
 
 async def test_listeners_with_once_and_a_signal() -> None:
