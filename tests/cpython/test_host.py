@@ -620,6 +620,7 @@ async def test_dispatch_of_events_that_a_script_makes() -> None:
         native.addEventListener("error", fail)
         native.dispatchEvent(NativeEvent("error"))
         assert seen[2:] == ["never"]
+        native.removeEventListener("error", fail)
     assert "a listener for 'error' of <native WebSocket ws://127" in str(reported)
     assert [*map(type, taken())] == [LookupError]
 
