@@ -1,95 +1,299 @@
-"""connect() and Connection."""
+"""connect() and Connection: what their users see of them. plays.py tells what the lines say.
+
+Over real servers the cases of all engines have them, see test_cases.py.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import gc
+import itertools
+import logging
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from readystate import (
-    ConcurrencyError,
+    Backoff,
     Connection,
-    ConnectionClosed,
-    ConnectionClosedError,
-    ConnectionClosedOK,
     ConnectionFailed,
-    OpenTimeout,
-    WebSocket,
+    QueuedWebSocket,
     connect,
 )
-from readystate_server.testing.inpage import all_gone, new_id, raises, turns, until, url
+from readystate_server.testing.inpage import raises, turns, until, url
+from tests.plays import message, word
+from tests.unit.rules import Rule, follow, parse
 
-from .conftest import Sockets, the_one
-
-
-async def test_as_a_context_manager(id: str) -> None:
-    async with connect(url("/ws/echo", id=id), subprotocols=["json"]) as ws:
-        assert isinstance(ws, Connection)
-        assert ws.url == url("/ws/echo", id=id)
-        assert ws.subprotocol == "json"
-        assert ws.extensions == ""
-        assert ws.ready_state == WebSocket.OPEN
-        assert (ws.close_code, ws.close_reason) == (None, None)
-        assert repr(ws) == f"<Connection {url('/ws/echo')} OPEN>"
-        await ws.send("text")
-        assert await ws.recv() == "text"
-        await ws.send(b"binary")
-        assert await ws.recv() == b"binary"
-    assert ws.ready_state == WebSocket.CLOSED
-    assert (ws.close_code, ws.close_reason) == (1000, "")
-    assert repr(ws) == f"<Connection {url('/ws/echo')} CLOSED>"
-    assert (await the_one(id))["close"] == {"code": 1000, "reason": "", "clean": True}
-    # Or as an awaitable.
-    ws = await connect(url("/ws/echo"))
-    assert ws.subprotocol is None
-    async with ws:
-        await ws.send("x")
-        assert await ws.recv() == "x"
+from .conftest import AT_ONCE, FOREVER, Page
+from .plays import SERVER, URL, Stage
 
 
-@pytest.mark.parametrize(
-    "path", ["/ws/refuse?status=403", "/ws/refuse?status=503", "/ws/drop?when=handshake", "/none"]
-)
-async def test_a_failed_handshake(path: str) -> None:
-    with raises(ConnectionFailed, match="Is the server running") as caught:
-        await connect(url(path))
-    assert issubclass(ConnectionFailed, OSError)
-    assert not isinstance(caught.value, TimeoutError)
-    assert caught.value.url == url(path).partition("?")[0]
-    assert "status" not in str(caught.value)
+class Play(Stage):
+    """A connection, or one after the other, and the page around it.
+
+    ``begin`` awaits connect(), ``enter`` and ``exit`` are those of its block, and ``iterate`` has
+    a new one each time that ``next`` ends the body of the loop, which a ``break`` ends too.
+    """
+
+    ws: Connection
+    at_once = ("next", "break", "page", "process_exception", *SERVER)
+
+    def __init__(
+        self, options: dict[str, Any], page: Page, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        super().__init__(monkeypatch)
+        self.options = self.of_the_network(options)
+        self.page = page
+        self.goes_on = asyncio.Event()
+        self.answers: list[str] = []
+
+    @functools.cached_property
+    def connecting(self) -> Any:
+        options: dict[str, Any] = {"backoff": Backoff(1, 10, jitter=0), **self.options}
+        for name in ("write_limit", "subprotocols"):
+            if isinstance(value := options.get(name), str):
+                options[name] = value.split(",")
+        if "write_limit" in options:
+            options["write_limit"] = tuple(map(int, options["write_limit"]))
+        if self.answers:
+            options["process_exception"] = self.process_exception
+        return connect(URL, **options)
+
+    async def process_exception(self, error: Exception) -> object:
+        await asyncio.sleep(0)
+        match self.answers.pop(0):
+            case "none":
+                return None
+            case "same":
+                return error
+            case "other":
+                return PermissionError()
+        return True
+
+    def do_at_once(self, what: str, *words: str) -> None:
+        match what:
+            case "next" | "break":
+                self.is_enough = what == "break"
+                self.goes_on.set()
+            case "page":
+                self.page.dispatch(words[0])
+            case "process_exception":
+                self.answers += words
+            case _:
+                super().do_at_once(what, *words)
+
+    async def call(self, what: str, *words: str) -> str:
+        match what:
+            case "begin":
+                self.ws = await self.connecting
+            case "enter":
+                self.ws = await self.connecting.__aenter__()
+            case "exit":
+                error: Any = LookupError() if words else None
+                await self.connecting.__aexit__(error and LookupError, error, None)
+            case "iterate":
+                async for ws in self.connecting:
+                    self.ws = ws
+                    self.seen.append("open")
+                    await self.goes_on.wait()
+                    self.goes_on.clear()
+                    if self.is_enough:
+                        break
+            case "send":
+                await self.ws.send(message(words[0]))
+            case "recv":
+                return word(await self.ws.recv())
+            case "all":
+                return ",".join([word(each) async for each in self.ws])
+            case "one":
+                async for each in self.ws:
+                    return word(each)
+            case "batches":
+                async for batch in self.ws.batches():
+                    self.seen.append(f"batch:{','.join(map(word, batch))}")
+            case "close":
+                code, *reason = words or ["1000"]
+                await self.ws.close(int(code), *reason)
+            case _:
+                await getattr(self.ws, what)()
+        return "done"
+
+    def look(self, name: str) -> object:
+        match name:
+            case "log":
+                return super().look(name)
+            case "why":
+                return str(self.error).replace(" ", "_")
+            case "cause":
+                return type(self.error and self.error.__cause__).__name__
+            case "code":
+                return getattr(self.error, "code", None)
+            case "repr":
+                return repr(self.ws).replace(" ", "_")
+            case "listeners":
+                return len(self.page.listeners)
+        return getattr(self.ws, name)
 
 
-async def test_a_slow_handshake(id: str) -> None:
-    message = r"/ws/echo has not accepted the connection within 0\.05 s"
-    with raises(OpenTimeout, match=message) as caught:
-        await connect(url("/ws/echo", delay=0.5, id=id), open_timeout=0.05)
-    assert isinstance(caught.value, ConnectionFailed)
-    assert isinstance(caught.value, TimeoutError)
-    # The attempt is given up, in Firefox when the server has answered.
-    await all_gone(id)
+RULES = """
+it is there while its block runs  [subprotocols=json,text]
+    enter                           > connect:json,text
+    open                            > enter:done    ? ready_state=1 subprotocol=json extensions=
+                                    ? close_code=None close_reason=None url=ws://host/
+    send a; send #b                 > a send:done #b send:done ? repr=<Connection_ws://host/_OPEN>
+    say a #b; recv; recv            > recv:a recv:#b
+    exit                            > CLOSE:1000 exit:done
+                                    ? ready_state=3 close_code=1000 close_reason=
+                                    ? repr=<Connection_ws://host/_CLOSED>
+or as long as it is not closed
+    begin; open                     > connect begin:done ? subprotocol=None
+    close 3000 bye                  > CLOSE:3000:bye close:done ? close_code=3000 close_reason=bye
+a handshake that fails
+    enter; refuse                   > connect enter:ConnectionFailed
+or takes too long  [open_timeout=3]
+    enter; pass 2.9                 > connect
+    pass 0.1                        > ABORT enter:OpenTimeout
+                            ? why=ws://host/_has_not_accepted_the_connection_within_3_s
+one that is cancelled leaves no socket
+    enter; cancel enter             > connect ABORT
+also when it is open, but nobody has it yet
+    enter; open and cancel enter    > connect CLOSE:1000
+an iteration ends with what was meant as the end: 1000
+    begin; open; all; say a b       > connect begin:done
+    end 1000 enough                 > all:a,b       ? close_code=1000 close_reason=enough
+    recv; send a; drain > recv:ConnectionClosedOK send:ConnectionClosedOK drain:ConnectionClosedOK
+1001
+    begin; open; all; end 1001      > connect begin:done all:
+no code
+    begin; open; all; end 1005      > connect begin:done all:
+and raises at another: 1008
+    begin; open; one; say a; all    > connect begin:done one:a
+    end 1008 why                    > all:ConnectionClosedError ? code=1008 why=closed:_1008_'why'
+1011, 1012, 3000
+    begin; open; all; end 1011      > connect begin:done all:ConnectionClosedError
+    begin; open; all; end 1012      > connect begin:done all:ConnectionClosedError
+    begin; open; all; end 3000      > connect begin:done all:ConnectionClosedError
+a loss
+    begin; open; all; cut           > connect begin:done all:ConnectionClosedError ? code=1006
+messages right before the end are all received
+    begin; open; say a b c and end 1000 > connect begin:done
+    recv; all                       > recv:a all:b,c
+batches hold all that has come, in order
+    begin; open; batches; say a     > connect begin:done batch:a
+    say b c; say d and cut          > batch:b,c batch:d batches:ConnectionClosedError
+those of a connection that ends well end with it
+    begin; open; say a b; recv      > connect begin:done recv:a
+    batches; say c d; end 1000      > batch:b batch:c,d batches:done
+breaking off an iteration loses nothing
+    begin; open; say a b c; one; recv; one > connect begin:done one:a recv:b one:c
+nor does a recv() that is cancelled, also in the turn in which a message arrives
+    begin; open; recv; cancel recv; recv; say a > connect begin:done recv:a
+    recv; say b and cancel recv; recv > recv:b
+and what arrives then is held within the bounds  [max_queue=1 on_overflow=drop-oldest]
+    begin; open; recv; say a b and cancel recv > connect begin:done ? dropped=1
+two tasks cannot receive at once
+    begin; open; recv; recv         > connect begin:done recv:ConcurrencyError
+    all; batches                    > all:ConcurrencyError batches:ConcurrencyError
+    say a; recv; say b              > recv:a recv:b
+who waits when it is closed is told, and who gives up waiting disturbs nobody
+    begin; open; wait_closed; cancel wait_closed; recv; wait_closed > connect begin:done
+    close                           > CLOSE:1000 recv:ConnectionClosedOK wait_closed:done close:done
+send() while it is closing raises, as the native one would discard it  [is_deaf]
+    begin; open; close 3000; send a > connect begin:done CLOSE:3000
+    end 3000                        > close:done send:ConnectionClosedError ? code=3000
+closing it twice
+    begin; open; close 3000; close 4000 > connect begin:done CLOSE:3000 close:done close:done
+a close() that is cancelled closes all the same  [is_deaf]
+    begin; open; close 3000         > connect begin:done CLOSE:3000
+    cancel close; wait_closed; end 3000 > wait_closed:done ? close_code=3000
+a server that does not answer it  [is_deaf close_timeout=3]
+    begin; open; recv; close        > connect begin:done CLOSE:1000
+    pass 3                          > close:done recv:ConnectionClosedError ? close_code=1006
+                    ? why=ended:_the_server_has_not_ended_the_connection_within_3_s_(1006)
+an exception that leaves its block waits for nothing  [is_deaf]
+    enter; open; exit LookupError   > connect enter:done CLOSE:1000 exit:done ? close_code=1006
+    recv        > recv:ConnectionClosedError ? why=ended:_LookupError_in_its_'with'_block_(1006)
+what had not left then is told  [is_stuck]
+    enter; open; send aa; exit LookupError > connect enter:done aa send:done CLOSE:1000 exit:done
+                    ? log=LookupError_in_its_block:_2_bytes_had_not_left_the_page,_and_may_be_lost
+if it has ended already there is nothing to do
+    enter; open; end 1000; exit LookupError > connect enter:done exit:done ? close_code=1000
+a cancellation while it closes ends it too  [is_deaf]
+    enter; open; exit; cancel exit  > connect enter:done CLOSE:1000 ? close_code=1006
+more than is held closes it, and loses nothing that has come  [max_queue=2]
+    begin; open; say a b            > connect begin:done
+    say c                           > CLOSE:4008:receive_queue_full
+    recv; recv; recv; recv          > recv:a recv:b recv:c recv:ConnectionClosedError
+or is dropped  [max_queue_bytes=2 on_overflow=drop-oldest]
+    begin; open; say a b c; recv    > connect begin:done recv:b ? dropped=1
+
+send() does not wait up to the high watermark, and then for the low one  [write_limit=4,1 is_stuck]
+    begin; open; send aa; send bb   > connect begin:done aa send:done bb send:done
+    send c; leave 3; pass 1         > c             ? buffered_amount=2
+    leave 1; pass 1                 > send:done     ? buffered_amount=1
+drain() waits until nothing is left  [is_stuck]
+    begin; open; send aa; drain     > connect begin:done aa send:done
+    leave 1; pass 1
+    leave 1; pass 1                 > drain:done
+one that waits when the connection is lost is told  [write_limit=1,0 is_stuck]
+    begin; open; send aa            > connect begin:done aa
+    cut; pass 1                     > send:ConnectionClosedError
+one that is cancelled has sent  [write_limit=1,0 is_stuck]
+    begin; open; send aa; cancel send > connect begin:done aa ? buffered_amount=2
+
+an iteration over connections has a new one after each  [max_attempts=2]
+    iterate; open; say a; end 1011; next > connect open
+    pass 1; open; say a; next       > connect open CLOSE:1000
+    pass 2; refuse                  > connect
+    pass 4                          > connect
+breaking out of it closes the last one
+    iterate; open; break            > connect open iterate:done CLOSE:1000
+those that bring nothing are given up  [max_attempts=2]
+    iterate; open; end 1011 busy; next > connect open
+    pass 1; open; end 1011 busy; next > connect open iterate:ConnectionFailed
+                                                    ? cause=ConnectionClosedError
+so are attempts that fail  [max_attempts=3]
+    iterate; refuse; pass 1; refuse; pass 2 > connect connect connect
+    refuse                          > iterate:ConnectionFailed ? cause=ConnectionFailed
+after a time too  [give_up_after=3]
+    iterate; refuse; pass 1; refuse; pass 2 > connect connect connect
+    refuse                          > iterate:ConnectionFailed
+process_exception decides whether to go on
+    process_exception none same
+    iterate; refuse; pass 1         > connect connect
+    refuse                          > iterate:ConnectionFailed ? cause=NoneType
+it may put another one in its place, and is told of timeouts  [open_timeout=3]
+    process_exception other
+    iterate; pass 3                 > connect ABORT iterate:PermissionError ? cause=OpenTimeout
+and must not return anything else
+    process_exception number
+    iterate; refuse                 > connect iterate:TypeError
+what no other attempt mends is raised  [subprotocols=a,a]
+    iterate                         > iterate:DOMSyntaxError
+it goes on when the page comes back: online
+    iterate; refuse                 > connect
+    page offline; page pagehide; page hidden
+    page online                     > connect       ? listeners=1
+    cancel iterate                  > ABORT         ? listeners=0
+pageshow
+    iterate; refuse; page pageshow  > connect connect
+resume
+    iterate; refuse; page resume    > connect connect
+visible
+    iterate; refuse; page visible   > connect connect
+"""
 
 
-async def test_a_cancelled_connect_leaves_no_socket_open() -> None:
-    id = new_id()
-    with raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await connect(url("/ws/echo", delay=0.5, id=id))
-    await all_gone(id)
-    # Cancelled at any time, also when it is open already but nobody has it yet.
-    id = new_id()
-    for count in range(0, 100, 5):
-        task = asyncio.ensure_future(connect(url("/ws/echo", id=id))._connect())
-        await turns(count)
-        if not task.cancel():
-            await (await task).close()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-    await all_gone(id)
+@pytest.mark.parametrize("rule", parse(RULES))
+def test_rule(rule: Rule, fake_page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Play(rule.options, fake_page, monkeypatch) as play:
+        follow(rule, play.do, play.look, Exception)
+
+
+# Over a real server
 
 
 async def test_decode() -> None:
@@ -102,335 +306,6 @@ async def test_decode() -> None:
         await ws.send(b"\xff")
         with raises(UnicodeDecodeError):
             await ws.recv(decode=True)
-
-
-async def test_messages_arrive_as_they_were_sent_however_many_come_at_once() -> None:
-    # Long and short, with what a batch could take for something else, alone and beside others.
-    odd = ["", "\0", "a\0b", "\ufeffbom", "\ufeff", "[object ArrayBuffer]", "é日😀", "a,b", "\x10"]
-    long = [text * 4000 for text in ("x", "é", "😀\0", "\ufeff,")]
-    binary = [b"", b"\0", b"[object ArrayBuffer]", b"\xff" * 70_000]
-    async with connect(url("/ws/echo")) as ws:
-        for messages in (odd, long, binary, [*odd, *long], [*odd, *binary], [*long, "y"] * 8, odd):
-            for message in messages:
-                await ws.send(message)  # type: ignore[arg-type]
-            assert [await ws.recv() for _ in messages] == messages
-        for message in (*odd, *binary, *long, *binary, *odd, *long):
-            await ws.send(message)  # type: ignore[arg-type]
-            assert await ws.recv() == message
-
-
-@pytest.mark.parametrize(
-    ("query", "code"), [({"code": 1000}, 1000), ({"code": 1001}, 1001), ({}, 1005)]
-)
-async def test_iteration_ends_with_the_connection(query: dict[str, int], code: int) -> None:
-    reason = "enough" if query else ""
-    async with connect(url("/ws/close", after=3, reason=reason, **query)) as ws:
-        for text in "abc":
-            await ws.send(text)
-        assert [message async for message in ws] == ["a", "b", "c"]
-        assert (ws.close_code, ws.close_reason) == (code, reason)
-        # It is over for every way to receive and to send.
-        for call in (ws.recv, lambda: ws.send("x"), ws.drain):
-            with raises(ConnectionClosedOK) as caught:
-                await call()
-            error = caught.value
-            assert (error.code, error.reason, error.was_clean) == (code, reason, True)
-
-
-@pytest.mark.parametrize("code", [1008, 1011, 1012, 3000, 4999])
-async def test_iteration_raises_if_it_ends_otherwise(code: int) -> None:
-    async with connect(url("/ws/close", after=1, code=code, reason="why")) as ws:
-        await ws.send("a")
-        received = []
-        with raises(ConnectionClosedError, match=f"{code} 'why'") as caught:
-            async for message in ws:
-                received.append(message)
-        assert received == ["a"]
-        assert (caught.value.code, caught.value.reason) == (code, "why")
-        assert caught.value.was_clean
-
-
-async def test_messages_right_before_a_close_are_all_received() -> None:
-    flood = url("/ws/flood", count=1000, size=16, number=1, then="close")
-    ws = await connect(flood, max_queue=None, max_queue_bytes=None)
-    await ws.wait_closed()
-    assert [int(await ws.recv()) for _ in range(1000)] == list(range(1000))
-    with raises(ConnectionClosedOK):
-        await ws.recv()
-
-
-async def test_batches_hold_all_messages_in_order() -> None:
-    received: list[str | bytes] = []
-    async with connect(url("/ws/flood", count=500, size=8, number=1, then="drop")) as ws:
-        received.append(await ws.recv())
-        # They come from the same queue, and an abnormal end is raised after the last one.
-        with raises(ConnectionClosedError):
-            async for batch in ws.batches():
-                assert batch
-                received += batch
-    assert [int(message) for message in received] == list(range(500))
-    async with connect(url("/ws/close", after=1)) as ws:
-        waiting = asyncio.ensure_future(anext(ws.batches()))
-        await asyncio.sleep(0)
-        with raises(ConcurrencyError):
-            await ws.recv()
-        await ws.send("x")
-        assert await waiting == ["x"]
-        assert [batch async for batch in ws.batches()] == []
-
-
-async def test_breaking_off_an_iteration_loses_nothing() -> None:
-    async with connect(url("/ws/flood", count=1000, size=8, number=1)) as ws:
-        received = []
-        for _ in range(10):
-            async for message in ws:
-                received.append(int(message))
-                if len(received) % 100 == 0:
-                    break
-            received.append(int(await ws.recv())) if len(received) < 1000 else None
-        while len(received) < 1000:
-            received.append(int(await ws.recv()))
-    assert received == list(range(1000))
-
-
-async def test_a_cancelled_recv_loses_nothing() -> None:
-    async with connect(url("/ws/echo")) as ws:
-        with raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await ws.recv()
-        # Cancelled in the very turn in which a message has arrived.
-        for number in range(50):
-            task = asyncio.ensure_future(ws.recv())
-            await ws.send(f"{number}")
-            for _ in range(number):
-                await asyncio.sleep(0)
-            if not task.cancel():
-                assert await task == f"{number}"
-                continue
-            with raises(asyncio.CancelledError):
-                await task
-            assert await ws.recv() == f"{number}"
-
-
-async def test_two_tasks_cannot_receive_at_once() -> None:
-    async with connect(url("/ws/echo")) as ws:
-        first = asyncio.ensure_future(ws.recv())
-        await turns()
-        with raises(ConcurrencyError, match="another task") as caught:
-            await ws.recv()
-        assert isinstance(caught.value, RuntimeError)
-        with raises(ConcurrencyError):
-            async for _ in ws:
-                pass
-        await ws.send("for the first")
-        assert await first == "for the first"
-        await ws.send("again")
-        assert await ws.recv() == "again"
-
-
-async def test_what_waits_when_the_connection_is_closed() -> None:
-    ws = await connect(url("/ws/echo"))
-    receiving, waiting = asyncio.ensure_future(ws.recv()), asyncio.ensure_future(ws.wait_closed())
-    with raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await ws.wait_closed()  # Cancelling it disturbs nobody.
-    await ws.close()
-    await waiting
-    with raises(ConnectionClosedOK):
-        await receiving
-
-
-async def test_send_while_closing_raises(id: str) -> None:
-    """The native send() would discard it and say nothing."""
-    ws = await connect(url("/ws/echo", id=id))
-    closing = asyncio.ensure_future(ws.close(3000, "bye"))
-    await until(lambda: ws.ready_state != WebSocket.OPEN)
-    with raises(ConnectionClosed):
-        await ws.send("too late")
-    await closing
-    with raises(ConnectionClosed) as caught:
-        await ws.send("too late")
-    assert caught.value.code == 3000
-    connection = await the_one(id)
-    assert connection["messages"] == []
-    assert connection["close"] == {"code": 3000, "reason": "bye", "clean": True}
-
-
-async def test_closing_twice() -> None:
-    ws = await connect(url("/ws/echo"))
-    await asyncio.gather(ws.close(3000), ws.close(4000))
-    await ws.close(3001)
-    await ws.wait_closed()
-    assert ws.close_code == 3000
-
-
-async def test_a_cancelled_close_closes_all_the_same(id: str) -> None:
-    ws = await connect(url("/ws/echo", id=id))
-    task = asyncio.ensure_future(ws.close(3000))
-    await asyncio.sleep(0)
-    task.cancel()
-    with raises(asyncio.CancelledError):
-        await task
-    await ws.wait_closed()
-    assert (await the_one(id))["close"]["code"] == 3000
-
-
-async def test_a_peer_that_does_not_answer_the_close() -> None:
-    ws = await connect(url("/ws/stall"), close_timeout=0.05)
-    receiving = asyncio.ensure_future(ws.recv())
-    await turns()
-    await ws.close()
-    assert (ws.close_code, ws.ready_state) == (1006, WebSocket.CLOSED)
-    message = r"the server has not ended the connection within 0\.05 s \(1006\)"
-    with raises(ConnectionClosedError, match=message):
-        await receiving
-
-
-async def test_an_exception_in_the_block_closes_and_is_not_masked(id: str) -> None:
-    with raises(ValueError, match="mine"):
-        async with connect(url("/ws/echo", id=id)):
-            raise ValueError("mine")
-    assert (await the_one(id))["close"]["clean"]
-
-
-async def test_cancelling_the_block_closes(id: str) -> None:
-    with raises(TimeoutError):
-        async with asyncio.timeout(None) as timeout, connect(url("/ws/echo", id=id)) as ws:
-            timeout.reschedule(0)
-            await ws.recv()
-    assert (await the_one(id))["close"]["clean"]
-
-
-async def rest(ws: Connection) -> list[int]:
-    """All that can still be received."""
-    received = []
-    try:
-        while True:
-            received.append(int(await ws.recv()))
-    except ConnectionClosed:
-        return received
-
-
-@pytest.mark.parametrize("limit", [{"max_queue": 100}, {"max_queue_bytes": 6400}])
-async def test_overflow_closes_and_loses_nothing_that_has_come(
-    id: str, limit: dict[str, Any]
-) -> None:
-    ws = await connect(url("/ws/flood", count=1_000_000, size=64, number=1, id=id), **limit)
-    await ws.wait_closed()
-    received = await rest(ws)
-    assert len(received) > 100
-    assert received == list(range(len(received)))
-    assert ws.dropped == 0
-    with raises(ConnectionClosedError):
-        await ws.recv()
-    assert (await the_one(id))["close"]["code"] == 4008
-    # A consumer that keeps up never overflows.
-    query = {"count": 30_000, "size": 64, "then": "close"}
-    async with connect(url("/ws/flood", **query), **{n: v * 60 for n, v in limit.items()}) as ws:
-        assert len([message async for message in ws]) == 30_000
-        assert ws.dropped == 0
-
-
-async def held(sockets: Sockets, policy: str, **limits: int) -> tuple[int, list[int]]:
-    """How many of 30 messages are dropped, and which are left, when nobody has asked for any."""
-    sockets.arrived.clear()
-    async with connect(url("/ws/echo"), on_overflow=policy, **limits) as ws:  # type: ignore[arg-type]
-        for number in range(30):
-            await ws.send(f"{number:08}")
-            while len(sockets.arrived) == number:
-                await asyncio.sleep(0)
-        await ws.close()
-        return ws.dropped, await rest(ws)
-
-
-@pytest.mark.parametrize("limit", [{"max_queue": 10}, {"max_queue_bytes": 80}])
-@pytest.mark.parametrize(
-    ("policy", "left"), [("drop-oldest", range(20, 30)), ("drop-newest", range(10))]
-)
-async def test_more_than_is_held_is_dropped(
-    sockets: Sockets, policy: str, left: range, limit: dict[str, int]
-) -> None:
-    assert await held(sockets, policy, **limit) == (20, [*left])
-
-
-async def test_send_waits_for_a_slow_reader() -> None:
-    """24 MiB to a server that reads 16 MiB a second: the client holds a bounded part of it."""
-    limit = 4 * 2**20
-    chunk = bytes(2**20)
-    most = 0
-    async with connect(url("/ws/sink", ack=0, rate=16 * 2**20), write_limit=limit) as ws:
-        for _ in range(24):
-            await ws.send(chunk)
-            most = max(most, ws.buffered_amount)
-        assert limit // 2 < most <= limit
-        await ws.drain()
-        assert ws.buffered_amount == 0
-
-
-async def test_send_does_not_wait_below_the_limit() -> None:
-    turns = 0
-
-    def count() -> None:
-        nonlocal turns
-        turns += 1
-        asyncio.get_event_loop().call_soon(count) if turns < 1000 else None
-
-    async with connect(url("/ws/stall"), write_limit=1_000_000, close_timeout=0.01) as ws:
-        asyncio.get_event_loop().call_soon(count)
-        for _ in range(100):
-            await ws.send(bytes(1000))
-        assert turns == 0
-        turns = 1000
-
-
-async def test_a_pair_of_watermarks() -> None:
-    async with connect(url("/ws/sink", ack=0), write_limit=(100_000, 0)) as ws:
-        await ws.send(bytes(100_000))
-        assert ws.buffered_amount == 100_000
-        await ws.send(b"one more")
-        assert ws.buffered_amount == 0
-
-
-async def test_send_that_waits_when_the_connection_is_lost() -> None:
-    async with connect(url("/ws/stall"), write_limit=(1000, 0), close_timeout=0.05) as ws:
-        sending = asyncio.ensure_future(ws.send(bytes(8 * 2**20)))
-        await until(lambda: ws.buffered_amount)
-        await ws.close()
-        with raises(ConnectionClosed):
-            await sending
-
-
-async def test_a_cancelled_send_has_sent(id: str) -> None:
-    async with connect(url("/ws/sink", ack=0, id=id), write_limit=(10, 0)) as ws:
-        task = asyncio.ensure_future(ws.send(bytes(1000)))
-        await asyncio.sleep(0)
-        task.cancel()
-        with raises(asyncio.CancelledError):
-            await task
-    assert (await the_one(id))["bytes"] == 1000
-
-
-async def test_each_operation_can_time_out() -> None:
-    async def wait_for(call: Callable[[], Awaitable[object]]) -> None:
-        with raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await call()
-
-    async with connect(url("/ws/stall"), write_limit=(1000, 0), close_timeout=0.05) as ws:
-        await wait_for(ws.recv)
-        await wait_for(lambda: ws.send(bytes(8 * 2**20)))
-        await wait_for(ws.drain)
-        await wait_for(ws.wait_closed)
-        await wait_for(ws.close)
-
-
-async def test_closing_keeps_what_has_been_received(sockets: Sockets) -> None:
-    ws = await connect(url("/ws/echo"))
-    for text in "abc":
-        await ws.send(text)
-    await until(lambda: len(sockets.arrived) == 3)
-    await ws.close()
-    assert [message async for message in ws] == ["a", "b", "c"]
 
 
 async def test_a_connect_object_can_be_used_again_and_at_once() -> None:
@@ -462,3 +337,69 @@ async def test_nothing_is_left_of_a_connection() -> None:
     await turns()
     gc.collect()
     assert reference() is None
+
+
+# What it tells
+
+SECRET = "hunter2"
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What is logged, of any level, which never is a secret."""
+    with caplog.at_level(logging.DEBUG, "readystate"):
+        yield caplog
+    assert SECRET not in "".join(record.getMessage() for record in caplog.get_records("call"))
+
+
+def lines(logged: pytest.LogCaptureFixture, level: int) -> list[str]:
+    return [record.getMessage() for record in logged.records if record.levelno == level]
+
+
+async def test_a_failing_handshake_is_seen_without_asking(logged: pytest.LogCaptureFixture) -> None:
+    with raises(ConnectionFailed, match="given up"):
+        async for _ in connect(url("/ws/refuse", token=SECRET), backoff=AT_ONCE, max_attempts=25):
+            pass
+    warnings = lines(logged, logging.WARNING)
+    assert len(warnings) == 3
+    for attempt, warning in zip((3, 10, 20), warnings, strict=True):
+        assert f"attempt {attempt} failed" in warning
+    infos = lines(logged, logging.INFO)
+    assert any("attempt 1 failed" in line for line in infos)
+    assert any("next attempt in 0.0 s" in line for line in infos)
+
+
+async def test_connections_made_and_lost_are_told(logged: pytest.LogCaptureFixture) -> None:
+    where = url("/ws/close", code=4000, reason="bye", after=1, token=SECRET)
+    with raises(ConnectionFailed):
+        async for ws in connect(where, backoff=FOREVER, give_up_after=0):
+            await ws.send(SECRET)
+            await ws.wait_closed()
+    infos = lines(logged, logging.INFO)
+    address = where.partition("?")[0]
+    assert f"{address}: connected, attempt 1" in infos
+    assert any("4000" in line and "bye" in line for line in infos)
+    assert f"{address}: sends 1 messages of 7 bytes in total, 0 again" in lines(
+        logged, logging.DEBUG
+    )
+
+
+async def test_a_queue_tells_the_same(logged: pytest.LogCaptureFixture) -> None:
+    paths = itertools.chain(
+        [url("/ws/refuse", token=SECRET), url("/ws/close", code=1012, after=2, token=SECRET)],
+        itertools.repeat(url("/ws/echo", token=SECRET)),
+    )
+
+    async def on_open(ws: QueuedWebSocket) -> None:
+        ws.send(SECRET)
+
+    async with QueuedWebSocket(
+        lambda: next(paths), protocols=[SECRET], on_open=on_open, backoff=AT_ONCE
+    ) as ws:
+        ws.send(SECRET)
+        await until(lambda: ws.stats.reconnects == 1)
+    infos, debugs = lines(logged, logging.INFO), lines(logged, logging.DEBUG)
+    for part in ("attempt 1 failed", "connected, attempt 2", "1012", "ended for good"):
+        assert any(part in line for line in infos), part
+    for part in ("CONNECTING", "OPEN", "WAITING", "CLOSED", "sends 1 messages of 7 bytes"):
+        assert any(part in line for line in debugs), part

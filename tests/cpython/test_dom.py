@@ -38,6 +38,7 @@ async def test_a_message_and_the_end_have_attributes_of_their_own() -> None:
     ws.send("grün")
     message: MessageEvent = await event(ws, "message")
     assert (message.data, message.lastEventId) == ("grün", "")
+    assert message.data is message.data  # which is read once
     assert (message.source, message.ports) == (None, ())
     assert message.origin == url("").rstrip("/")
     ws.close(4000, "bye")

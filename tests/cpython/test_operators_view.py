@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
 import pytest
 
 from readystate import Backoff, ConnectionClosedError, QueuedWebSocket, State, StateChange
-from readystate_server.sessions import MemoryStore, ServerSession
+from readystate_server.sessions import MemoryStore
 from readystate_server.sessions.stats import Ages, Refusals, StoreHealth
 from readystate_server.testing.inpage import until
-from tests.server.session_client import SessionClient, connect
 from tests.server.session_server import listen
 
-from .test_slow_clients import begin, serving
+from .test_slow_clients import serving
 
 
 def queue(url: str, **options: Any) -> QueuedWebSocket:
@@ -37,31 +35,6 @@ async def test_sessions_are_counted_by_what_they_do() -> None:
         assert sessions.stats.refused == {}
         assert sessions.health()
         assert sessions.health().problems == ()
-
-
-async def test_a_client_that_does_not_come_back_is_seen() -> None:
-    async with serving(listen, expires=0.05) as (url, sessions):
-        async with connect(url) as wire:
-            await begin(SessionClient(), wire)
-            assert sessions.stats.connected == 1
-        await until(lambda: sessions.stats.expired == 1)
-        assert (sessions.stats.connected, sessions.stats.disconnected) == (0, 0)
-
-
-async def test_what_is_not_acknowledged_has_an_age() -> None:
-    async def speak(session: ServerSession) -> None:
-        await session.send("x")
-        await session.drain()
-        await session.recv()
-
-    async with serving(speak) as (url, sessions), queue(url) as ws:
-        await until(lambda: sessions.stats.unacknowledged == 1)
-        await until(lambda: sessions.stats.oldest_unacknowledged > 0.01)
-        assert await ws.recv() == "x"
-        receiving = asyncio.create_task(ws.recv())
-        await until(lambda: sessions.stats.unacknowledged == 0)
-        assert sessions.stats.oldest_unacknowledged == 0
-        receiving.cancel()
 
 
 async def test_a_session_too_many_is_refused_clearly_at_both_ends(

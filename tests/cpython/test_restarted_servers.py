@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
-import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,7 +16,7 @@ from readystate import (
     StateChange,
 )
 from readystate_server.lab.process import ServerProcess
-from readystate_server.testing.inpage import raises, until, url
+from readystate_server.testing.inpage import raises, until
 from tests.server.session_server import listen
 
 from .conftest import lost
@@ -82,27 +79,6 @@ async def test_a_queue_goes_on_with_a_new_session() -> None:
     assert "sent again in a new session" in str(error)
 
 
-async def test_what_waits_to_be_received_is_not_counted_in_the_new_session() -> None:
-    """Else the client would acknowledge what the new server has never sent."""
-
-    async def speak(session: Any) -> None:
-        for number in range(5):
-            await session.send(f"{number} of {session.id}")
-        await session.recv()
-
-    async with serving(speak) as (first, _), serving(speak) as (second, sessions):
-        addresses = itertools.chain([first], itertools.repeat(second))
-        async with queue(lambda: next(addresses), RENEW) as ws:
-            await until(lambda: len(ws._receiver._queue) == 5)
-            ws._supervisor.dead("nothing is heard")
-            await until(lambda: len(ws._receiver._queue) == 10)
-            received = [str(await ws.recv()) for _ in range(10)]
-            assert [text.split()[0] for text in received] == [*"01234"] * 2
-            (session,) = sessions._by_key.values()
-            await session.drain()
-            ws.abort()
-
-
 async def test_the_exception_says_that_it_came_too_late() -> None:
     away = asyncio.Event()
     back = asyncio.Event()
@@ -122,40 +98,3 @@ async def test_the_exception_says_that_it_came_too_late() -> None:
             with raises(SessionExpired, match="the session has expired") as caught:
                 await ws.recv()
             assert caught.value.why == "expired"
-
-
-async def test_what_is_renewed_is_a_session_that_there_was() -> None:
-    """A server that answers "open" so has no sessions at all."""
-    async with queue(url("/ws/close", code=4404, protocol="readystate.v1"), RENEW) as ws:
-        ws.send("x")
-        with raises(SessionExpired) as caught:
-            await ws.recv()
-        assert caught.value.why == "unknown"
-
-
-async def test_servers_that_forget_one_session_after_another() -> None:
-    """What is unconfirmed is sent again in each, at least once, and in order."""
-    received: list[str] = []
-
-    async def handler(session: Any) -> None:
-        async for message in session:
-            received.append(message)
-            if message.startswith("in doubt") and addresses:
-                addresses.pop()
-                await asyncio.Event().wait()  # It is never done with it.
-
-    def are_left(count: int) -> bool:
-        return len(addresses) == count
-
-    async with contextlib.AsyncExitStack() as stack:
-        servers = [await stack.enter_async_context(serving(handler)) for _ in range(4)]
-        addresses = [address for address, _ in servers]
-        last = addresses.pop(0)
-        async with queue(lambda: [last, *addresses][-1], RENEW) as ws:
-            in_doubt = ws.send("in doubt"), ws.send("behind it")
-            for left in (2, 1, 0):
-                await until(functools.partial(are_left, left))
-                ws._supervisor.dead("nothing is heard")
-            await asyncio.gather(*in_doubt)
-            ws.abort()
-    assert received == ["in doubt"] * 4 + ["behind it"]

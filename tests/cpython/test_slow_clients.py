@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
-from readystate import Backoff, QueuedWebSocket
 from readystate.session.control import Window
 from readystate_server.sessions import ServerSession, Sessions
 from readystate_server.testing.inpage import until
@@ -24,12 +22,6 @@ async def serving(handler: Any, **options: Any) -> AsyncIterator[tuple[str, Sess
     sessions = Sessions(handler, **options)
     async with websockets_server(sessions) as url:
         yield url, sessions
-
-
-async def count_up(session: ServerSession) -> None:
-    for number in range(COUNT):
-        await session.send(str(number))
-    await session.drain()
 
 
 async def test_a_client_that_does_not_read_loses_its_connection_and_no_message() -> None:
@@ -61,23 +53,3 @@ async def begin(client: SessionClient, wire: WebSocketWire) -> None:
     """Begins a session, and does nothing more."""
     await wire.send(client.core.hello())
     assert client.core.receive([str(await wire.receive())]) == []
-
-
-async def test_a_queue_goes_on_when_its_page_is_no_longer_blocked() -> None:
-    """Nobody receives for longer than ``ack_timeout``, several times over."""
-    options = {"ack_timeout": 0.1, "max_unconfirmed": 50, "max_pending": 50}
-    async with (
-        serving(count_up, **options) as (url, sessions),
-        QueuedWebSocket(url, session=True, backoff=Backoff(0.01, 0.01)) as ws,
-    ):
-
-        def has_reconnected(count: int) -> bool:
-            return ws.stats.reconnects > count
-
-        received = []
-        for count in range(3):
-            await until(functools.partial(has_reconnected, count))
-            assert len(sessions) == 1
-            received += [await ws.recv() for _ in range(60)]
-        received += [await ws.recv() for _ in range(COUNT - len(received))]
-        assert received == [str(number) for number in range(COUNT)]

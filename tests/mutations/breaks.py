@@ -135,7 +135,7 @@ BREAKS = (
         f"{_CONNECTION}/receiver.py",
         "return count > self._max_queue or",
         "return count > self._max_queue + 1 or",
-        ("tests/cpython/test_connection.py",),
+        ("tests/cpython/test_queued_websocket.py",),
     ),
     Break(
         "send() does not wait though write_limit is exceeded",
@@ -149,7 +149,7 @@ BREAKS = (
         f"{_CONNECTION}/attempts.py",
         "return None if isinstance(error, ConnectionFailed) else error",
         "return None",
-        ("tests/cpython/test_iterating.py",),
+        ("tests/cpython/test_connection.py",),
     ),
     Break(
         "a message in the browser's buffer counts as one that has left the page",
@@ -198,7 +198,7 @@ BREAKS = (
         f"{_SESSION}/confirmation.py",
         "core.finish(core.received - held, size)",
         "core.finish(core.received, 0)",
-        ("tests/cpython/test_session.py",),
+        ("tests/cpython/test_queued_websocket.py",),
     ),
     Break(
         "two tabs go on with the same session",
@@ -311,7 +311,7 @@ BREAKS = (
         f"{_SESSIONS}/link.py",
         "batch = outbox.take(min(_BATCH, session._stored - outbox.sent))",
         "batch = outbox.take(_BATCH)",
-        ("tests/server/test_session_server.py",),
+        ("tests/server/test_session_rules.py",),
     ),
     Break(
         "static files are served from outside their folder",

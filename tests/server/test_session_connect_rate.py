@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 import pytest
 
 from readystate_server.sessions.bucket import Turns
-from tests.server.session_server import OPEN, Server, listen, resume, serving
+from tests.server.session_server import OPEN, Server, listen, serving
 
 HOUR = 1 / 3600
 """A rate at which the second connection would wait for an hour."""
@@ -41,22 +40,6 @@ def test_turns_that_a_busy_process_is_late_for_do_not_come_at_once() -> None:
     assert [turns.wait(turn) for turn in taken[2:]] == pytest.approx([0, 0.05])
 
 
-async def test_who_comes_at_once_is_let_in_one_after_the_other() -> None:
-    order: list[int] = []
-
-    async with serving(listen, connect_rate=50) as server:
-
-        async def open_as(number: int) -> None:
-            await server.open()
-            order.append(number)
-
-        began = asyncio.get_running_loop().time()
-        await asyncio.gather(*(open_as(number) for number in range(6)))
-        assert order == list(range(6))
-        assert asyncio.get_running_loop().time() - began >= 0.99 * 5 / 50
-        assert server.sessions.stats.opened == 6
-
-
 async def test_who_would_wait_too_long_is_refused_counted_and_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -72,40 +55,6 @@ async def test_who_would_wait_too_long_is_refused_counted_and_logged_once(
             # It passes by itself, and does not take a process out of service.
             assert server.sessions.health()
     assert sum("connect_rate=" in message for message in caplog.messages) == 1
-
-
-async def test_a_resumption_takes_a_turn_too() -> None:
-    async with serving(listen, connect_rate=HOUR) as server:
-        _, secret = await server.open()
-        assert await server.refusal_code(resume(secret)) == 1013
-        assert server.sessions.stats.connected == 1
-
-
-async def test_a_message_that_is_no_hello_takes_no_turn() -> None:
-    async with serving(listen, connect_rate=HOUR) as server:
-        assert await server.refusal_code("hello") == 4400
-        await server.open()
-
-
-async def test_closing_ends_those_that_wait() -> None:
-    async with serving(listen, connect_rate=0.25) as server:
-        await server.open()
-        wire = server.connect()
-        await wire.send(OPEN)
-        while not server.sessions.stats.waiting:
-            await asyncio.sleep(0)
-        assert server.sessions.stats.greeting == 0
-        async with asyncio.timeout(2):  # its turn would be in 4 s
-            await server.sessions.close()
-            assert await wire.receive() is None
-        assert wire.close_code == 1001
-        assert server.sessions.stats.waiting == 0
-
-
-async def test_no_limit() -> None:
-    async with serving(listen, connect_rate=float("inf")) as server:
-        for _ in range(100):
-            await server.open()
 
 
 @pytest.mark.parametrize("rate", [0, -1])

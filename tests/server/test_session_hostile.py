@@ -11,11 +11,9 @@ import tracemalloc
 from typing import Any
 from unittest.mock import AsyncMock
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from readystate import ConnectionClosedError, Delivery, DeliveryState
 from readystate.exceptions import SessionExpired
 from readystate.session.control import DLE, MAX_NUMBER, encode, ends_session
 from readystate_server.sessions import MemoryStore, ServerSession
@@ -28,7 +26,6 @@ from tests.server.session_server import (
     resume,
     serving,
     two_processes,
-    wait,
 )
 
 ASK = encode("ask", 1)
@@ -116,127 +113,7 @@ async def test_ids_of_other_processes_do_not_count_as_tried() -> None:
 # Lies. Which numbers and controls are wrong is told in tests/unit/test_session_core.py.
 
 
-@pytest.mark.parametrize(
-    "first", ["hello", b"hello", DLE + "{" * 5000, encode("open", {}), encode("ack", 0)]
-)
-async def test_a_connection_that_begins_otherwise_has_no_session(first: Message) -> None:
-    async with serving() as server:
-        code, reason = await server.refusal(first)
-        assert code == 4400
-        assert 0 < len(reason.encode()) <= 123
-        assert len(server.sessions) == 0
-        assert not server.all
-
-
-@pytest.mark.parametrize("lie", [encode("ack", 1), encode("ack", None), OPEN, resume("x" * 43)])
-async def test_who_breaks_the_protocol_loses_the_session(lie: str) -> None:
-    async with serving() as server:
-        wire, secret = await server.open()
-        await wire.send(lie)
-        assert await wire.until_closed() == 4400
-        await server.until_handled()
-        (end,) = server.ends
-        assert isinstance(end, ConnectionClosedError)
-        assert end.code == 4400
-        assert await server.refusal_code(resume(secret)) == 4404
-
-
-@pytest.mark.parametrize("lie", [0, 2, 5, MAX_NUMBER])
-async def test_a_resumption_that_has_received_what_cannot_be_changes_nothing(lie: int) -> None:
-    """Less than was acknowledged, or more than was sent."""
-    async with two_processes() as servers:
-        wire, secret = await servers[0].open()
-        for number in range(4):
-            await wire.send(str(number))
-            assert await wire.receive() == str(number)
-            if number == 2:
-                await wire.send(encode("ack", 3))
-        wire.abort()
-        for server in servers:
-            assert await server.refusal_code(resume(secret, lie)) == 4400
-        for server in servers:
-            again = await server.resume(secret, 3)
-            assert await again.receive() == encode("ack", 4)
-            assert await again.receive() == "3"
-            again.abort()
-
-
-@pytest.mark.parametrize("where", ["the same process", "another process"])
-async def test_a_resumption_that_is_late_disturbs_nobody(where: str) -> None:
-    async with two_processes() as (server, other):
-        _, secret = await server.open()
-        current = server.connect()
-        await current.send(resume(secret, connection=1000))
-        assert isinstance(await current.receive(), str)
-        late = server if where == "the same process" else other
-        for connection in (0, 1, 999, 1000):
-            assert await late.refusal_code(resume(secret, connection=connection)) == 4409
-        await current.send("still here")
-        assert await current.receive() == "still here"
-
-
 # Too much, and nothing.
-
-
-@pytest.mark.parametrize(
-    ("limits", "messages"),
-    [
-        ({"window": 4}, ["x"] * 5),
-        ({"window_bytes": 10}, [b"123456"] * 2),
-        ({"window_bytes": 100}, [b"x" * 101, b""]),
-        ({"max_message": 100}, ["x" * 100, "x" * 101]),
-    ],
-)
-async def test_more_than_may_come(limits: dict[str, int], messages: list[Message]) -> None:
-    async with serving(wait, **limits, close_timeout=0.01) as server:
-        wire = server.connect()
-        await wire.send(OPEN)
-        for message in messages[:-1]:
-            await wire.send(message)
-        while not server.all or server.session._core.received < len(messages) - 1:
-            await asyncio.sleep(0)
-        assert len(server.sessions) == 1
-        await wire.send(messages[-1])
-        assert await wire.until_closed() == 4413
-        assert len(server.sessions) == 0
-
-
-async def test_a_client_that_never_acknowledges() -> None:
-    deliveries: list[Delivery] = []
-
-    async def handler(session: ServerSession) -> None:
-        while True:
-            deliveries.append(await session.send("x"))
-
-    limits = {"max_unconfirmed": 100, "max_pending": 100}
-    async with serving(handler, ack_timeout=0.1, expires=0.1, **limits) as server:
-        wire = server.connect()
-        await wire.send(encode("open", {"window": [2**31, 2**31]}))
-        messages = 0
-        while (message := await wire.receive()) is not None:
-            messages += message == "x"
-            with contextlib.suppress(ConnectionError):
-                await wire.send(ASK)  # which does not count
-        assert (wire.close_code, messages) == (1013, 100)
-        # It is kept for a client that comes back, and no longer than that.
-        await server.until_handled()
-        assert isinstance(server.ends[0], SessionExpired)
-        assert len(server.sessions) == 0
-        assert len(deliveries) == 200
-        assert {delivery.state for delivery in deliveries} == {DeliveryState.DROPPED}
-
-
-async def test_a_client_that_acknowledges_slowly_is_left_in_peace() -> None:
-    async with serving(ack_timeout=0.6, max_unconfirmed=1) as server:
-        wire, _ = await server.open()
-        for _ in range(8):
-            await wire.send("x")
-        answers = 0
-        while answers < 8:
-            if await wire.receive() == "x":
-                answers += 1
-                await asyncio.sleep(0.1)
-                await wire.send(encode("ack", answers))
 
 
 async def test_questions_of_a_client_that_does_not_read_do_not_pile_up() -> None:

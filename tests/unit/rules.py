@@ -52,7 +52,7 @@ def parse_line(text: str) -> Line:
 
 
 def pairs(text: str) -> dict[str, str]:
-    return dict(word.split("=", 1) for word in text.split())
+    return {name: value for name, _, value in (word.partition("=") for word in text.split())}
 
 
 def parse(text: str) -> list[Any]:
@@ -90,8 +90,10 @@ def follow(
                 gives += do(*action)
             except errors as error:
                 fails = type(error).__name__
-        assert (gives, fails) == (line.gives, line.fails), line.text
-        assert {name: shown(look(name)) for name in line.shows} == line.shows, line.text
+        seen = f"{line.text}\nand not: > {' '.join(gives)} ! {fails}"
+        assert (gives, fails) == (line.gives, line.fails), seen
+        shows = {name: shown(look(name)) for name in line.shows}
+        assert shows == line.shows, f"{line.text}\nand not: ? {shows}"
 
 
 def shown(value: object) -> str:

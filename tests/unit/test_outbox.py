@@ -583,6 +583,9 @@ an acknowledgement of what is in doubt confirms what was sent before it  [max_un
     accept a b@b c d; take              > a b c
     lost; confirm_keys b                            ? a=acknowledged b=acknowledged c=SENT d=QUEUED
     unfinished                          > c d       ? waits=c,d pending_bytes=2
+but not one with a key, which waits on
+    accept a@a b@b; take                > a b
+    lost; confirm_keys b                            ? a=SENT b=acknowledged waits=a
 a late acknowledgement confirms no message of on_open: it may be for the first sending
     accept a b@b; take                  > a b
     lost; on_open hello; take           > a b
