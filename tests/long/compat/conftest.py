@@ -14,6 +14,7 @@ from tests.compat.conftest import (
     refusing,
     secure_peer,
     servers,
+    shared_peer,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "refusing",
     "secure_peer",
     "servers",
+    "shared_peer",
 ]
