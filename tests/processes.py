@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+LASTS = 8 * 3600.0
+"""Seconds for what serves all tests: more than those of tests/long take on a busy machine. Each
+test has its own bound.
+"""
 KILLED = 10.0
 """Seconds that what was killed may take to be gone."""
 

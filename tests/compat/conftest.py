@@ -97,10 +97,17 @@ def servers(server: Server) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def peer() -> Iterator[str]:
-    """The URL, ``ws://...``, of a server of ``websockets``; see :mod:`tests.compat.peer`."""
+def shared_peer() -> Iterator[Peer]:
+    """A server of ``websockets``; see :mod:`tests.compat.peer`."""
     with Peer() as peer:
-        yield peer.url
+        yield peer
+
+
+@pytest.fixture
+def peer(shared_peer: Peer) -> Iterator[str]:
+    """Its URL, ``ws://...``; a test that fails leaves no connection to the next one."""
+    yield shared_peer.url
+    shared_peer.end_connections()
 
 
 @pytest.fixture(scope="session")

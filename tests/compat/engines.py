@@ -19,13 +19,11 @@ from readystate_server.testing import open_pyodide
 from readystate_server.testing.runtime import pyodide_url, result_of, values_of
 from tests.browsers import ROOT, launch_options
 from tests.engines.runner import node
-from tests.processes import started
+from tests.processes import LASTS, started
 
 from . import packages
 
 PROCESSES = ("cpython", "node")
-LASTS = 900.0
-"""Seconds that an engine, or a server, may last; each test has its own bound."""
 
 Scenario = Callable[..., Coroutine[Any, Any, Any]]
 

@@ -13,11 +13,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Self
 
-from ..processes import started
+from ..processes import LASTS, started
 
 SIZE = 3
-LASTS = 900.0
-"""Seconds that a node may run."""
 PATIENCE = 60.0
 """Seconds until a cluster is ready, or a client is where it should be."""
 CONFIGURATION = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import threading
 from collections import defaultdict
@@ -30,8 +31,8 @@ class Peer:
     - ``/ended``: sends the code and the reason with which each connection with ``id`` has ended,
       as soon as there is one.
     - ``/hang``: does not answer the request.
-    - ``/stall``: receives nothing until ``/resume`` is asked for with the same ``id``; then sends
-      how many bytes have come when the client has sent an empty message.
+    - ``/stall``: reads nothing until ``/resume`` is asked for with the same ``id``; then sends how
+      many bytes have come when the client has sent an empty message.
     - ``/refuse``: answers with ``status``; the first ``times`` times, if that is given.
 
     With a ``context`` it speaks TLS.
@@ -62,8 +63,7 @@ class Peer:
         self._news = asyncio.Condition()
         async with serve(
             self._handle,
-            "127.0.0.1",
-            0,
+            sock=listener(),
             ssl=self._context,
             process_request=self._answer,
             select_subprotocol=lambda _, offered: offered[-1] if offered else None,
@@ -71,14 +71,22 @@ class Peer:
             # As long as a busy machine may take to receive what came before the close frame.
             close_timeout=20,
         ) as server:
-            (listener,) = server.sockets
+            (sock,) = server.sockets
             scheme = "ws" if self._context is None else "wss"
-            self.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+            self.url = f"{scheme}://127.0.0.1:{sock.getsockname()[1]}"
             ready.set_result(None)
             await self._stop.wait()
-            # Whatever state they are in; the server would wait for them.
-            for ws in self._connections:
-                ws.transport.abort()
+            self._end_all()  # the server would wait for them
+
+    def end_connections(self) -> None:
+        """Ends those that a test has left, as one that fails does."""
+        self._loop.call_soon_threadsafe(self._end_all)
+
+    def _end_all(self) -> None:
+        """Ends all connections, whatever state they are in."""
+        for ws in self._connections:
+            ws.transport.abort()
+        self._connections.clear()
 
     async def _answer(self, ws: ServerConnection, request: Request) -> Response | None:
         self._connections.append(ws)
@@ -141,7 +149,10 @@ class Peer:
             await self._news.wait_for(lambda: self._ends[id])
 
     async def _stall(self, ws: ServerConnection, query: dict[str, str]) -> None:
+        # The library itself would read until it holds some frames, of any size.
+        ws.transport.pause_reading()
         await sooner(self._resumed[query["id"]].wait(), ws.wait_closed())
+        ws.transport.resume_reading()
         size = 0
         while data := await ws.recv():
             size += len(data)
@@ -149,6 +160,19 @@ class Peer:
 
     async def _resume(self, ws: ServerConnection, query: dict[str, str]) -> None:
         self._resumed[query["id"]].set()
+
+
+def listener() -> socket.socket:
+    """Listens, with a small buffer and a network's segments.
+
+    Otherwise the system holds up to 30 MiB of a connection on loopback for a server that does not
+    read, and all of that has to come before an answer. Each piece waits for a turn of the client
+    and of the server, which take long when they come rarely.
+    """
+    sock = socket.create_server(("127.0.0.1", 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+    return sock
 
 
 async def sooner(*what: Coroutine[Any, Any, Any]) -> None:

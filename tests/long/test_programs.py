@@ -24,9 +24,10 @@ def test_every_benchmark_measures_every_peer(tmp_path: Path) -> None:
             assert measured["failure"] is None, peer
 
 
-@pytest.mark.parametrize("browser", NAMES)
-def test_a_soak_with_every_fault(browser: str) -> None:
-    command = [sys.executable, "-m", "tests.soak", "--minutes", "3", "--browser", browser]
+# Not "browser": that is a fixture, which would run the test once more for each.
+@pytest.mark.parametrize("name", NAMES)
+def test_a_soak_with_every_fault(name: str) -> None:
+    command = [sys.executable, "-m", "tests.soak", "--minutes", "3", "--browser", name]
     done = run(command, timeout=850)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All is well" in done.stdout

@@ -13,12 +13,15 @@ import zipfile
 from collections.abc import Iterator
 from email.parser import Parser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import readystate
 from readystate_server.lab import bundle, compiler, wheel
 from readystate_server.lab.places import MICROPYTHON
+from readystate_server.testing import fixtures
 
 from .. import processes
 
@@ -252,3 +255,18 @@ def test_which_compilers_there_are(
         ["/somewhere/node", str(compiler.DRIVER), pyodide],
     ]
     assert list(compiler.compilers(OWN)) == [[sys.executable, "-I", "-m"]]
+
+
+def test_a_run_of_the_tests_builds_them_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a pytest that one of its processes starts, which may be for another package."""
+    built = []
+    monkeypatch.setattr(fixtures, "WEB", tmp_path)
+    monkeypatch.setattr(wheel, "build", lambda: built.append("built"))
+    monkeypatch.setattr(fixtures, "pyodide_url", lambda: "/vendor/pyodide")
+    monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", "one")
+    process: Any = SimpleNamespace(workerinput={"testrunuid": "one"})
+    for config, times in ((process, 1), (process, 1), (SimpleNamespace(), 2), (process, 3)):
+        fixtures.prepare(fixtures.run_of(config))
+        assert len(built) == times

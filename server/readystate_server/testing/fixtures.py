@@ -56,13 +56,26 @@ def pyodide_place() -> str:
 
 @pytest.fixture(scope="session")
 def ws_server(
-    app_folder: Path, app_folders: Mapping[str, Path], pyodide_folder: Path | None
+    app_folder: Path,
+    app_folders: Mapping[str, Path],
+    pyodide_folder: Path | None,
+    pytestconfig: pytest.Config,
 ) -> Iterator[Server]:
     """A server of your app, the wheel, and WebSocket endpoints that fail on demand."""
-    prepare(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
+    prepare(run_of(pytestconfig))
     own = {"/pyodide": pyodide_folder} if pyodide_folder else {}
     with Server(web_folder=app_folder, folders={**app_folders, **own}) as server:
         yield server
+
+
+def run_of(config: pytest.Config) -> str | None:
+    """Return which run a process of pytest-xdist is of.
+
+    Not what the environment says: a pytest that such a process starts has that too, and may be
+    for another package.
+    """
+    run: str | None = getattr(config, "workerinput", {}).get("testrunuid")
+    return run
 
 
 def prepare(run: str | None) -> None:
