@@ -680,6 +680,15 @@ async def test_the_state_while_the_server_closes() -> None:
         assert ws.messages == ["last"]
 
 
+async def test_close_right_behind_the_servers_close_frame_sends_none() -> None:
+    """It has arrived, but is not told yet."""
+    frames = frame(TEXT, b"last") + frame(CLOSE, b"\x03\xe8")
+    async with raw(script(frames, ALL)) as url:
+        ws = Watched(url)
+        ws.native.addEventListener("message", lambda _: ws.native.close(4000))
+        assert await ws.ended() == (1000, "", True)
+
+
 async def test_nothing_is_received_after_close() -> None:
     async with raw(script(frame(TEXT, b"x") * 10, 6, frame(CLOSE))) as url:
         ws = Watched(url)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from readystate import (
     Backoff,
     Blob,
+    ConnectionClosedError,
     DeliveryState,
     Heartbeat,
     QueuedWebSocket,
@@ -59,6 +62,26 @@ async def test_a_message_is_confirmed_when_the_application_is_done_with_it(id: s
         async with asyncio.timeout(SOON):
             await until(lambda: delivery.state is DeliveryState.CONFIRMED)
     assert await ended(id) == (1000, "")
+
+
+@pytest.mark.parametrize(
+    ("query", "says", "code"),
+    [
+        ({"say": 3}, ["0", "1", "2"], 1000),
+        ({"until": 1, "end": 4000}, [], 4000),
+        ({"fail": 1}, [], 4411),
+    ],
+)
+async def test_the_application_speaks_first_or_ends_the_session(
+    query: dict[str, int], says: list[str], code: int
+) -> None:
+    async with in_session(new_id(), query=query) as ws:
+        ws.send("x")
+        assert [await ws.recv() for _ in says] == says
+        if code != 1000:
+            with raises(ConnectionClosedError) as caught:
+                await ws.recv()
+            assert caught.value.code == code
 
 
 async def test_whatever_is_sent_arrives_as_it_is() -> None:
