@@ -32,7 +32,7 @@ class Attempts:
     def __init__(
         self,
         address: str,
-        backoff: Backoff | None,
+        backoff: Backoff,
         *,
         max_attempts: int | None,
         give_up_after: float | None,
@@ -40,7 +40,7 @@ class Attempts:
     ) -> None:
         self._address = address
         self._reconnector = Reconnector(
-            backoff or Backoff(), max_attempts=max_attempts, give_up_after=give_up_after
+            backoff, max_attempts=max_attempts, give_up_after=give_up_after
         )
         self._process_exception = process_exception or _go_on_if_it_may_help
         self._loop = asyncio.get_running_loop()

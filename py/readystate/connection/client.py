@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from .._host import NativeObject, has_websocket_stream, wait
 from ..core import checks
 from ..core.addresses import shown
+from ..core.backoff import Backoff
 from ..dom.websocket import offered
 from ..exceptions import ConnectionFailed, OpenTimeout
 from .connection import Connection
 from .event_connection import EventConnection
 from .receiver import Overflow
-
-if TYPE_CHECKING:
-    from ..core.backoff import Backoff
 
 __all__ = ["connect"]
 
@@ -113,11 +111,7 @@ class connect:  # noqa: N801 - as in websockets
         checks.bound("max_queue_bytes", max_queue_bytes)
         checks.seconds("open_timeout", open_timeout)
         checks.seconds("close_timeout", close_timeout)
-        if backoff is not None:
-            # Like attempts.py, loaded only when needed, as each module takes time to load.
-            from ..core.backoff import Backoff
-
-            checks.instance("backoff", backoff, Backoff)
+        checks.instance("backoff", backoff, Backoff)
         checks.bound("max_attempts", max_attempts, least=1)
         checks.seconds("give_up_after", give_up_after)
         checks.function("process_exception", process_exception)
@@ -129,7 +123,7 @@ class connect:  # noqa: N801 - as in websockets
         is_value = subprotocols is None or isinstance(subprotocols, (str, Mapping, NativeObject))
         self._subprotocols = subprotocols if is_value else list(subprotocols or ())
         self._open_timeout = open_timeout
-        self._backoff = backoff
+        self._backoff = backoff or Backoff()
         self._transport = transport
         self._close_timeout = close_timeout
         self._queue_limits = {"max_queue": max_queue, "max_queue_bytes": max_queue_bytes}
@@ -239,6 +233,7 @@ class connect:  # noqa: N801 - as in websockets
 
 def _permission(url: str) -> str:
     """Returns the name and state of the visitor's permission that a connection needs."""
+    # Loaded only when needed, as each module takes time to load.
     from .._host import local_permission
 
     return local_permission(url)
