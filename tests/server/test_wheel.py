@@ -267,6 +267,7 @@ def test_a_run_of_the_tests_builds_them_once(
     monkeypatch.setattr(fixtures, "pyodide_url", lambda: "/vendor/pyodide")
     monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", "one")
     process: Any = SimpleNamespace(workerinput={"testrunuid": "one"})
-    for config, times in ((process, 1), (process, 1), (SimpleNamespace(), 2), (process, 3)):
+    alone: Any = SimpleNamespace()
+    for config, times in ((process, 1), (process, 1), (alone, 2), (process, 3)):
         fixtures.prepare(fixtures.run_of(config))
         assert len(built) == times
