@@ -168,6 +168,7 @@ class Soak:
             SoakError: Something is off.
         """
         seconds = self._options.minutes * 60
+        self._runtime.call(page.loaded)
         first = self._measure()
         self._round(WARM, min(WARM_UP, seconds / 3))
         self._settle(first, "after the warm-up")
@@ -282,7 +283,10 @@ class Soak:
         self._states.append(state)
         say(f"{when}: settled in {state['seconds']:.0f} s, {state['proxies']} proxies")
         if state["objects"] != first["objects"]:
-            raise SoakError(f"{when} objects are left: {state['objects']}")
+            raise SoakError(
+                f"{when} objects are left: {state['objects']}, and before the first socket there "
+                f"were {first['objects']}"
+            )
         if state["proxies"] != first["proxies"]:
             raise SoakError(
                 f"{when} there are {state['proxies']} proxies (of Python objects, of JavaScript "

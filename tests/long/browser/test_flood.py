@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Browser
 
 from readystate import Connection, connect
@@ -34,6 +35,7 @@ async def close_flood() -> None:
     delattr(inpage, KEPT)
 
 
+@pytest.mark.only_browser("chromium")  # which can be asked for the size of its heap
 def test_a_flood_of_a_gibibyte_and_a_slow_consumer(browser: Browser, server: Server) -> None:
     """The page's heap stays bounded: what is not asked for stays with the server.
 
