@@ -1,4 +1,4 @@
-"""Plays: what happens, line by line, by a clock that is made up.
+"""Plays: what happens, line by line, with a simulated clock.
 
 Rules are written as tests/unit/rules.py tells it. Where ``and`` stands between two things that are
 done there is no turn of the event loop. What comes of it is what the other end has got, and what

@@ -2,7 +2,7 @@
 
 What only a browser shows of pages that are loaded again, hidden, killed, or may not use the
 storage: that its events and its errors are those. What is kept, and what is done with it, is shown
-in tests/cpython, with a page that is made up.
+in tests/cpython, with a simulated page.
 """
 
 from __future__ import annotations

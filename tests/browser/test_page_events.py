@@ -1,6 +1,6 @@
 """What happens to a page, and connections that come back: it is hidden, frozen, or offline.
 
-What is done about it is shown in tests/cpython, with a page that is made up; here it is that the
+What is done about it is shown in tests/cpython, with a simulated page; here it is that the
 events of a browser are those, that it has waits that are not its timers, and that the network is
 really gone. Playwright shows all tabs, so that the page here only says that it is hidden; how fast
 one is that a visitor has hidden, tests/long measures. test_worker.py has the worker's events.

@@ -1,4 +1,4 @@
-"""A server in this process for the tests, and a page that is made up."""
+"""A server in this process for the tests, and a simulated page."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def taken() -> list[Any]:
 
 
 class Page:
-    """A page that is made up.
+    """A simulated page.
 
     Attributes:
         listeners: Whom it tells of its events.

@@ -1,4 +1,4 @@
-"""Plays of sockets, over a network that is made up; see tests/plays.py for what the lines say.
+"""Plays of sockets, with a simulated network; see tests/plays.py for what the lines say.
 
 What is done is done by
 
