@@ -140,6 +140,13 @@ def refusing() -> Iterator[str]:
         yield peer.url
 
 
+@pytest.fixture
+def narrow() -> Iterator[str]:
+    """The same, of one to which little is on its way at a time."""
+    with Peer(is_narrow=True) as peer:
+        yield peer.url
+
+
 @pytest.fixture(scope="session")
 def cluster(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A NATS cluster, all of whose nodes run."""

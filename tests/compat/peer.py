@@ -35,12 +35,13 @@ class Peer:
       many bytes have come when the client has sent an empty message.
     - ``/refuse``: answers with ``status``; the first ``times`` times, if that is given.
 
-    With a ``context`` it speaks TLS.
+    With a ``context`` it speaks TLS. If it ``is_narrow``, little is on its way to it at a time.
     """
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, *, is_narrow: bool = False) -> None:
         self.url = ""
         self._context = context
+        self._is_narrow = is_narrow
         self._connections: list[ServerConnection] = []
         self._ends: dict[str, list[tuple[int | None, str | None]]] = defaultdict(list)
         self._refused: dict[str, int] = defaultdict(int)
@@ -63,7 +64,7 @@ class Peer:
         self._news = asyncio.Condition()
         async with serve(
             self._handle,
-            sock=listener(),
+            sock=listener(self._is_narrow),
             ssl=self._context,
             process_request=self._answer,
             select_subprotocol=lambda _, offered: offered[-1] if offered else None,
@@ -162,16 +163,17 @@ class Peer:
         self._resumed[query["id"]].set()
 
 
-def listener() -> socket.socket:
-    """Listens, with a small buffer and a network's segments.
+def listener(is_narrow: bool) -> socket.socket:
+    """Listens; if it ``is_narrow``, with a small buffer and a network's segments.
 
     Otherwise the system holds up to 30 MiB of a connection on loopback for a server that does not
     read, and all of that has to come before an answer. Each piece waits for a turn of the client
     and of the server, which take long when they come rarely.
     """
     sock = socket.create_server(("127.0.0.1", 0))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+    if is_narrow:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
     return sock
 
 

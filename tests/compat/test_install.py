@@ -243,12 +243,12 @@ async def test_cancelling_a_connect_closes_the_socket(peer: str) -> None:
     await until(lambda: ws.readyState == 3)
 
 
-async def test_writing_is_paused(peer: str) -> None:
+async def test_writing_is_paused(narrow: str) -> None:
     import websockets
 
     id = uuid.uuid4()
     data = os.urandom(2**18)  # which does not become shorter on its way
-    async with websockets.connect(f"{peer}/stall?id={id}", ping_interval=None) as ws:
+    async with websockets.connect(f"{narrow}/stall?id={id}", ping_interval=None) as ws:
         transport = ws.transport
         assert transport.get_write_buffer_limits() == (8192, 32768)
         sent = 0
@@ -260,7 +260,7 @@ async def test_writing_is_paused(peer: str) -> None:
                 break
             assert sent < 200, "50 MiB were sent to who does not receive"
         assert transport.get_write_buffer_size() > 32768
-        async with websockets.connect(f"{peer}/resume?id={id}"):
+        async with websockets.connect(f"{narrow}/resume?id={id}"):
             pass
         await asyncio.wait_for(sending, 30)
         await ws.send("")
