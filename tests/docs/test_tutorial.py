@@ -23,7 +23,7 @@ from readystate_server.lab.places import WEB
 from readystate_server.testing import AppServer
 
 from .. import processes
-from ..server.session_process import redis_server
+from ..server.redis_server import redis_server
 from .pages import DOCS
 from .quickstart import COMMAND
 from .tutorial import STEPS, TUTORIAL, lay_out

@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 
 from readystate_server.sessions import MemoryStore, RedisStore, Store
 from readystate_server.sessions.store import Fenced, Message, Record
-from tests.server.session_process import redis_server
+from tests.server.redis_server import redis_server
 from tests.unit.outboxes import Clock
 
 Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[Store]]
