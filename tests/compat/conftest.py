@@ -142,7 +142,7 @@ def refusing() -> Iterator[str]:
 
 @pytest.fixture
 def narrow() -> Iterator[str]:
-    """The same, of one to which little is on its way at a time."""
+    """The same, of a server with small receive buffers, so that little waits while it stalls."""
     with Peer(is_narrow=True) as peer:
         yield peer.url
 

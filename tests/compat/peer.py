@@ -35,7 +35,7 @@ class Peer:
       many bytes have come when the client has sent an empty message.
     - ``/refuse``: answers with ``status``; the first ``times`` times, if that is given.
 
-    With a ``context`` it speaks TLS. If it ``is_narrow``, little is on its way to it at a time.
+    With a ``context`` it speaks TLS. If it ``is_narrow``, its receive buffers are small.
     """
 
     def __init__(self, context: ssl.SSLContext | None = None, *, is_narrow: bool = False) -> None:
@@ -164,11 +164,11 @@ class Peer:
 
 
 def listener(is_narrow: bool) -> socket.socket:
-    """Listens; if it ``is_narrow``, with a small buffer and a network's segments.
+    """Listens; if it ``is_narrow``, with a small receive buffer, and segments as in a network.
 
     Otherwise the system holds up to 30 MiB of a connection on loopback for a server that does not
-    read, and all of that has to come before an answer. Each piece waits for a turn of the client
-    and of the server, which take long when they come rarely.
+    read, and has to pass all of that on before the answer. On a busy machine that takes long, as
+    each piece waits until the client and the server run.
     """
     sock = socket.create_server(("127.0.0.1", 0))
     if is_narrow:

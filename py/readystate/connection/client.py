@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mappi
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
+from .. import _host
 from .._host import NativeObject, has_websocket_stream, wait
 from ..core import checks
 from ..core.addresses import shown
@@ -196,13 +197,14 @@ class connect:  # noqa: N801 - as in websockets
             raise
         if not connection._opened.done():
             connection._start_close(1000, "")
-            permission = _permission(connection.url)
+            # Of _host, which loads the module only now: it takes time, and few attempts fail.
+            permission = _host.local_permission(connection.url)
             raise OpenTimeout(connection._address, self._open_timeout or 0, permission=permission)
         if not connection._opened.result():
             raise ConnectionFailed(
                 connection._address,
                 subprotocols=offered(self._subprotocols),
-                permission=_permission(connection.url),
+                permission=_host.local_permission(connection.url),
             )
         return connection
 
@@ -229,14 +231,6 @@ class connect:  # noqa: N801 - as in websockets
         return StreamConnection(
             self._url, self._subprotocols, close_timeout=self._close_timeout, **self._queue_limits
         )
-
-
-def _permission(url: str) -> str:
-    """Returns the name and state of the visitor's permission that a connection needs."""
-    # Loaded only when needed, as each module takes time to load.
-    from .._host import local_permission
-
-    return local_permission(url)
 
 
 def _watermarks(write_limit: int | tuple[int, int]) -> tuple[int, int]:
