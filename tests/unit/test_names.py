@@ -48,3 +48,37 @@ def test_only_what_is_used_is_loaded() -> None:
         "print([m for m in sys.modules if m.startswith(('readystate.sync', 'readystate.compat'))])"
     )
     assert processes.python(code).splitlines() == ["['readystate.dom.websocket']", "[]"]
+
+
+SPARED = """
+import gc, sys
+sys.platform = {platform!r}
+import readystate
+gc.unfreeze()  # Python 3.12 starts with some.
+{before}
+seen = []
+almost_enough = [[] for _ in range(gc.get_threshold()[0] - gc.get_count()[0] - 50)]
+gc.callbacks.append(lambda phase, _: seen.append(phase))
+readystate.Backoff
+more = [[] for _ in range(100)]
+print(bool(seen), gc.isenabled(), gc.get_freeze_count() > 0)
+"""
+"""Whether garbage is looked for, whether it will be, and whether objects are exempt from it."""
+
+
+@pytest.mark.parametrize(
+    ("platform", "before", "then"),
+    [
+        ("emscripten", "", "False True False"),
+        # What the application has set stays.
+        ("emscripten", "gc.disable()", "False False False"),
+        ("emscripten", "gc.freeze()", "True True True"),
+        # Only a page has a visitor who waits.
+        ("linux", "", "True True False"),
+    ],
+)
+def test_no_garbage_is_looked_for_while_a_page_imports(
+    platform: str, before: str, then: str
+) -> None:
+    code = SPARED.format(platform=platform, before=before)
+    assert processes.python(code) == f"{then}\n"
