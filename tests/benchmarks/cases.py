@@ -15,8 +15,12 @@ from .measure import Metric, Sample
 from .pages import Peer, PeerPage
 
 JAVASCRIPT = Peer("javascript", "JavaScript", "javascript")
-READING = Peer("javascript", "JavaScript that reads", "javascript", {"reads": True})
+READING = Peer("javascript", "JavaScript that reads", "javascript", {"does": "read"})
 """A handler that looks at each character or byte; the other only at the length."""
+COPYING = Peer("javascript", "JavaScript that copies", "javascript", {"does": "copy"})
+"""A handler that writes the data into a memory as UTF-8: the least that brings it to Python."""
+TASK = Peer("task", "a task that awaits a Future", "pyodide")
+"""The least by which a task receives: its handler copies the message, and wakes it."""
 PYSCRIPT = Peer("pyscript", "PyScript WebSocket", "pyscript")
 DOM = Peer("dom", "WebSocket", "pyodide")
 CONNECT = Peer("connection", "connect()", "pyodide")
@@ -26,17 +30,13 @@ BLOCKING = Peer("blocking", "readystate.sync", "pyodide")
 NIQUESTS = Peer("blocking_niquests", "niquests", "pyodide")
 SOURCES = Peer("package", "sources", "pyodide")
 COMPILED = Peer("package", "compiled", "pyodide", wheel="readystate-cp314.whl")
-UNCOLLECTED = Peer(
-    "package", "compiled, no garbage", "pyodide", {"collects": False}, wheel=COMPILED.wheel
-)
-"""Python does not look for garbage meanwhile, which is due soon after Pyodide has booted."""
 PEERS = (JAVASCRIPT, PYSCRIPT, DOM, CONNECT)
 BLOCKING_PEERS = (JAVASCRIPT, CONNECT, BLOCKING, NIQUESTS)
 
 PARTYSOCKET = Peer("partysocket", "partysocket", "javascript")
 SEND_QUEUE = Peer("send_queue", "SendQueue", "pyodide")
 QUEUED = Peer("queued", "QueuedWebSocket", "pyodide")
-RECEIVERS = (JAVASCRIPT, READING, PYSCRIPT, DOM, CONNECT, BATCHES, QUEUED)
+RECEIVERS = (JAVASCRIPT, READING, COPYING, PYSCRIPT, DOM, CONNECT, BATCHES, QUEUED)
 SENDERS = (JAVASCRIPT, PYSCRIPT, DOM, CONNECT, SEND_QUEUE, QUEUED)
 HEARTBEAT, ACKS, DROP = (
     Peer("queued", label, "pyodide", {"how": how})
@@ -194,7 +194,7 @@ def start(case: Case, page: PeerPage, server: Server, count: int) -> Sample:
     The latter with what the call takes that has it measured, and without.
     """
     took: list[float] = []
-    page.devtools.main_thread(lambda: page.call("prepare", {}))
+    page.devtools.main_thread(lambda: page.call("idle", {}))
     call = page.devtools.main_thread(lambda: page.call("idle", {}))
     used = page.devtools.main_thread(lambda: took.append(page.call("start", case.message)))
     sample = {"start": took[0]}
@@ -307,17 +307,17 @@ CASES = (
                 times(measure.SCRIPT, 1, PYSCRIPT, DOM),
                 times(measure.SCRIPT, 1.1, CONNECT, QUEUED),
             ),
-            peers=RECEIVERS,
+            peers=(*RECEIVERS, TASK) if kind == "binary" else RECEIVERS,
             subjects=(DOM, CONNECT, BATCHES, QUEUED),
         )
         for kind, name, label, size, count, quick, connect in (
             ("text", "64", "64 B", 64, 30_000, 2_000, 0.3),
             ("text", "1k", "1 KiB", 2**10, 10_000, 1_000, 0.42),
-            ("text", "16k", "16 KiB", 2**14, 2_000, 200, 0.36),
-            ("text", "64k", "64 KiB", 2**16, 800, 50, 0.28),
+            ("text", "16k", "16 KiB", 2**14, 4_000, 200, 0.36),
+            ("text", "64k", "64 KiB", 2**16, 2_000, 50, 0.28),
             ("binary", "64", "64 B", 64, 30_000, 2_000, 0.3),
-            ("binary", "64k", "64 KiB", 2**16, 600, 50, 0.9),
-            ("binary", "1m", "1 MiB", 2**20, 30, 5, 0.9),
+            ("binary", "64k", "64 KiB", 2**16, 2_000, 50, 0.9),
+            ("binary", "1m", "1 MiB", 2**20, 200, 5, 0.9),
         )
     ),
     Case(
@@ -360,6 +360,7 @@ CASES = (
         quick=50,
         metrics=(measure.MEDIAN, measure.P99),
         targets=(plus(measure.MEDIAN, 0.2, JAVASCRIPT, CONNECT),),
+        peers=(*PEERS, TASK),
         subjects=(DOM, CONNECT),
     ),
     *(
@@ -439,8 +440,8 @@ CASES = (
             metrics=(measure.START, measure.THREAD, measure.OWN),
             # On a busy machine the page's clock runs while the page does not.
             targets=(Target(measure.OWN, limit),),
-            peers=(SOURCES, COMPILED, UNCOLLECTED),
-            subjects=(COMPILED, UNCOLLECTED),
+            peers=(SOURCES, COMPILED),
+            subjects=(COMPILED,),
             fresh=True,
         )
         for name, limit in (("WebSocket", 6), ("connect", 10), ("QueuedWebSocket", 20))

@@ -4,22 +4,35 @@ export const event = (ws, type) => new Promise((resolve) => {
   ws.addEventListener(type, resolve, { once: true });
 });
 
-export async function receive({ url, reads }) {
-  let size = 0;
-  let sum = 0;
-  const ws = new WebSocket(url);
-  ws.binaryType = "arraybuffer";
-  ws.onmessage = reads ? ({ data }) => {
+// What is done with the data of a message; each returns its size.
+const handlers = {
+  measure: (data) => data.length ?? data.byteLength,
+  read(data) {
+    let sum = 0;
     if (typeof data === "string") {
-      size += data.length;
       for (let i = 0; i < data.length; i++) sum = (sum + data.charCodeAt(i)) | 0;
     } else {
-      size += data.byteLength;
       for (const byte of new Uint8Array(data)) sum = (sum + byte) | 0;
     }
-  } : ({ data }) => { size += data.length ?? data.byteLength; };
+    globalThis.sum = sum; // so that none of it can be left out
+    return data.length ?? data.byteLength;
+  },
+  copy(data) {
+    if (typeof data === "string") return encoder.encodeInto(data, memory).written;
+    memory.set(new Uint8Array(data));
+    return data.byteLength;
+  },
+};
+const encoder = new TextEncoder();
+const memory = new Uint8Array(2 ** 20);
+
+export async function receive({ url, does = "measure" }) {
+  let size = 0;
+  const handler = handlers[does];
+  const ws = new WebSocket(url);
+  ws.binaryType = "arraybuffer";
+  ws.onmessage = ({ data }) => { size += handler(data); };
   await event(ws, "close");
-  globalThis.sum = sum; // so that none of it can be left out
   return size;
 }
 

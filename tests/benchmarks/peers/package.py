@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 from time import perf_counter
 
 
-async def prepare(*, collects: bool = True) -> None:
-    """Has Python look for no garbage, if that is to be no part of the import.
-
-    It is called in any case: the first call of any function takes a page longer than others.
-    """
-    if not collects:
-        gc.disable()
-
-
 async def idle(**_: object) -> None:
-    """Does nothing: what remains is the call."""
+    """Does nothing: what remains is the call.
+
+    The first call of any function takes a page longer than others.
+    """
 
 
 async def start(name: str, **_: object) -> float:
