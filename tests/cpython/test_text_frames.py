@@ -43,12 +43,6 @@ async def test_the_kind_of_a_message(data: Any, text: bool | None, expected: str
         assert await queue.recv() == expected
 
 
-async def test_fragments_may_be_split_within_a_character() -> None:
-    async with connect(url("/ws/echo")) as connection:
-        await connection.send([b"caf\xc3", b"\xa9"], text=True)
-        assert await connection.recv() == "café"
-
-
 async def test_bytes_that_are_no_text() -> None:
     async with connect(url("/ws/echo")) as connection:
         for send in (connection.send, QueuedWebSocket(url("/ws/echo")).put):

@@ -117,3 +117,5 @@ async def test_fragments_are_joined() -> None:
         parts: list[Any] = [b"a", bytearray(b"b"), array.array("B", [99]), memoryview(b"ed")[::-1]]
         await connection.send(parts)
         assert await connection.recv() == b"abcde"
+        await connection.send([b"caf\xc3", b"\xa9"], text=True)
+        assert await connection.recv() == "café"
