@@ -17,32 +17,9 @@ from readystate.session.control import DLE, MAX_NUMBER, ProtocolError, Window
 from readystate.session.core import ClientCore, Core, Hello, ServerCore
 
 from .outboxes import make_outbox
+from .test_session_core import ID, WIDE, Joined
 
-ID = "an-id_of_16_to_256"
 HUGE = 10**400  # More than a float can be.
-WIDE = Window(10**6, 10**9)
-
-
-def new_client() -> ClientCore:
-    return ClientCore(make_outbox(), WIDE)
-
-
-def lost_client() -> ClientCore:
-    return ClientCore(make_outbox(), WIDE, session=ID)
-
-
-def joined_client() -> ClientCore:
-    core = new_client()
-    said = {"session": ID, "expires": 60, "window": [10, 10]}
-    assert core.receive([control.encode("opened", said)]) == []
-    assert core.is_joined
-    return core
-
-
-def joined_server() -> ServerCore:
-    core = ServerCore(make_outbox(), WIDE)
-    core.open(Hello(None, 0, WIDE), ID, 60)
-    return core
 
 
 def read(text: str, core: Core | None) -> ProtocolError | None:
@@ -59,10 +36,10 @@ def read(text: str, core: Core | None) -> ProtocolError | None:
 
 READERS: dict[str, Callable[[], Core | None]] = {
     "a server, first": lambda: None,
-    "a server": joined_server,
-    "a new client": new_client,
-    "a lost client": lost_client,
-    "a client": joined_client,
+    "a server": lambda: Joined(ServerCore).core,
+    "a new client": lambda: ClientCore(make_outbox(), WIDE),
+    "a lost client": lambda: ClientCore(make_outbox(), WIDE, session=ID),
+    "a client": lambda: Joined(ClientCore).core,
 }
 
 
@@ -78,7 +55,7 @@ messages = st.lists(texts | st.binary() | st.binary().map(lambda data: DLE.encod
 def test_every_message_arrives_as_it_was_and_only_what_looks_like_a_control_is_marked(
     messages: list[str | bytes],
 ) -> None:
-    core = joined_server()
+    core = Joined(ServerCore).core
     sent = control.escape(messages)
     for message, frame in zip(messages, sent, strict=True):
         if isinstance(message, str) and message.startswith(DLE):
@@ -133,7 +110,7 @@ def test_the_json_of_a_control_has_at_most_4096_characters_and_a_message_any_num
     assert len(longest) == 1 + 4096
     assert control.decode(longest) == ("ask", "é" * 4086)
     long = of_length(10**5)
-    assert joined_server().receive([DLE + long]) == [long]
+    assert Joined(ServerCore).receive(DLE + long) == [long]
 
 
 # Numbers and the like
