@@ -70,6 +70,7 @@ class Page:
         is_online: Whether there may be a network.
         is_hidden: Whether its tab is not shown.
         room: How long a text may be that is stored.
+        on_save: Called when something is stored.
     """
 
     def __init__(self) -> None:
@@ -79,6 +80,7 @@ class Page:
         self.is_online = True
         self.is_hidden = False
         self.room = 10**9
+        self.on_save: Callable[[], None] = lambda: None
 
     def dispatch(self, type: str) -> None:
         """Has this event happen."""
@@ -105,6 +107,7 @@ def fake_page(monkeypatch: pytest.MonkeyPatch) -> Page:
     def save(key: str, text: str | None) -> None:
         if len(text or "") > page.room:
             raise NativeError("there is no room")
+        page.on_save()
         page.storage.pop(key, None)
         if text is not None:
             page.storage[key] = text

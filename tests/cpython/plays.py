@@ -278,11 +278,23 @@ class Play(Stage):
     Beside its own there are, among the options, ``heartbeat=10,3``, with an interval and a timeout,
     whose replies are "pong" unless there are ``none``; ``acks``, by which ``ack:k1,k2``
     acknowledges two messages; and ``session=kept`` for the next page, which comes with ``navigate``
-    or, without any event, ``kill``. The tab has ``room`` for so many letters.
+    or, without any event, ``kill``. The tab has ``room`` for so many letters, and may be ``slow``.
     """
 
     at_once = (
-        *("start", "abort", "clear", "reconnect", "send", "go", "page", "navigate", "kill", "room"),
+        *(
+            "start",
+            "abort",
+            "clear",
+            "reconnect",
+            "send",
+            "go",
+            "page",
+            "navigate",
+            "kill",
+            "room",
+            "slow",
+        ),
         *(*FUNCTIONS, "heartbeat", "is_reply", "acked", *SERVER),
     )
 
@@ -436,6 +448,8 @@ class Play(Stage):
                 self.past.append(self.__dict__.pop("ws"))
             case "room":
                 self.page.room = int(words[0])
+            case "slow":
+                self.page.on_save = lambda: self.clock.go_on(float(words[0]))
             case "go":
                 self.goes_on.set()
             case "on_open":

@@ -11,9 +11,7 @@ import pytest
 
 from readystate import Backoff, QueuedWebSocket, QueueFull, Session
 from readystate._host.cpython.errors import NativeError
-from readystate.session.keeping import Keeping
-from readystate.session.snapshot import Snapshot
-from readystate_server.testing.inpage import journal, new_id, raises, until, url
+from readystate_server.testing.inpage import journal, new_id, raises, url
 
 from .conftest import Page, forever
 
@@ -108,37 +106,3 @@ async def test_a_page_that_may_not_keep_anything(
     with raises(RuntimeError, match="allow-same-origin") as caught:
         tab.open()
     assert "Access is denied for this document." in str(caught.value)
-
-
-async def test_keeping_much_does_not_take_all_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes right after is kept later, together, and before it is acknowledged."""
-    now = 0.0
-    saved = 0
-
-    def save(key: str, text: str | None) -> None:
-        nonlocal now, saved
-        now += 0.01
-        saved += 1
-
-    monkeypatch.setattr("readystate.session.keeping.save", save)
-    snapshot = Snapshot("id", 1, 0, 0, [], [])
-    keeping = Keeping("key", lambda: snapshot, lambda: "it", lambda: now)
-    keeping.changed()
-    assert saved == 0
-    keeping.on_page_event("hidden")
-    assert saved == 1
-    for _ in range(100):
-        keeping.changed()
-    assert saved == 1
-    keeping.catch_up()
-    assert saved == 2
-    keeping.catch_up()
-    assert saved == 2
-    keeping.changed()
-    await until(lambda: saved == 3)  # by a timer
-    now += 1
-    keeping.changed()
-    assert saved == 4
-    keeping.on_page_event("visible")
-    keeping.changed()
-    assert saved == 5
