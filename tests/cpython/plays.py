@@ -444,7 +444,6 @@ class Play(Stage):
                 self.page.dispatch(words[0])
             case "navigate" | "kill":  # The next page has a queue of its own.
                 self.page.leave() if what == "navigate" else self.page.kill()
-                self.network.wires[-1].is_over = True
                 self.past.append(self.__dict__.pop("ws"))
             case "room":
                 self.page.room = int(words[0])

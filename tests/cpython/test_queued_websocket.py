@@ -627,7 +627,7 @@ what is sent and received while it is hidden is kept for the next page  [session
     say x; recv; recv               > recv:x        ? kept=1,1,1:b:
     cut; send c                                     ? kept=1,1,1:b:c
     kill; start; open               > connect:readystate.v1 ␐resume:1 ? kept=
-    say ␐resumed:1                  > ␐ack:1 b c
+    say ␐resumed:1; page hidden     > ␐ack:1 b c    ? kept=2,1,1:b,c:
 one that is left is kept, with whatever there is, and the next one goes on  [session=kept]
     session; send a; say ␐ack:1     > a
     send b #c; cut; send d #e       > b #c          ? kept=
@@ -645,6 +645,18 @@ keeping takes a tenth of the time: more is kept later, or before it is acknowled
     say x; recv; recv               > recv:x        ? kept=1,0,0:a,b:
     say ␐ask                        > ␐ack:1        ? kept=1,1,0:a,b:
     pass 1; page visible; send c    > ␐ask c        ? kept=
+what a page has sent, and not kept when it was killed, counts: the server has it  [session=kept]
+    session; send a b; say ␐ack:1   > a b
+    slow 1; page hidden; send c d   > c d           ? kept=1,0,1:b:
+    kill; start; open               > connect:readystate.v1 ␐resume:0
+    say ␐resumed:4; send e          > e             ? unconfirmed=1
+    say ␐ack:2                                      ? e=SENT
+    say ␐ack:4                                      ? e=SENT
+    say ␐ack:5                                      ? e=session
+also what had waited when it was kept  [session=kept]
+    session; cut; send a b; slow 1; page hidden > connect:readystate.v1 ? kept=1,0,0::a,b
+    open; say ␐resumed:0            > ␐resume:0 a b ? kept=2,0,0::a,b
+    kill; start; open; say ␐resumed:1 > connect:readystate.v1 ␐resume:0 b
 and one that comes after its end begins another one  [session=kept]
     session; close; navigate        > CLOSE:1000 close:done
     start; open                     > connect:readystate.v1 ␐open:[65536,67108864]

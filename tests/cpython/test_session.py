@@ -14,13 +14,16 @@ from readystate import (
     DeliveryState,
     Heartbeat,
     QueuedWebSocket,
+    QueueFull,
     Session,
 )
+from readystate._host.cpython.errors import NativeError
 from readystate._host.cpython.values import NativeBlob
 from readystate_server.testing.inpage import journal, new_id, raises, until, url
 
 from .conftest import Page
 
+MIB = 2**20
 SOON = 2.0
 """Seconds."""
 STRANGE = ["", "\x10", "\x10\x10", '\x10{"ack":1}', "\x10ask", "ß\u2028\U0001f600", "a\0b"]
@@ -108,3 +111,33 @@ async def test_what_can_be_kept(fake_page: Page) -> None:
         in_session(new_id(), session)
     ws.abort()
     in_session(new_id(), session).abort()
+
+
+async def test_no_more_is_accepted_than_can_be_kept(fake_page: Page) -> None:
+    """So the sender is told at once, by what it has chosen with ``on_full``."""
+    ws = in_session(new_id(), Session(persist="sessionStorage"))
+    for _ in range(4):
+        ws.send("x" * (MIB // 4))
+    with raises(QueueFull):
+        ws.send("x")
+    with raises(ValueError, match="1,048,577 bytes cannot be kept with persist="):
+        ws.send("x" * (MIB + 1))
+    ws.clear()
+    ws.send("x" * MIB)
+    fake_page.dispatch("hidden")
+    ws.abort()
+
+
+@pytest.mark.parametrize("is_told_by", ["restore", "save"])
+async def test_a_page_that_may_not_keep_anything(
+    fake_page: Page, monkeypatch: pytest.MonkeyPatch, is_told_by: str
+) -> None:
+    """Such as that of an iframe with ``sandbox="allow-scripts"``."""
+
+    def refuse(*_: Any) -> None:
+        raise NativeError("Access is denied for this document.")
+
+    monkeypatch.setattr(f"readystate.session.keeping.{is_told_by}", refuse)
+    with raises(RuntimeError, match="allow-same-origin") as caught:
+        in_session(new_id(), Session(persist="sessionStorage"))
+    assert "Access is denied for this document." in str(caught.value)
