@@ -79,6 +79,7 @@ class Stage:
     Attributes:
         seen: What has come of what was done last.
         error: What was raised last to who waited.
+        report: What the event loop was told last.
         at_once: What is done without waiting.
     """
 
@@ -89,6 +90,7 @@ class Stage:
         monkeypatch.setattr(time, "monotonic", self.clock)
         self.seen: list[str] = []
         self.error: Exception | None = None
+        self.report = ""
         self.deliveries: dict[str, Delivery] = {}
         self.tasks: dict[str, asyncio.Task[Any]] = {}
         self.runner = asyncio.Runner()
@@ -109,6 +111,7 @@ class Stage:
         await turns(ENOUGH)
 
     def reported(self, _: object, context: dict[str, Any]) -> None:
+        self.report = context["message"]
         self.seen.append(f"reported:{type(context['exception']).__name__}")
 
     def do(self, *words: str) -> list[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from readystate import Backoff, Heartbeat, QueuedWebSocket, Session, State, StateChange
+from readystate import Backoff, QueuedWebSocket, State, StateChange
 from readystate._host.cpython import page as host_page
-from readystate._host.cpython.native_websocket import NativeWebSocket
+from readystate._host.cpython.errors import NativeError
 from readystate._host.cpython.page import PageEvents
 from readystate_server.lab import Server
 from readystate_server.testing import inpage
@@ -39,54 +39,10 @@ def id() -> str:
     return inpage.new_id()
 
 
-async def the_one(id: str) -> dict[str, Any]:
-    """The one connection with ``id``, as the server has seen it, once it is closed."""
-    (connection,) = await inpage.journal(id, closed=1)
-    return connection
-
-
-def texts(connection: dict[str, Any]) -> list[str]:
-    """What a connection of the journal has received."""
-    return [message["data"] for message in connection["messages"]]
-
-
-def in_turn(*paths: str) -> Callable[[], str]:
-    """A function for the URL: the paths one after the other, and then the last one again."""
-    left = list(paths)
-    return lambda: inpage.url(left.pop(0) if len(left) > 1 else left[0])
-
-
 async def forever(*_: object) -> str:
     """A function that does not return, for any option."""
     await asyncio.Event().wait()
     raise AssertionError
-
-
-def once(address: str) -> Callable[[], Coroutine[Any, Any, str]]:
-    """A function for the URL: this one, and then none."""
-    left = [address]
-
-    async def where() -> str:
-        return left.pop() if left else await forever()
-
-    return where
-
-
-def kept(where: Any, **options: Any) -> QueuedWebSocket:
-    """One with a session that the page which comes next goes on with."""
-    return QueuedWebSocket(
-        where,
-        session=Session(persist="sessionStorage", name="kept"),
-        backoff=Backoff(0.01, 0.01),
-        connect_timeout=None,
-        **options,
-    )
-
-
-def echoed_heartbeat(message: Any = "ping", **options: Any) -> Heartbeat:
-    """For an echo. Its interval is as good as never."""
-    is_reply = lambda reply: reply == "ping"  # noqa: E731
-    return Heartbeat(message, **{"interval": 60, "timeout": 60, "is_reply": is_reply, **options})
 
 
 async def reached(ws: QueuedWebSocket, state: State) -> StateChange:
@@ -95,11 +51,6 @@ async def reached(ws: QueuedWebSocket, state: State) -> StateChange:
         if change.state is state:
             return change
     raise AssertionError(f"{ws} was never {state}")
-
-
-async def lost(ws: QueuedWebSocket) -> StateChange:
-    """Waits until it waits for the next attempt, and returns that change."""
-    return await reached(ws, State.WAITING)
 
 
 def taken() -> list[Any]:
@@ -118,6 +69,8 @@ class Page:
         names: Under which sessions of this page are kept.
         is_online: Whether there may be a network.
         is_hidden: Whether its tab is not shown.
+        room: How long a text may be that is stored.
+        on_save: Called when something is stored.
     """
 
     def __init__(self) -> None:
@@ -126,6 +79,8 @@ class Page:
         self.names: set[str] = set()
         self.is_online = True
         self.is_hidden = False
+        self.room = 10**9
+        self.on_save: Callable[[], None] = lambda: None
 
     def dispatch(self, type: str) -> None:
         """Has this event happen."""
@@ -133,8 +88,12 @@ class Page:
             tell(type)
 
     def leave(self) -> None:
-        """Has the next page of this tab take its place: nobody listens, and no name is taken."""
+        """Has the next page of this tab take its place."""
         self.dispatch("pagehide")
+        self.kill()
+
+    def kill(self) -> None:
+        """The same, without any event: nobody listens, and no name is taken."""
         self.listeners.clear()
         self.names.clear()
 
@@ -146,6 +105,9 @@ def fake_page(monkeypatch: pytest.MonkeyPatch) -> Page:
     monkeypatch.setattr("readystate.session.confirmation.SessionConfirmation._keys", page.names)
 
     def save(key: str, text: str | None) -> None:
+        if len(text or "") > page.room:
+            raise NativeError("there is no room")
+        page.on_save()
         page.storage.pop(key, None)
         if text is not None:
             page.storage[key] = text
@@ -167,35 +129,3 @@ def fake_page(monkeypatch: pytest.MonkeyPatch) -> Page:
                 if value is function:
                     monkeypatch.setattr(module, name, instead)
     return page
-
-
-class Sockets:
-    """What has been connected in a test.
-
-    Attributes:
-        made: The native sockets, the oldest first.
-        arrived: The messages that came over any of them, whether or not anybody has asked for them.
-    """
-
-    def __init__(self) -> None:
-        self.made: list[NativeWebSocket] = []
-        self.arrived: list[str | bytes] = []
-
-
-@pytest.fixture
-def sockets(monkeypatch: pytest.MonkeyPatch) -> Sockets:
-    """Takes note of them."""
-    sockets = Sockets()
-    init, on_message = NativeWebSocket.__init__, NativeWebSocket.on_message
-
-    def noted(native: NativeWebSocket, *arguments: Any) -> None:
-        init(native, *arguments)
-        sockets.made.append(native)
-
-    def arrived(native: NativeWebSocket, message: str | bytes) -> None:
-        on_message(native, message)
-        sockets.arrived.append(message)
-
-    monkeypatch.setattr(NativeWebSocket, "__init__", noted)
-    monkeypatch.setattr(NativeWebSocket, "on_message", arrived)
-    return sockets

@@ -37,6 +37,8 @@ from readystate._host.cpython.errors import NativeError
 from readystate.core.outbox import Outbox
 from readystate.core.reconnector import Reconnector
 from readystate.core.states import StateLog
+from readystate.session.keeping import Keeping
+from readystate.session.snapshot import Snapshot
 from readystate_server.testing.inpage import Logged
 from tests import plays
 from tests.plays import message, number, repeated, word
@@ -143,10 +145,16 @@ class Stage(plays.Stage):
         for kind in (Outbox, Reconnector):
             defaults: Any = kind.__init__.__kwdefaults__
             monkeypatch.setitem(defaults, "clock", self.clock)
-        monkeypatch.setattr(StateLog.__init__, "__defaults__", (self.clock,))
+        for made in (StateLog.__init__, Keeping.__init__):
+            monkeypatch.setattr(made, "__defaults__", (self.clock,))
         self.network = Network(self.seen)
         monkeypatch.setattr(wire, "connect", self.network.connect)
         self.logger = Logged()
+
+    @property
+    def queue(self) -> Any:
+        """What is looked at: a queue, or a connection."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self.logged = self.logger.__enter__()
@@ -167,7 +175,19 @@ class Stage(plays.Stage):
                 return sum("dropped" in line for line in self.logged)
             case "log":
                 return self.logged[-1].partition(" after ")[2].replace(" ", "_")
-        return super().look(name)
+            case "report":
+                return self.report.partition(" of <")[0].replace(" ", "_")
+            case "waits":
+                return ",".join(map(word, self.queue))
+            case "drops":
+                return ",".join(
+                    f"{why}:{count}".replace(" ", "_")
+                    for why, count in self.queue.stats.dropped.items()
+                )
+        if name in self.deliveries:
+            return super().look(name)
+        holder = self.queue if hasattr(self.queue, name) else self.queue.stats
+        return getattr(holder, name)
 
     def of_the_network(self, options: dict[str, Any]) -> dict[str, Any]:
         """Takes what the options say of the network; returns the others, as what they mean."""
@@ -180,10 +200,26 @@ class Stage(plays.Stage):
         }
 
     def do_at_once(self, what: str, *words: str) -> None:
-        if what == "at":
-            self.do_at_server(self.network.wires[int(words[0]) - 1], *words[1:])
-        else:
-            self.do_at_server(self.network.wires[-1], what, *words)
+        match what:
+            case "send":
+                for each in words:
+                    word, ttl = word_and_ttl(each)
+                    self.deliveries[word] = self.queue.send(message(word), ttl=ttl)
+            case "at":
+                self.do_at_server(self.network.wires[int(words[0]) - 1], *words[1:])
+            case _:
+                self.do_at_server(self.network.wires[-1], what, *words)
+
+    async def call(self, what: str, *words: str) -> str:
+        match what:
+            case "await":
+                await self.deliveries[words[0]]
+            case "put":
+                word, ttl = word_and_ttl(words[0])
+                self.deliveries[word] = await self.queue.put(message(word), ttl=ttl)
+            case _:
+                await getattr(self.queue, what)()
+        return "done"
 
     def do_at_server(self, server: Wire, what: str, *words: str) -> None:
         match what:
@@ -200,6 +236,12 @@ class Stage(plays.Stage):
                 server.end(int(words[0]), *words[1:])
             case "leave":
                 server.unsent -= int(words[0])
+
+
+def word_and_ttl(text: str) -> tuple[str, float | None]:
+    """``a@5`` may wait for 5 seconds."""
+    word, _, ttl = text.partition("@")
+    return word, float(ttl) if ttl else None
 
 
 def is_pong(text: str | bytes) -> bool:
@@ -234,12 +276,25 @@ class Play(Stage):
     """A QueuedWebSocket, with a page around it.
 
     Beside its own there are, among the options, ``heartbeat=10,3``, with an interval and a timeout,
-    whose replies are "pong" unless there are ``none``; and ``acks``, by which ``ack:k1,k2``
-    acknowledges two messages.
+    whose replies are "pong" unless there are ``none``; ``acks``, by which ``ack:k1,k2``
+    acknowledges two messages; and ``session=kept`` for the next page, which comes with ``navigate``
+    or, without any event, ``kill``. The tab has ``room`` for so many letters, and may be ``slow``.
     """
 
     at_once = (
-        *("start", "abort", "clear", "reconnect", "send", "go", "page"),
+        *(
+            "start",
+            "abort",
+            "clear",
+            "reconnect",
+            "send",
+            "go",
+            "page",
+            "navigate",
+            "kill",
+            "room",
+            "slow",
+        ),
         *(*FUNCTIONS, "heartbeat", "is_reply", "acked", *SERVER),
     )
 
@@ -254,6 +309,8 @@ class Play(Stage):
         super().__init__(monkeypatch)
         self.options = self.of_the_network(options)
         self.page = page
+        page.is_hidden = bool(self.options.pop("is_hidden", False))
+        self.past: list[QueuedWebSocket] = []
         self.is_async = is_async
         self.changes: list[StateChange] = []
         self.told = 0
@@ -263,7 +320,8 @@ class Play(Stage):
         self.goes_on = asyncio.Event()
 
     async def end(self) -> None:
-        self.ws.abort()
+        for ws in (*self.past, self.ws):
+            ws.abort()
         await super().end()
 
     @functools.cached_property
@@ -272,8 +330,11 @@ class Play(Stage):
         if "heartbeat" in options:
             interval, timeout, *replies = options["heartbeat"].split(",")
             options["heartbeat"] = heartbeat(float(interval), float(timeout), not replies)
-        if options.get("session") == "renew":
-            options["session"] = Session(renew=True)
+        match options.get("session"):
+            case "renew":
+                options["session"] = Session(renew=True)
+            case "kept":
+                options["session"] = Session(persist="sessionStorage", name="kept")
         if "watchdog" in options:
             options["heartbeat"] = Heartbeat(timeout=options.pop("watchdog"))
         if "acks" in options:
@@ -285,6 +346,10 @@ class Play(Stage):
         fails = "fail" in self.at_state.values()
         options["on_state"] = self.function(self.on_state) if fails else self.on_state
         return QueuedWebSocket(**{**options, **self.functions})
+
+    @property
+    def queue(self) -> QueuedWebSocket:
+        return self.ws
 
     # The application's functions
 
@@ -375,11 +440,15 @@ class Play(Stage):
 
     def do_at_once(self, what: str, *words: str) -> None:
         match what:
-            case "send":
-                for each in words:
-                    self.send(each)
             case "page":
                 self.page.dispatch(words[0])
+            case "navigate" | "kill":  # The next page has a queue of its own.
+                self.page.leave() if what == "navigate" else self.page.kill()
+                self.past.append(self.__dict__.pop("ws"))
+            case "room":
+                self.page.room = int(words[0])
+            case "slow":
+                self.page.on_save = lambda: self.clock.go_on(float(words[0]))
             case "go":
                 self.goes_on.set()
             case "on_open":
@@ -399,18 +468,9 @@ class Play(Stage):
             case _:
                 super().do_at_once(what, *words)
 
-    def send(self, word: str) -> None:
-        word, _, ttl = word.partition("@")
-        seconds = float(ttl) if ttl else None
-        self.deliveries[word] = self.ws.send(message(word), ttl=seconds)
-
     async def call(self, what: str, *words: str) -> str:
         ws = self.ws
         match what:
-            case "await":
-                await self.deliveries[words[0]]
-            case "put":
-                self.deliveries[words[0]] = await ws.put(message(words[0]))
             case "recv":
                 return word(await ws.recv())
             case "iterate":
@@ -431,7 +491,7 @@ class Play(Stage):
                 self.tasks["on_open.task"] = asyncio.ensure_future(self.receive_all())
                 await asyncio.sleep(0)
             case _:
-                await getattr(ws, what)()
+                return await super().call(what, *words)
         return "done"
 
     async def receive_all(self) -> None:
@@ -440,25 +500,24 @@ class Play(Stage):
 
     # What is looked at
 
+    def told_of(self, kept: str) -> str:
+        """The numbers of what is kept, and what was sent and what waits: ``1,0,2:a:b,c``."""
+        _, *numbers, sent, waiting = Snapshot.load(kept)
+        parts = map(str, numbers), map(word, sent), map(word, waiting)
+        return ":".join(",".join(part) for part in parts)
+
     def look(self, name: str) -> object:
-        if name in self.deliveries or name in ("logged", "log"):
-            return super().look(name)
         match name:
-            case "waits":
-                return ",".join(map(word, self.ws))
             case "states":
                 told, self.told = self.told, len(self.changes)
                 return ",".join(change.state for change in self.changes[told:])
             case "listeners":
                 return len(self.page.listeners)
+            case "kept":
+                return "".join(map(self.told_of, self.page.storage.values()))
             case "seconds":
                 spent = self.ws.stats.seconds
                 return ",".join(f"{state}:{spent[state]:g}" for state in State if spent[state])
-            case "drops":
-                return ",".join(
-                    f"{why}:{count}".replace(" ", "_")
-                    for why, count in self.ws.stats.dropped.items()
-                )
             case "delay" | "attempt":
                 return getattr(self.changes[-1], name)
             case "error":
@@ -467,5 +526,4 @@ class Play(Stage):
                 return type(error).__name__ + (f":{code}" if code else "")
             case "why":
                 return str(self.changes[-1].error).replace(" ", "_")
-        holder = self.ws if hasattr(self.ws, name) else self.ws.stats
-        return getattr(holder, name)
+        return super().look(name)

@@ -16,13 +16,7 @@ from typing import Any
 
 import pytest
 
-from readystate import (
-    Backoff,
-    Connection,
-    ConnectionFailed,
-    QueuedWebSocket,
-    connect,
-)
+from readystate import Backoff, Connection, ConnectionFailed, QueuedWebSocket, connect
 from readystate_server.testing.inpage import raises, turns, until, url
 from tests.plays import message, word
 from tests.unit.rules import Rule, follow, parse
@@ -61,6 +55,10 @@ class Play(Stage):
         if self.answers:
             options["process_exception"] = self.process_exception
         return connect(URL, **options)
+
+    @property
+    def queue(self) -> Connection:
+        return self.ws
 
     async def process_exception(self, error: Exception) -> object:
         await asyncio.sleep(0)
@@ -123,8 +121,6 @@ class Play(Stage):
 
     def look(self, name: str) -> object:
         match name:
-            case "log":
-                return super().look(name)
             case "why":
                 return str(self.error).replace(" ", "_")
             case "cause":
@@ -135,7 +131,7 @@ class Play(Stage):
                 return repr(self.ws).replace(" ", "_")
             case "listeners":
                 return len(self.page.listeners)
-        return getattr(self.ws, name)
+        return super().look(name)
 
 
 RULES = """
@@ -273,17 +269,14 @@ and must not return anything else
     iterate; refuse                 > connect iterate:TypeError
 what no other attempt mends is raised  [subprotocols=a,a]
     iterate                         > iterate:DOMSyntaxError
-it goes on when the page comes back: online
+it goes on when the page comes back, whatever says so
     iterate; refuse                 > connect
     page offline; page pagehide; page hidden
-    page online                     > connect       ? listeners=1
+    page online; refuse             > connect       ? listeners=1
+    page pageshow; refuse           > connect
+    page resume; refuse             > connect
+    page visible                    > connect
     cancel iterate                  > ABORT         ? listeners=0
-pageshow
-    iterate; refuse; page pageshow  > connect connect
-resume
-    iterate; refuse; page resume    > connect connect
-visible
-    iterate; refuse; page visible   > connect connect
 """
 
 

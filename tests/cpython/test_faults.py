@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,28 +27,26 @@ class Fault:
 
     Attributes:
         plan: The queries of the first connections, for many messages.
-        plan_for_one: For a single message.
         comes_early: Whether there is no connection before it is over.
         pulse: The heartbeat that finds it out.
         options: Further ones of the queue.
     """
 
     plan: list[dict[str, Any]]
-    plan_for_one: list[dict[str, Any]]
     comes_early: bool = False
     pulse: tuple[float, float] | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
 
 def before_open(options: dict[str, Any] | None = None, **query: Any) -> Fault:
-    return Fault([query], [query], comes_early=True, options=options or {})
+    return Fault([query], comes_early=True, options=options or {})
 
 
 def mid_burst(
     pulse: tuple[float, float] | None = None, options: dict[str, Any] | None = None, **query: Any
 ) -> Fault:
     plan = [{**query, "after": 300}, {**query, "after": 100}]
-    return Fault(plan, [{**query, "after": 1}], pulse=pulse, options=options or {})
+    return Fault(plan, pulse=pulse, options=options or {})
 
 
 FAULTS = {
@@ -67,38 +64,46 @@ FAULTS = {
 }
 
 
-def parameters(names: list[str]) -> list[Any]:
-    """Each of these faults with each confirmation, with text and binary, one message and many."""
-    chosen = []
-    for (row, name), (column, confirmation) in itertools.product(
-        enumerate(names), enumerate(CONFIRMATIONS)
-    ):
-        kind = KINDS[(row + column) % 2]
-        count = 1 if (row + column) % 3 == 2 else MANY
-        id = f"{name}-{confirmation}-{kind}-{count}"
-        chosen.append(pytest.param(name, confirmation, kind, count, id=id))
-    return chosen
+CASES = [
+    (name, confirmation, KINDS[(row + column) % 2], 1 if (row + column) % 3 == 2 else MANY)
+    for row, name in enumerate(FAULTS)
+    for column, confirmation in enumerate(CONFIRMATIONS)
+]
+"""Each fault with each confirmation, with text and binary, one message and many."""
 
 
-@pytest.mark.parametrize(("name", "confirmation", "kind", "count"), parameters([*FAULTS]))
+async def account(
+    server: Server, confirmation: str, kind: str, *, is_small: bool = False, **how: Any
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[int]]:
+    """What has come of it, which has to be right; the server's journal; and what has arrived."""
+    id, address = new_id(), server.ws_url("")
+    how |= {"confirmation": confirmation, "kind": kind, "is_small": is_small}
+    result = await send_through(base=address, id=id, **how)
+    journal, arrived = await asyncio.to_thread(
+        check, server, id, result, confirmation, kind, is_small=is_small
+    )
+    return result, journal, arrived
+
+
+@pytest.mark.parametrize(("name", "confirmation", "kind", "count"), CASES)
 async def test_a_fault(server: Server, name: str, confirmation: str, kind: str, count: int) -> None:
-    fault, id = FAULTS[name], new_id()
-    plan = fault.plan_for_one if count == 1 else fault.plan
+    fault = FAULTS[name]
+    plan = fault.plan
+    if count == 1 and not fault.comes_early:
+        plan = [{**plan[0], "after": 1}]
     if confirmation == "none":
         plan = plan[:1]  # A second fault might come when nothing is waited for any more.
     # If nothing is sent again, nothing may be left for the second connection.
     losses = 0 if fault.comes_early else len(plan) if confirmation in ("heartbeat", "acks") else 1
-    result = await send_through(
-        base=server.ws_url(""),
-        id=id,
+    result, journal, arrived = await account(
+        server,
+        confirmation,
+        kind,
         plan=plan,
-        confirmation=confirmation,
-        kind=kind,
         steps=[("put", count), ("until lost", losses)],
         pulse=fault.pulse,
         options={"max_pending": MANY if fault.comes_early else 200, **fault.options},
     )
-    journal, arrived = await asyncio.to_thread(check, server, id, result, confirmation, kind)
     if fault.comes_early:
         assert result["attempts"] > 1, "there was no fault"
         assert journal[0]["count"] == 0
@@ -122,19 +127,14 @@ async def test_more_messages_than_may_be_in_doubt(
     server: Server, confirmation: str, kind: str
 ) -> None:
     """The connection is aborted twice."""
-    id = new_id()
-    result = await send_through(
-        base=server.ws_url(""),
-        id=id,
+    result, journal, _ = await account(
+        server,
+        confirmation,
+        kind,
         plan=[{"fault": "drop", "after": MANY}, {"fault": "drop", "after": MANY // 3}],
-        confirmation=confirmation,
-        kind=kind,
         steps=[("put until lost",), ("put to", 3 * MANY)],
         is_small=True,
         options={"max_unconfirmed": MANY // 2, "max_pending": 200},
-    )
-    journal, _ = await asyncio.to_thread(
-        check, server, id, result, confirmation, kind, is_small=True
     )
     assert journal[0]["count"] == MANY, "there was no fault"
     assert result["accepted"] >= 3 * MANY
@@ -158,21 +158,15 @@ async def test_no_connection_lasts(
     server: Server, confirmation: str, kind: str, count: int, after: int
 ) -> None:
     """Each one is aborted after some messages, for ever; all arrives even so, with the defaults."""
-    id = new_id()
-    is_small = count != MANY
-    result = await send_through(
-        base=server.ws_url(""),
-        id=id,
+    result, journal, arrived = await account(
+        server,
+        confirmation,
+        kind,
         plan=[{"fault": "drop", "after": after}],
         is_endless=True,
-        confirmation=confirmation,
-        kind=kind,
         steps=[("put", count), ("until lost", 1)],
-        is_small=is_small,
+        is_small=count != MANY,
         options={"max_attempts": 20},
-    )
-    journal, arrived = await asyncio.to_thread(
-        check, server, id, result, confirmation, kind, is_small=is_small
     )
     assert max(connection["count"] for connection in journal) == after
     if confirmation in ("heartbeat", "acks"):

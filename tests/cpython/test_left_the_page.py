@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from readystate import Delivery
 from readystate.queue import confirmations
 from readystate.queue.confirmations import LeftThePage
+from readystate_server.testing.inpage import turns
 from tests.unit.outboxes import make_outbox
 
 MESSAGES = 100
@@ -43,38 +46,24 @@ class Carrier:
     def transmit(self, messages: list[Any], size: int = 0) -> None:
         raise NotImplementedError
 
-    def resend(self, messages: list[Any], size: int) -> None:
-        raise NotImplementedError
+    resend = transmit
 
     def fail(self, error: Exception) -> None:
         raise error
 
 
-class Never:
-    """A timer whose time does not come, however slow the machine is."""
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def cancel(self) -> None:
-        pass
-
-
 @pytest.fixture(autouse=True)
 def _without_timers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confirmations, "UnthrottledTimer", Never)
+    """The time of none comes, however slow the machine is."""
+    monkeypatch.setattr(confirmations, "UnthrottledTimer", Mock())
 
 
-async def turns(count: int) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-async def test_a_buffer_that_empties_slowly_is_looked_at_now_and_then() -> None:
+async def unhurried() -> Carrier:
+    """It is looked at now and then, as nobody waits for what leaves slowly."""
     carrier = Carrier()
     await turns(20)
     assert carrier.looks == 2
-    carrier.left.lost()
+    return carrier
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -92,11 +81,17 @@ async def test_in_each_turn_while_a_task_waits(first: bool) -> None:
     carrier.left.lost()
 
 
-async def test_soon_when_a_message_begins_to_wait() -> None:
-    carrier = Carrier()
-    await turns(20)
-    carrier.left.outbox.accept("waits", 5)
-    carrier.flush()
+def accept(left: LeftThePage) -> None:
+    left.outbox.accept("waits", 5)
+    left.carrier.flush()
+
+
+@pytest.mark.parametrize("wait", [accept, LeftThePage.wanted])
+async def test_soon_when_a_message_or_a_task_begins_to_wait_for_all(
+    wait: Callable[[LeftThePage], None],
+) -> None:
+    carrier = await unhurried()
+    wait(carrier.left)
     await turns(2)
     assert carrier.looks >= 3
     await turns(20)
@@ -105,20 +100,8 @@ async def test_soon_when_a_message_begins_to_wait() -> None:
     carrier.left.lost()
 
 
-async def test_soon_when_a_task_begins_to_wait_for_all() -> None:
-    carrier = Carrier()
-    await turns(20)
-    carrier.left.wanted()
-    await turns(2)
-    assert carrier.looks >= 3
-    await turns(20)
-    assert carrier.looks >= 20
-    carrier.left.lost()
-
-
 async def test_not_in_each_turn_while_nothing_leaves_though_a_task_asks_again_and_again() -> None:
-    carrier = Carrier()
-    await turns(20)
+    carrier = await unhurried()
     carrier.is_stuck = True
     for _ in range(20):
         carrier.left.wanted()
@@ -128,8 +111,7 @@ async def test_not_in_each_turn_while_nothing_leaves_though_a_task_asks_again_an
 
 
 async def test_soon_after_the_first_message_that_is_sent_anew() -> None:
-    carrier = Carrier()
-    await turns(20)
+    carrier = await unhurried()
     carrier.left.lost()
     carrier.left.sent()
     await turns(20)

@@ -1,133 +1,63 @@
-"""What an operator sees of a server's sessions: how many, how old, what is refused, and health."""
+"""What an operator sees of a server's sessions: what is refused and why, how old, and health.
+
+How many there are is in tests/server/test_session_rules.py.
+"""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
-from readystate import Backoff, ConnectionClosedError, QueuedWebSocket, State, StateChange
 from readystate_server.sessions import MemoryStore
 from readystate_server.sessions.stats import Ages, Refusals, StoreHealth
-from readystate_server.testing.inpage import until
-from tests.server.session_server import listen
+from tests.server.session_server import OPEN, hooked, listen, resume, serving
 
-from .test_slow_clients import serving
-
-
-def queue(url: str, **options: Any) -> QueuedWebSocket:
-    return QueuedWebSocket(url, session=True, backoff=Backoff(0.01, 0.01), **options)
-
-
-async def test_sessions_are_counted_by_what_they_do() -> None:
-    async with serving(listen) as (url, sessions), queue(url) as ws:
-        await ws.send("x")
-        stats = sessions.stats
-        assert (stats.connected, stats.disconnected, stats.opened) == (1, 0, 1)
-        ws._supervisor.dead("nothing is heard")
-        await until(lambda: sessions.stats.resumed == 1)
-        async with queue(url) as other:
-            await other.send("x")
-            assert sessions.stats.connected == 2
-        await until(lambda: sessions.stats.connected == 1)
-        assert sessions.stats.opened == 2
-        assert sessions.stats.refused == {}
-        assert sessions.health()
-        assert sessions.health().problems == ()
+LIMITS: dict[str, tuple[dict[str, Any], Callable[[str], str], str, bool]] = {
+    "max_sessions": ({"max_sessions": 1}, lambda _: OPEN, "too many sessions", False),
+    "resume_rate": (
+        {"resume_burst": 1, "resume_rate": 0},
+        resume,
+        "a session was resumed too often",
+        True,
+    ),
+}
 
 
-async def test_a_session_too_many_is_refused_clearly_at_both_ends(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("limit", LIMITS)
+async def test_who_is_one_too_many_is_told_why_counted_and_logged_once(
+    limit: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING, "readystate"):
-        async with serving(listen, max_sessions=1) as (url, sessions), queue(url) as first:
-            await first.send("x")
-            health = sessions.health()
-            assert not health
-            assert "max_sessions" in health.problems[0]
-            async with queue(url) as second:
-                errors = []
-                async for change in second.states():
-                    if change.state is State.WAITING:
-                        errors.append(change.error)
-                    if len(errors) == 4:
-                        break
-                second.abort()
-            for error in errors[1:]:
-                assert isinstance(error, ConnectionClosedError)
-                assert (error.code, error.reason) == (
-                    1013,
-                    "too many sessions: try again later (max_sessions)",
-                )
-            assert sessions.stats.refused["max_sessions"] >= 3
-    lines = [line for line in caplog.messages if "max_sessions" in line]
-    assert len(lines) == 1
-
-
-async def test_a_session_that_is_resumed_too_often_is_refused(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    reasons: list[str] = []
-
-    def on_state(change: StateChange) -> None:
-        if isinstance(change.error, ConnectionClosedError) and change.error.code == 1013:
-            reasons.append(change.error.reason)
-
-    async with (
-        serving(listen, resume_burst=1, resume_rate=0) as (url, sessions),
-        queue(url, on_state=on_state) as ws,
-    ):
-        await ws.send("x")
-        ws._supervisor.dead("nothing is heard")
-        await ws.send("y")
-        assert sessions.stats.resumed == 1
-        ws._supervisor.dead("nothing is heard")
-        await until(lambda: len(reasons) > 1)
-        ws.abort()
-        assert sessions.stats.refused["resume_rate"] >= 2
-    assert set(reasons) == {"a session was resumed too often: try again later (resume_rate)"}
-    assert len([line for line in caplog.messages if "resume_rate" in line]) == 1
+    options, first, why, is_healthy = LIMITS[limit]
+    async with serving(listen, **options) as server:
+        _, secret = await server.open()
+        await server.resume(secret)
+        told = 1013, f"{why}: try again later ({limit})"
+        assert [await server.refusal(first(secret)) for _ in range(3)] == [told] * 3
+        assert server.sessions.stats.refused == {limit: 3}
+        health = server.sessions.health()
+        assert bool(health) is is_healthy
+        assert all(limit in problem for problem in health.problems)
+    assert sum(limit in message for message in caplog.messages) == 1
 
 
 async def test_a_store_that_is_out_of_order_is_a_problem(caplog: pytest.LogCaptureFixture) -> None:
-    class Broken(MemoryStore):
-        is_broken = True
-
-        async def create(self, *arguments: Any) -> int:
-            if self.is_broken:
-                raise ConnectionRefusedError("no store here")
-            return await super().create(*arguments)
-
-    def on_state(change: StateChange) -> None:
-        if change.error is not None:
-            errors.append(change.error)
-
-    errors: list[Exception] = []
-    store = Broken()
-    async with (
-        serving(listen, store=store) as (url, sessions),
-        queue(url, on_state=on_state) as ws,
-    ):
-        await until(lambda: not sessions.health())
+    create = AsyncMock(side_effect=ConnectionRefusedError("no store here"))
+    async with serving(listen, store=hooked(MemoryStore(), create=create)) as server:
+        sessions = server.sessions
+        refused = 1013, "the session store fails: try again later"
+        assert [await server.refusal(OPEN) for _ in range(2)] == [refused] * 2
         (problem,) = sessions.health().problems
         assert "ConnectionRefusedError: no store here" in problem
-        await until(lambda: sessions.stats.refused.get("store", 0) > 1)
-        assert sessions.stats.store_failures == sessions.stats.refused["store"]
+        assert sessions.stats.store_failures == sessions.stats.refused["store"] == 2
         assert [line for line in caplog.messages if "no store here" in line] == caplog.messages[:1]
-        store.is_broken = False
-        await ws.send("x")
+        create.side_effect = None
+        await server.open()
         assert sessions.health()
-    refusal = errors[0]
-    assert isinstance(refusal, ConnectionClosedError)
-    assert refusal.code == 1013
-    assert refusal.reason == "the session store fails: try again later"
-
-
-async def test_a_server_that_goes_away_is_not_healthy() -> None:
-    async with serving(listen) as (_, sessions):
         await sessions.close()
-        assert not sessions.health()
+        assert not sessions.health()  # as it goes away
 
 
 def test_the_age_is_that_of_the_oldest_message() -> None:
@@ -154,13 +84,12 @@ def test_failures_of_the_store_are_logged_once_a_minute(caplog: pytest.LogCaptur
 def test_refusals_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
     refusals = Refusals(lambda: now)
-    with caplog.at_level(logging.WARNING, "readystate"):
-        for now in (0.0, 1.0, 59.0, 60.0, 61.0):  # noqa: B007
-            error = refusals.refuse("max_sessions", "too many sessions")
-            assert error.code == 1013
-        refusals.refuse("resume_rate", "a session is resumed too often")
+    for now in (0.0, 1.0, 59.0, 60.0, 61.0):  # noqa: B007
+        error = refusals.refuse("max_sessions", "too many sessions")
+        assert error.code == 1013
+    refusals.refuse("resume_rate", "a session is resumed too often")
     assert refusals.counts == {"max_sessions": 5, "resume_rate": 1}
-    first, second, other = [record.getMessage() for record in caplog.records]
+    first, second, other = caplog.messages
     assert "1 refused" in first
     assert "3 refused" in second
     assert "resume_rate" in other

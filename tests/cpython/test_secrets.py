@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from readystate import (
-    Backoff,
     DOMSyntaxError,
     QueuedWebSocket,
     Session,
@@ -21,6 +20,8 @@ from readystate import (
     connect,
 )
 from readystate_server.testing.inpage import event, reported, until, url
+
+from .conftest import AT_ONCE
 
 
 def secret(path: str, **query: Any) -> str:
@@ -52,22 +53,18 @@ async def websocket() -> None:
     reported.clear()
 
 
+async def check_failure(awaitable: Awaitable[object]) -> None:
+    with pytest.raises(OSError) as caught:  # noqa: PT011
+        await awaitable
+    check_error(caught.value)
+
+
 async def connection() -> None:
     async with connect(secret("/ws/echo")) as ws:
         check(repr(ws))
     check(repr(ws))
-
-
-async def connection_failed() -> None:
-    with pytest.raises(OSError) as caught:  # noqa: PT011
-        await connect(secret("/ws/refuse", status=403))
-    check_error(caught.value)
-
-
-async def open_timeout() -> None:
-    with pytest.raises(TimeoutError) as caught:
-        await connect(secret("/ws/echo", delay=20), open_timeout=0.05)
-    check_error(caught.value)
+    await check_failure(connect(secret("/ws/refuse", status=403)))
+    await check_failure(connect(secret("/ws/echo", delay=20), open_timeout=0.05))
 
 
 async def bad_urls() -> None:
@@ -86,32 +83,19 @@ async def bad_urls() -> None:
             check_error(caught.value)
 
 
-async def queue_that_gives_up() -> None:
+async def queue_that_gives_up(**options: Any) -> None:
     states: list[StateChange] = []
-    ws = QueuedWebSocket(
-        secret("/ws/refuse", status=403),
-        max_attempts=2,
-        backoff=Backoff(0, 0),
-        on_state=states.append,
-        on_open=lambda ws: ws.send("x"),
-    )
+    where = secret("/ws/refuse", status=403)
+    ws = QueuedWebSocket(where, max_attempts=2, backoff=AT_ONCE, on_state=states.append, **options)
     check(repr(ws))
     async with ws:
-        await until(lambda: ws.state is State.CLOSED)
+        await check_failure(ws.recv())
         check(repr(ws))
-        with pytest.raises(OSError) as caught:  # noqa: PT011
-            await ws.recv()
-    check_error(caught.value)
     check(states)
 
 
-async def queue_with_a_session() -> None:
-    ws = QueuedWebSocket(secret("/ws/refuse", status=403), session=True, max_attempts=1)
-    async with ws:
-        with pytest.raises(OSError) as caught:  # noqa: PT011
-            await ws.recv()
-        check(repr(ws))
-    check_error(caught.value)
+async def session_that_gives_up() -> None:
+    await queue_that_gives_up(session=True)
 
 
 async def on_open_that_fails() -> None:
@@ -125,14 +109,8 @@ async def on_open_that_fails() -> None:
 @pytest.mark.parametrize(
     "situation",
     [
-        websocket,
-        connection,
-        connection_failed,
-        open_timeout,
-        bad_urls,
-        queue_that_gives_up,
-        queue_with_a_session,
-        on_open_that_fails,
+        *(websocket, connection, bad_urls),
+        *(queue_that_gives_up, session_that_gives_up, on_open_that_fails),
     ],
 )
 async def test_secrets_in_the_url(

@@ -23,17 +23,15 @@ from readystate._host.cpython.values import NativeBlob, NativeBuffer
 from readystate_server.testing.inpage import (
     all_delivered,
     closed,
+    journal,
     opened,
     raises,
     turns,
     until,
     url,
 )
-from tests.plays import message
-from tests.plays import word as word_of
 from tests.unit.rules import Rule, follow, parse
 
-from .conftest import the_one
 from .plays import SERVER, URL, Stage
 
 BIG = 2**16
@@ -61,9 +59,6 @@ class Play(Stage):
 
     def do_at_once(self, what: str, *words: str) -> None:
         match what:
-            case "send":
-                for word in words:
-                    self.send(word)
             case "attach":
                 on_open = self.on_open if self.handled else None
                 self.ws = WebSocket(URL, onopen=on_open, onclose=self.on_close)
@@ -93,41 +88,14 @@ class Play(Stage):
                 super().do_at_once(what, *words)
 
     def on_open(self, _: object) -> None:
-        for word in self.handled:
-            self.send(word)
+        self.do_at_once("send", *self.handled)
 
     def on_close(self, _: object) -> None:
         if self.attaches_at_close:
             self.do_at_once("attach")
 
-    def send(self, word: str) -> None:
-        word, _, ttl = word.partition("@")
-        self.deliveries[word] = self.queue.send(message(word), ttl=float(ttl) if ttl else None)
-
-    async def call(self, what: str, *words: str) -> str:
-        match what:
-            case "put":
-                word, _, ttl = words[0].partition("@")
-                seconds = float(ttl) if ttl else None
-                self.deliveries[word] = await self.queue.put(message(word), ttl=seconds)
-            case "await":
-                await self.deliveries[words[0]]
-            case _:
-                await getattr(self.queue, what)()
-        return "done"
-
     def look(self, name: str) -> object:
-        if name in self.deliveries:
-            return super().look(name)
-        match name:
-            case "waits":
-                return ",".join(map(word_of, self.queue))
-            case "drops":
-                return ",".join(f"{why}:{n}" for why, n in self.queue.stats.dropped.items())
-            case "buffered":
-                return self.ws.bufferedAmount
-        holder = self.queue if hasattr(self.queue, name) else self.queue.stats
-        return getattr(holder, name)
+        return self.ws.bufferedAmount if name == "buffered" else super().look(name)
 
 
 RULES = """
@@ -287,31 +255,8 @@ def test_a_backlog_of_any_length_keeps_its_order(
 # Over a real server
 
 
-def contents(connection: dict[str, Any]) -> list[str | bytes]:
-    """What the server received on a connection: text as ``str``, binary as ``bytes``."""
-    return [
-        message["data"] if message["kind"] == "text" else base64.b64decode(message["data"])
-        for message in connection["messages"]
-    ]
-
-
-async def received(id: str, ws: WebSocket) -> list[str | bytes]:
-    """What the server received on the one connection with ``id``, once that is closed."""
-    await closed(ws)
-    return contents(await the_one(id))
-
-
-def numbers(count: int) -> list[str]:
-    return [f"{number}" for number in range(count)]
-
-
 def send_all(queue: SendQueue, messages: Any) -> list[Delivery]:
     return [queue.send(message) for message in messages]
-
-
-def states(deliveries: list[Delivery]) -> str:
-    """The states by their first letters."""
-    return "".join(delivery.state[0] for delivery in deliveries)
 
 
 async def test_there_are_bounds_unless_none_is_asked_for() -> None:
@@ -344,16 +289,9 @@ async def test_a_message_is_what_it_was_when_it_was_accepted(id: str, waiting: b
     changing = bytearray(b"before")
     integers = array.array("i", [1, -2])
     strided = memoryview(bytearray(range(8)))[::2]
-    texts = [
-        "", "a", "é", "日本語", "😀", "\0", "a\0b", "\0\0", "", "\r\n", "\ufeff", "\uffff",
-        "\ud83d", "\ude00", "a\ud800b", "\ud83d\ude00", "\udc00\ud800", "x" * BIG, "é" * BIG, "",
-        "[object ArrayBuffer]",
-    ]  # fmt: skip
-    received_as = [
-        text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts
-    ]
     cases: list[tuple[Any, str | bytes]] = [
-        *zip(texts, received_as, strict=True),
+        *((text, text) for text in ("", "a\0b", "é" * BIG, "", "[object ArrayBuffer]")),
+        ("a\ud800b\ud83d\ude00", "a\ufffdb😀"),
         (b"bytes", b"bytes"),
         (b"", b""),
         (changing, b"before"),
@@ -368,10 +306,6 @@ async def test_a_message_is_what_it_was_when_it_was_accepted(id: str, waiting: b
         (NativeBlob(), b""),
     ]
     sent = send_all(queue, [data for data, _ in cases])
-    with raises(TypeError):
-        queue.send(5)  # type: ignore[arg-type]
-    with raises(TypeError):
-        await queue.put(5)  # type: ignore[arg-type]
     assert queue.stats.accepted == len(cases)
     strided[0] = 99
     integers[0] = 7
@@ -379,12 +313,16 @@ async def test_a_message_is_what_it_was_when_it_was_accepted(id: str, waiting: b
     if waiting:
         queue.attach(ws)
     await queue.drain()
-    assert await received(id, ws) == [expected for _, expected in cases]
+    await closed(ws)
+    assert [
+        message["data"] if message["kind"] == "text" else base64.b64decode(message["data"])
+        for message in (await journal(id, closed=1))[0]["messages"]
+    ] == [expected for _, expected in cases]
     # In bytes, as bufferedAmount counts.
     assert [delivery.size for delivery in sent] == [
         len(expected.encode() if isinstance(expected, str) else expected) for _, expected in cases
     ]
-    assert sent[len(texts) + 2].message == b"before"
+    assert b"before" in [delivery.message for delivery in sent]
 
 
 async def test_a_bytearray_may_change_its_size_while_its_message_waits() -> None:
@@ -405,13 +343,13 @@ async def test_what_is_logged_may_be_sent_over_the_queue_itself() -> None:
     logging.getLogger("readystate").addHandler(handler)
     try:
         queue = SendQueue()
-        deliveries = [queue.send(text, ttl=0.01) for text in numbers(3)]
+        deliveries = [queue.send(text, ttl=0.01) for text in "012"]
         queue.send("kept")
         await until(lambda: deliveries[0].state == "DROPPED")
         await turns()
     finally:
         logging.getLogger("readystate").removeHandler(handler)
-    assert states(deliveries) == "DDD"
+    assert {delivery.state for delivery in deliveries} == {"DROPPED"}
     assert sorted(queue) == ["WARNING", "kept"]
     assert queue.stats.dropped == {"expired": 3}
 

@@ -14,15 +14,17 @@ from readystate import (
     DeliveryState,
     Heartbeat,
     QueuedWebSocket,
+    QueueFull,
     Session,
-    State,
 )
+from readystate._host.cpython.errors import NativeError
 from readystate._host.cpython.values import NativeBlob
 from readystate_server.testing.inpage import journal, new_id, raises, until, url
 
-from .conftest import Page, kept, once, reached
+from .conftest import Page
 
-SOON, FAR = 2.0, 600.0
+MIB = 2**20
+SOON = 2.0
 """Seconds."""
 STRANGE = ["", "\x10", "\x10\x10", '\x10{"ack":1}', "\x10ask", "ß\u2028\U0001f600", "a\0b"]
 BINARY = [b"", b"\x10", b'\x10{"ask":1}', bytes(range(256))]
@@ -30,21 +32,8 @@ BINARY = [b"", b"\x10", b'\x10{"ask":1}', bytes(range(256))]
 
 def in_session(id: str, session: Any = True, **options: Any) -> QueuedWebSocket:
     """A session with an application that records what comes; ``query`` says what else it does."""
-    query = options.pop("query", {})
-    options.setdefault("backoff", Backoff(0.01, 0.01))
-    return QueuedWebSocket(url("/ws/session", id=id, **query), session=session, **options)
-
-
-async def handled(id: str, **wait: Any) -> list[str]:
-    """What the application has handled, texts only."""
-    (application,) = await journal(f"{id}/session", **wait)
-    return [message["data"] for message in application["messages"]]
-
-
-async def ended(id: str) -> tuple[int | None, str]:
-    """How the session has ended for the application."""
-    (application,) = await journal(f"{id}/session", closed=1)
-    return application["close"]["code"], application["close"]["reason"]
+    where = url("/ws/session", id=id, **options.pop("query", {}))
+    return QueuedWebSocket(where, session=session, backoff=Backoff(0.01, 0.01), **options)
 
 
 async def test_a_message_is_confirmed_when_the_application_is_done_with_it(id: str) -> None:
@@ -53,7 +42,8 @@ async def test_a_message_is_confirmed_when_the_application_is_done_with_it(id: s
         delivery = ws.send("one")
         await delivery
         assert (delivery.state, delivery.reason) == (DeliveryState.CONFIRMED, "session")
-        assert await handled(id) == ["one"]
+        (application,) = await journal(f"{id}/session")
+        assert [message["data"] for message in application["messages"]] == ["one"]
         assert ws.protocol == "readystate.v1"
         assert ws.latency is not None
         assert 0 < ws.latency < 10
@@ -61,7 +51,8 @@ async def test_a_message_is_confirmed_when_the_application_is_done_with_it(id: s
         delivery = ws.send("two")
         async with asyncio.timeout(SOON):
             await until(lambda: delivery.state is DeliveryState.CONFIRMED)
-    assert await ended(id) == (1000, "")
+    (application,) = await journal(f"{id}/session", closed=1)
+    assert (application["close"]["code"], application["close"]["reason"]) == (1000, "")
 
 
 @pytest.mark.parametrize(
@@ -109,45 +100,6 @@ async def test_what_a_session_takes_the_place_of_cannot_be_had() -> None:
         QueuedWebSocket(lambda: "ws://x", session=Session(persist="sessionStorage"))
 
 
-# The page goes, and comes back
-
-
-async def left(id: str) -> QueuedWebSocket:
-    """Some messages are confirmed, some are not, some never left."""
-    # After "open", "a", what asks for its confirmation, "b" and what follows it.
-    ws = kept(once(url("/ws/session", id=id, echo=1, fault="drop", after=5)))
-    ws.start()
-    await ws.send("a")
-    assert await ws.recv() == "a"
-    ws.send("b")
-    ws.send(b"\x00\xff")
-    await reached(ws, State.WAITING)
-    ws.send("c")
-    ws.send(b"d")
-    assert ws.unconfirmed + ws.pending == 4
-    return ws
-
-
-async def test_the_page_that_comes_next_goes_on(fake_page: Page, id: str) -> None:
-    before = await left(id)
-    assert fake_page.storage == {}
-    fake_page.leave()
-    assert len(fake_page.storage) == 1
-    async with kept(url("/ws/session", id=id, echo=1)) as ws:
-        # A copy of the tab has nothing.
-        assert fake_page.storage == {}
-        assert ws.pending + ws.unconfirmed == 4
-        ws.send("e")
-        assert [await ws.recv() for _ in range(5)] == ["b", b"\x00\xff", "c", b"d", "e"]
-        await ws.drain()
-    assert await handled(id, closed=1) == ["a", "b", "AP8=", "c", "ZA==", "e"]
-    # It has ended, so the next page begins another one.
-    assert fake_page.storage == {}
-    async with kept(url("/ws/session", id=f"{id}-next", echo=1)) as ws:
-        assert ws.pending + ws.unconfirmed == 0
-    assert before.state is not State.CLOSED
-
-
 async def test_what_can_be_kept(fake_page: Page) -> None:
     """Not a Blob: it cannot be read at once, as a page that goes away would have to."""
     session = Session(persist="sessionStorage")
@@ -159,3 +111,33 @@ async def test_what_can_be_kept(fake_page: Page) -> None:
         in_session(new_id(), session)
     ws.abort()
     in_session(new_id(), session).abort()
+
+
+async def test_no_more_is_accepted_than_can_be_kept(fake_page: Page) -> None:
+    """So the sender is told at once, by what it has chosen with ``on_full``."""
+    ws = in_session(new_id(), Session(persist="sessionStorage"))
+    for _ in range(4):
+        ws.send("x" * (MIB // 4))
+    with raises(QueueFull):
+        ws.send("x")
+    with raises(ValueError, match="1,048,577 bytes cannot be kept with persist="):
+        ws.send("x" * (MIB + 1))
+    ws.clear()
+    ws.send("x" * MIB)
+    fake_page.dispatch("hidden")
+    ws.abort()
+
+
+@pytest.mark.parametrize("is_told_by", ["restore", "save"])
+async def test_a_page_that_may_not_keep_anything(
+    fake_page: Page, monkeypatch: pytest.MonkeyPatch, is_told_by: str
+) -> None:
+    """Such as that of an iframe with ``sandbox="allow-scripts"``."""
+
+    def refuse(*_: Any) -> None:
+        raise NativeError("Access is denied for this document.")
+
+    monkeypatch.setattr(f"readystate.session.keeping.{is_told_by}", refuse)
+    with raises(RuntimeError, match="allow-same-origin") as caught:
+        in_session(new_id(), Session(persist="sessionStorage"))
+    assert "Access is denied for this document." in str(caught.value)

@@ -21,7 +21,7 @@ NAMES = (
     *("refused with 403", "slow", "aborted", "dropped"),
     *("closed with 1001", "closed with 1012", "stalled", "deaf"),
 )
-AT_ONCE = Fault([{"fault": "drop"}, {"fault": "drop", "after": 1}], [])
+AT_ONCE = Fault([{"fault": "drop"}, {"fault": "drop", "after": 1}])
 FAULTS = {**{name: faults.FAULTS[name] for name in NAMES}, "dropped at once": AT_ONCE}
 
 

@@ -82,19 +82,16 @@ def other() -> Iterator[ThreadPoolExecutor]:
 # One connection
 
 
-def test_as_a_context_manager(id: str) -> None:
-    with connect(url("/ws/echo", id=id), subprotocols=["json"]) as ws:
+def test_as_a_context_manager() -> None:
+    with connect(url("/ws/echo"), subprotocols=["json"]) as ws:
         assert isinstance(ws, Connection)
-        assert ws.url == url("/ws/echo", id=id)
+        assert ws.url == url("/ws/echo")
         assert ws.subprotocol == "json"
         assert ws.extensions == ""
         assert ws.ready_state == WebSocket.OPEN
         assert (ws.close_code, ws.close_reason) == (None, None)
         assert (ws.buffered_amount, ws.dropped) == (0, 0)
         assert repr(ws) == f"<Connection {url('/ws/echo')} OPEN>"
-        for message in ("text", b"binary", "", b"", "é" * 2**16, bytes(2**18)):
-            ws.send(message)
-            assert ws.recv() == message
         for bad, error in (((999,), InvalidAccessError), ((1000, "x" * 124), DOMSyntaxError)):
             with raises(error):
                 ws.close(*bad)
@@ -106,13 +103,10 @@ def test_as_a_context_manager(id: str) -> None:
     assert ws.ready_state == WebSocket.CLOSED
     assert (ws.close_code, ws.close_reason) == (1000, "")
     assert not threads()
-    assert the_one(id)["close"] == {"code": 1000, "reason": "", "clean": True}
 
 
 def test_without_a_block() -> None:
     ws = connect(url("/ws/echo")).open()
-    ws.send("x")
-    assert ws.recv() == "x"
     ws.close(4000, "done")
     assert ws.close_code == 4000
     assert not threads()

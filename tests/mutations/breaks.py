@@ -205,7 +205,7 @@ BREAKS = (
         f"{_SESSION}/keeping.py",
         "            text = restore(self._key)\n            save(self._key, None)\n",
         "            text = restore(self._key)\n",
-        ("tests/cpython/test_hidden_pages.py",),
+        ("tests/cpython/test_queued_websocket.py",),
     ),
     Break(
         "close code 1006 becomes 1005",

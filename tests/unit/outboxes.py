@@ -15,6 +15,9 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    def go_on(self, seconds: float) -> None:
+        self.now += seconds
+
 
 def make_outbox(**options: Any) -> Outbox:
     """One without limits, but for those that are given."""

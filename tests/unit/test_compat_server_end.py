@@ -73,11 +73,14 @@ def test_the_handshake() -> None:
     assert connected()[2].subprotocols == []
 
 
-def test_headers_that_are_repeated() -> None:
-    (request,) = ServerEnd().receive(
+def test_a_request_in_pieces_that_repeats_headers() -> None:
+    end = ServerEnd()
+    sent = (
         b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: x\r\n"
         b"X-A: 1\r\nx-a:2\r\nSec-WebSocket-Protocol: a,b\r\nSEC-WEBSOCKET-PROTOCOL: c\r\n\r\n"
     )
+    assert [events for byte in sent[:-1] if (events := end.receive(bytes([byte])))] == []
+    (request,) = end.receive(sent[-1:])
     assert isinstance(request, Request)
     assert request.headers["x-a"] == "1, 2"
     assert request.subprotocols == ["a", "b", "c"]
@@ -121,17 +124,12 @@ def test_fragments_are_joined_and_pings_come_between(pieces: list[Any]) -> None:
 def test_messages_for_a_client(messages: list[str | bytes]) -> None:
     client, _, _ = connected()
     client.receive_data(b"".join(frames(messages)))
-    assert received(client) == messages
-
-
-def received(client: ClientProtocol) -> list[str | bytes]:
-    """The messages that the client has received since."""
-    messages: list[str | bytes] = []
+    received: list[str | bytes] = []
     for event in client.events_received():
         assert isinstance(event, Frame)
         data = bytes(event.data)
-        messages.append(data.decode() if event.opcode is Opcode.TEXT else data)
-    return messages
+        received.append(data.decode() if event.opcode is Opcode.TEXT else data)
+    assert received == messages
 
 
 @given(st.binary(max_size=300), st.binary(min_size=4, max_size=4))
@@ -182,14 +180,6 @@ def test_either_side_closes(code: int | None, reason: str) -> None:
 def test_what_is_no_upgrade(data: bytes) -> None:
     with pytest.raises(NotAnUpgrade):
         ServerEnd().receive(data)
-
-
-def test_a_request_in_pieces() -> None:
-    end = ServerEnd()
-    request = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n"
-    assert [events for byte in request[:-1] if (events := end.receive(bytes([byte])))] == []
-    (event,) = end.receive(request[-1:])
-    assert isinstance(event, Request)
 
 
 def masked(first: int, payload: bytes) -> bytes:

@@ -45,14 +45,9 @@ def test_the_tree_in_the_reference_is_complete() -> None:
         assert f"── {name} " in tree
 
 
-@pytest.fixture
-def in_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_in_a_page_has_all_of_its_causes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser makes one handshake at a time to each host, and may wait for its visitor."""
     monkeypatch.setattr(exceptions, "_IN_A_PAGE", True)
-
-
-@pytest.mark.usefixtures("in_a_page")
-def test_a_handshake_that_hangs_in_a_page_has_both_its_causes() -> None:
-    """The browser makes one at a time to each host, and may wait for its visitor."""
     url = "ws://127.0.0.1:81/feed"
     text = str(OpenTimeout(url, 10))
     assert text.startswith(f"{url} has not accepted the connection within 10 s. ")
@@ -60,11 +55,6 @@ def test_a_handshake_that_hangs_in_a_page_has_both_its_causes() -> None:
     assert text.endswith("for the user to permit that")
     text = str(OpenTimeout(url, 10, permission="'loopback-network' is 'prompt'"))
     assert text.endswith("permit that ('loopback-network' is 'prompt')")
-
-
-@pytest.mark.usefixtures("in_a_page")
-def test_a_connection_that_fails_in_a_page_has_the_permission_among_its_causes() -> None:
-    url = "ws://127.0.0.1:81/feed"
     text = str(ConnectionFailed(url))
     assert "has the user permitted that? From an https: page" in text
     text = str(ConnectionFailed(url, permission="'loopback-network' is 'denied'"))

@@ -20,6 +20,7 @@ from readystate import InvalidStateError
 
 WEB = Path(__file__).parents[2] / "web"
 TOO_EARLY = InvalidStateError("too early", "InvalidStateError")
+OVER: dict[str, Any] = {"slept": 1001.0, "is_over": True}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -93,14 +94,10 @@ def test_ways_that_do_the_same_are_judged_by_the_worst(race: ModuleType) -> None
     early = record(race, 1, exception=TOO_EARLY, excepted=1.0)
     quick = record(race, 1, sent=at(300.25, "0"), arrived=at(300.25, "0"))
     slow = record(race, 1, sent=at(302.0, "0"), arrived=at(304.0, "0"))
-    assert race.result([early]) == (
-        "failed",
-        {"outcome": "fails", "after_open": "never", "lost": "1 of 1"},
-    )
-    assert race.result([quick, slow]) == (
-        "good",
-        {"outcome": "on time", "after_open": "4.0 ms at most", "lost": "0 of 2"},
-    )
+    fails = {"outcome": "fails", "after_open": "never", "lost": "1 of 1"}
+    assert race.result([early]) == ("failed", fails)
+    in_time = {"outcome": "on time", "after_open": "4.0 ms at most", "lost": "0 of 2"}
+    assert race.result([quick, slow]) == ("good", in_time)
     assert race.together([quick, slow]) == (
         "All 2 messages arrived in order, sent 2.0 ms after open at most. "
         "The 2 ways differ by 1.8 ms."
@@ -138,19 +135,10 @@ def test_the_page_says_how_long_its_networks_take(handshakes: ModuleType) -> Non
 
 
 def test_a_handshake_makes_the_sleep_fail_or_wastes_its_time(handshakes: ModuleType) -> None:
-    slow = handshakes.Handshake(
-        1200.0,
-        opened=1205.0,
-        flushed=1206.0,
-        slept=1001.0,
-        error=TOO_EARLY,
-        arrived=1,
-        is_over=True,
-    )
-    quick = handshakes.Handshake(
-        15.0, opened=20.0, flushed=20.5, slept=1001.0, arrived=2, is_over=True
-    )
-    running = handshakes.Handshake(15.0, opened=20.0, flushed=20.5)
+    make = handshakes.Handshake
+    slow = make(1200.0, opened=1205.0, flushed=1206.0, error=TOO_EARLY, arrived=1, **OVER)
+    quick = make(15.0, opened=20.0, flushed=20.5, arrived=2, **OVER)
+    running = make(15.0, opened=20.0, flushed=20.5)
     found = handshakes.totals([slow, quick, running])
     assert (found.count, found.failed, found.by_sleep, found.by_queue) == (2, 1, 1, 2)
     assert found.wasted == found.longest == 981
@@ -166,9 +154,7 @@ def test_a_handshake_makes_the_sleep_fail_or_wastes_its_time(handshakes: ModuleT
 
 def test_a_message_that_does_not_come_back_is_said(handshakes: ModuleType) -> None:
     for arrived in (0, 1):
-        lost = handshakes.Handshake(
-            15.0, opened=20.0, flushed=20.5, slept=1001.0, arrived=arrived, is_over=True
-        )
+        lost = handshakes.Handshake(15.0, opened=20.0, flushed=20.5, arrived=arrived, **OVER)
         outcome, sentence = handshakes.verdict(handshakes.totals([lost]))
         assert outcome == "failed"
         assert "please report" in sentence

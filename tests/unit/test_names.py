@@ -12,8 +12,9 @@ from .. import processes
 
 
 @pytest.mark.parametrize("name", vars(readystate)["__all__"])
-def test_each_name_is_there(name: str) -> None:
+def test_each_name_is_there_and_documented(name: str) -> None:
     value = getattr(readystate, name)
+    assert value.__doc__
     assert name == "Sendable" or value.__name__ == name  # which is an alias, and has none
     assert name in dir(readystate)
 
@@ -32,7 +33,8 @@ def test_another_name_is_not_there() -> None:
         from readystate import WebSockets  # type: ignore[attr-defined] # noqa: F401
 
 
-def test_a_star_import_has_them_all() -> None:
+def test_a_star_import_has_them_all_in_order() -> None:
+    assert vars(readystate)["__all__"] == sorted(vars(readystate)["__all__"])
     names: dict[str, object] = {}
     exec("from readystate import *", names)  # noqa: S102
     assert set(vars(readystate)["__all__"]) <= set(names)

@@ -618,6 +618,17 @@ one that is acknowledged after all is not sent again
                                                     ? pending=1 pending_bytes=3 unconfirmed=0
     take                                > b
 
+what the server fails on each time is dropped, and the others arrive  [max_resends=2]
+    accept a poison b; take             > a poison b
+    lost; take                          > a         ? stats.resent=1
+    confirm_before 1 heartbeat; take    > poison b  ? a=heartbeat
+    lost; take                          > poison
+    lost; take                          > poison    ? poison=SENT
+    lost; take                          > b         ? poison=resent_too_often b=SENT pending=0
+by default it is sent again without end
+    accept poison; take; lost; take     > poison poison
+    lost; take; lost; take              > poison poison ? stats.sent=4 stats.resent=3
+
 a time-to-live ends only while it waits  [max_unconfirmed=1]
     accept a b ttl=5; accept c ttl=6                ? next_expiry=5
     take                                > a

@@ -8,11 +8,6 @@ from hypothesis import strategies as st
 from readystate.core.pauses import Pauses
 
 
-def test_as_long_as_it_falls_it_is_looked_at_in_each_turn() -> None:
-    pauses = Pauses()
-    assert [pauses.next(amount) for amount in (9, 8, 5, 0)] == [0, 0, 0, 0]
-
-
 def test_while_it_stands_still_ever_more_rarely_up_to_a_limit() -> None:
     pauses = Pauses()
     waits = [pauses.next(7) for _ in range(12)]

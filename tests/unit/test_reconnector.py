@@ -118,22 +118,6 @@ def test_rule(rule: Rule) -> None:
     follow(rule, do, lambda name: getattr(reconnector, name), RuntimeError)
 
 
-def test_who_has_stopped_does_not_begin() -> None:
-    reconnector = Reconnector(Backoff())
-    reconnector.stop("closed")
-    with pytest.raises(RuntimeError, match="STOPPED"):
-        reconnector.begin()
-
-
-def test_one_backoff_serves_several() -> None:
-    backoff = Backoff(1, 10, jitter=0)
-    first, second = Reconnector(backoff), Reconnector(backoff)
-    first.begin()
-    assert first.ended() == 1
-    second.begin()
-    assert second.ended() == 1
-
-
 class Machine(RuleBasedStateMachine):
     """Whatever happens, in whatever order."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,23 +41,15 @@ def test_each_way_is_tried_and_said(tried: list[str], capsys: pytest.CaptureFixt
     assert "firefox: not from the system's packages: not in this test" in said
 
 
-def test_what_is_installed_is_enough(tried: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"executable_path": "/somewhere/chromium"}
-    monkeypatch.setattr(setup, "installed", lambda name: iter([options]))
-    monkeypatch.setattr(setup, "try_launch", lambda name, options: "1.0" if options else None)
-    assert setup.find("chromium") == options
-    assert tried == []
-
-
-def test_a_browser_that_cannot_be_driven_is_passed_over(
-    tried: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("good", [{0, 1}, {1}])
+def test_what_is_installed_is_enough_if_it_can_be_driven(
+    tried: list[str], monkeypatch: pytest.MonkeyPatch, good: set[int]
 ) -> None:
     found = [{"executable_path": "/old"}, {"executable_path": "/new"}]
+    launch = lambda name, options: "1.0" if found.index(options) in good else None  # noqa: E731
     monkeypatch.setattr(setup, "installed", lambda name: iter(found))
-    monkeypatch.setattr(
-        setup, "try_launch", lambda name, options: "1.0" if options == found[1] else None
-    )
-    assert setup.find("chromium") == found[1]
+    monkeypatch.setattr(setup, "try_launch", launch)
+    assert setup.find("chromium") == found[min(good)]
     assert tried == []
 
 
@@ -93,22 +85,16 @@ def test_webkitgtk_is_installed_if_it_is_not_here(
         installed.append(name)
         missing.clear()
 
+    capabilities = {"browserVersion": "2.50"}
+    browser = SimpleNamespace(get=lambda url: None, title="ready", capabilities=capabilities)
     monkeypatch.setattr(webkit, "missing", lambda: missing)
     monkeypatch.setattr(setup, "install_package", install)
-    monkeypatch.setattr(webkit, "launched", launched)
+    monkeypatch.setattr(webkit, "launched", lambda: nullcontext(browser))
     assert setup.find_webkitgtk()
     assert installed == ["webkitgtk"]
     said = capsys.readouterr().out
     assert "webkitgtk: not installed: Xvfb not found" in said
     assert "webkitgtk: 2.50 (" in said
-
-
-@contextmanager
-def launched() -> Iterator[Any]:
-    """In place of a browser."""
-    yield SimpleNamespace(
-        get=lambda url: None, title="ready", capabilities={"browserVersion": "2.50"}
-    )
 
 
 @pytest.mark.parametrize(

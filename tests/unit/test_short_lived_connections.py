@@ -136,40 +136,39 @@ def with_acks(outbox: Outbox) -> Client:
     return Client(outbox, Acknowledgements(outbox, acks, None), DyingServer(key_of))
 
 
-counts = st.integers(1, 12)
-whatever = {
-    "messages": st.integers(1, 300),
-    "before_death": counts,
-    "on_open": st.integers(0, 3),
-    "size": st.sampled_from([0, 10, 100_000]),
-    "window": st.sampled_from([1, 4, 2**14]),
-}
-
-
-@settings(max_examples=60)
-@given(**whatever)
-def test_a_heartbeat_confirms_all(
-    messages: int, before_death: int, on_open: int, size: int, window: int
-) -> None:
-    """One message and one heartbeat are let through, beside what ``on_open`` sends."""
-    outbox = outbox_of(window)
+def with_heartbeat(outbox: Outbox) -> Client:
+    """Its server answers the heartbeat alone."""
     replies = HeartbeatReplies(outbox, lambda message: message == PONG)
-    server = DyingServer(lambda message: PONG if message == PING else None)
-    client = Client(outbox, replies, server)
-    deliveries = [outbox.accept(f"message {number}", size) for number in range(messages)]
-    all_confirmed(client, deliveries, on_open + before_death + 1, on_open)
+    return Client(outbox, replies, DyingServer(lambda text: PONG if text == PING else None))
 
 
+counts = st.integers(1, 12)
+
+
+@pytest.mark.parametrize("make", [with_acks, with_heartbeat])
 @settings(max_examples=60)
-@given(**whatever)
-def test_acknowledgements_confirm_all(
-    messages: int, before_death: int, on_open: int, size: int, window: int
+@given(
+    messages=st.integers(1, 300),
+    before_death=counts,
+    on_open=st.integers(0, 3),
+    size=st.sampled_from([0, 10, 100_000]),
+    window=st.sampled_from([1, 4, 2**14]),
+)
+def test_all_is_confirmed(
+    make: Callable[[Outbox], Client],
+    messages: int,
+    before_death: int,
+    on_open: int,
+    size: int,
+    window: int,
 ) -> None:
-    """One message is let through, and its acknowledgement."""
+    """One message and what confirms it are let through, beside what ``on_open`` sends."""
     outbox = outbox_of(window)
+    client, has_keys = make(outbox), make is with_acks
     names = [f"message {number}" for number in range(messages)]
-    deliveries = [outbox.accept(name, size, key=name) for name in names]
-    all_confirmed(with_acks(outbox), deliveries, on_open + before_death, on_open)
+    deliveries = [outbox.accept(name, size, key=name if has_keys else None) for name in names]
+    count = on_open + before_death + (not has_keys)
+    all_confirmed(client, deliveries, count, on_open)
 
 
 @settings(max_examples=30)
@@ -257,40 +256,3 @@ def test_it_is_one_message_after_two_losses_in_a_row_and_doubles_with_each_confi
     assert grown == [(min(2**times, 1000), 2**times) for times in range(1, 12)]
     window.shrink(1000, 10**6)
     assert window.messages == 500
-
-
-# Poison
-
-
-def test_what_the_server_fails_on_each_time_is_dropped_and_the_others_arrive() -> None:
-    outbox = make_outbox(max_resends=3)
-    deliveries = {name: outbox.accept(name, 1) for name in ("a", "poison", "b", "c", "more poison")}
-    connections = 0
-    while outbox.pending:
-        connections += 1
-        assert connections < 30
-        batch = outbox.take()
-        good = 0
-        while good < len(batch) and "poison" not in batch[good].message:
-            good += 1
-        if good == len(batch):
-            outbox.confirm_before(outbox.sent, "heartbeat")
-        else:
-            # The server fails before it could say what it has done of the others.
-            outbox.connection_lost()
-    assert {name: delivery.reason for name, delivery in deliveries.items()} == {
-        **dict.fromkeys("abc", "heartbeat"),
-        **dict.fromkeys(("poison", "more poison"), "resent too often"),
-    }
-    assert outbox.stats.dropped == {"resent too often": 2}
-
-
-@pytest.mark.parametrize("most", [1, 2, 5, None])
-def test_a_message_is_sent_again_that_often_and_by_default_without_end(most: int | None) -> None:
-    outbox = make_outbox(max_resends=most)
-    outbox.accept("poison", 1)
-    for _ in range(1000 if most is None else most + 1):
-        assert [delivery.message for delivery in outbox.take()] == ["poison"]
-        outbox.connection_lost()
-    assert outbox.pending == (most is None)
-    assert outbox.stats.resent == outbox.stats.sent - 1
