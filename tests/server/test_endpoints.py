@@ -34,7 +34,6 @@ from .raw import (
 LIMIT = 16 * 2**20
 STALLED = 2 * 2**20
 """Bytes that TCP's buffers take at most."""
-NO_CLOSE_FRAME = {"code": None, "reason": "", "clean": False}
 
 
 async def refusal(server: Server, path: str, **headers: str) -> tuple[int, Any]:
@@ -266,13 +265,10 @@ class TestCommonQuery:
         assert (await refusal(server, "/ws/echo", **short))[0] == 400
 
 
-OWN = "the server's own"
-
-
 @pytest.mark.parametrize(
     ("allowed", "origin", "status"),
     [
-        *(([], origin, 418) for origin in (None, OWN)),
+        *(([], origin, 418) for origin in (None, "its own")),
         *(([], origin, 403) for origin in ("https://example.org", "null", "http://127.0.0.1:1")),
         (["https://example.org"], "https://example.org", 418),
         (["https://example.org"], "https://example.com", 403),
@@ -281,7 +277,7 @@ OWN = "the server's own"
 )
 async def test_which_origins_may_connect(allowed: list[str], origin: str, status: int) -> None:
     with Server(allow_origins=allowed) as server:
-        headers = {"Origin": server.url if origin is OWN else origin} if origin else {}
+        headers = {"Origin": server.url if origin == "its own" else origin} if origin else {}
         assert (await refusal(server, "/ws/refuse?status=418", **headers))[0] == status
 
 
@@ -316,7 +312,7 @@ def assert_recorded(server: Server, id: str, count: int, *, opened: bool = True)
     """How many messages came over a connection that has ended without a close frame."""
     (entry,) = server.journal(id, closed=1)
     assert (entry["opened"], entry["count"]) == (opened, count)
-    assert entry["close"] == NO_CLOSE_FRAME
+    assert entry["close"] == {"code": None, "reason": "", "clean": False}
 
 
 class TestFlood:
