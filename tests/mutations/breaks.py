@@ -304,7 +304,7 @@ BREAKS = (
         f"{_SESSIONS}/sessions.py",
         "if len(self._handlers) + self._starting >= self._settings.max_sessions:",
         "if len(self._handlers) + self._starting > self._settings.max_sessions:",
-        ("tests/server/test_session_hostile.py",),
+        ("tests/server/test_session_rules.py",),
     ),
     Break(
         "a message goes out before the store has it",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import socket
 import struct
 from collections.abc import Iterator
@@ -66,10 +65,6 @@ def text(*messages: str) -> bytes:
     return b"".join(frame(1, message.encode()) for message in messages)
 
 
-def close_frame(code: int) -> bytes:
-    return frame(8, struct.pack("!H", code))
-
-
 def read(sock: socket.socket) -> tuple[int, bytes]:
     """The server's next frame: its opcode and its payload."""
     head, size = exactly(sock, 2)
@@ -87,15 +82,6 @@ def exactly(sock: socket.socket, size: int) -> bytes:
         assert more, "the connection has ended"
         data += more
     return data
-
-
-def acknowledged(sock: socket.socket) -> list[int]:
-    """The numbers of the next frame, which acknowledges."""
-    opcode, payload = read(sock)
-    assert opcode == 1
-    (name, numbers), *others = json.loads(payload).items()
-    assert (name, others) == ("ack", [])
-    return list(numbers)
 
 
 def fill(sock: socket.socket, most: int = 16 * 2**20) -> int:

@@ -36,7 +36,6 @@ class MemoryEnd:
         # Cleared, it takes nothing more, as TCP does when nobody reads.
         self.takes = asyncio.Event()
         self.takes.set()
-        self.sending = asyncio.Event()
         self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
 
     async def receive(self) -> Message | None:
@@ -51,7 +50,6 @@ class MemoryEnd:
         return self.close_code
 
     async def send(self, message: Message) -> None:
-        self.sending.set()
         await self.takes.wait()
         if self.has_ended:
             raise ConnectionResetError("the connection has ended")
@@ -165,13 +163,13 @@ class SessionClient:
 
     connection: asyncio.Task[int | None]
 
-    def __init__(self, *, window: Window = WINDOW, max_unconfirmed: int = 1024) -> None:
+    def __init__(self, *, window: Window = WINDOW) -> None:
         outbox = Outbox(
             max_pending=None,
             max_pending_bytes=None,
             on_full="raise",
             in_doubt="resend",
-            max_unconfirmed=max_unconfirmed,
+            max_unconfirmed=1024,
             max_unconfirmed_bytes=2**20,
         )
         self.core = ClientCore(outbox, window)
@@ -185,17 +183,6 @@ class SessionClient:
         delivery = self.core.outbox.accept(message, size)
         self._awake.set()
         return delivery
-
-    def ask(self) -> None:
-        self.core.ask()
-        self._awake.set()
-
-    def acknowledge(self, count: int) -> None:
-        """Is done with so many messages, and from now on with each that arrives."""
-        self.acknowledges = True
-        self.core.finish(count, 0)
-        self.core.acknowledge()
-        self._awake.set()
 
     async def serve(self, wire: Wire) -> int | None:
         """Uses a connection to its end; returns the code of its close frame."""

@@ -24,10 +24,9 @@ OPEN = encode("open", {"window": WINDOW})
 _connections = itertools.count(2)
 
 
-def resume(secret: str, received: int = 0, *, connection: int | None = None) -> str:
-    """What begins a connection; by default one that is later than all others."""
-    number = next(_connections) if connection is None else connection
-    said = {"session": secret, "connection": number, "received": received, "window": WINDOW}
+def resume(secret: str) -> str:
+    """What begins a connection that is later than all others."""
+    said = {"session": secret, "connection": next(_connections), "received": 0, "window": WINDOW}
     return encode("resume", said)
 
 
@@ -63,17 +62,6 @@ async def _after(
     return await method(*arguments, **options)
 
 
-async def others_first(*_: Any) -> None:
-    """Lets other tasks go on."""
-    await asyncio.sleep(0)
-
-
-async def is_waiting(awaitable: Awaitable[Any]) -> bool:
-    """Whether it has not ended a moment later."""
-    _, waiting = await asyncio.wait((asyncio.ensure_future(awaitable),), timeout=0.02)
-    return bool(waiting)
-
-
 class Server:
     """Sessions of a handler.
 
@@ -88,7 +76,7 @@ class Server:
         # One after the other at the default rate would take long, and show nothing more.
         self.sessions = Sessions(self._handle, **{"connect_rate": math.inf, **options})
         self._handler = handler
-        self._changed = asyncio.Event()
+        self._has_handled = asyncio.Event()
         self._serving: set[asyncio.Task[None]] = set()
 
     @property
@@ -105,32 +93,21 @@ class Server:
         return client
 
     @contextlib.asynccontextmanager
-    async def client(
-        self, client: SessionClient | None = None, **options: Any
-    ) -> AsyncIterator[SessionClient]:
-        """A new client, or this one again, whose connection ends without a close frame."""
-        client = client or SessionClient()
-        async with client.connected(self.connect(**options)):
+    async def client(self) -> AsyncIterator[SessionClient]:
+        """A new client, whose connection ends without a close frame."""
+        client = SessionClient()
+        async with client.connected(self.connect()):
             await client.until_joined()
             yield client
-
-    async def absent_client(self) -> SessionClient:
-        """A client with a session, whose connection was lost."""
-        async with self.client() as client:
-            pass
-        await self.until_served()
-        return client
 
     async def open(self, **options: Any) -> tuple[MemoryEnd, str]:
         """A connection with a session of its own, and the secret."""
         wire = self.connect(**options)
         return wire, (await _begin(wire, OPEN, "opened"))["session"]
 
-    async def resume(self, secret: str, received: int = 0, **options: Any) -> MemoryEnd:
-        """A connection on which that session goes on."""
-        wire = self.connect(**options)
-        await _begin(wire, resume(secret, received), "resumed")
-        return wire
+    async def resume(self, secret: str, **options: Any) -> None:
+        """Has that session go on over another connection."""
+        await _begin(self.connect(**options), resume(secret), "resumed")
 
     async def refusal(self, first: Message, **options: Any) -> tuple[int | None, str]:
         """The close code and reason for a connection that begins so."""
@@ -139,14 +116,9 @@ class Server:
         assert await wire.receive() is None
         return wire.close_code, wire.close_reason
 
-    async def refusal_code(self, first: Message, **options: Any) -> int | None:
-        return (await self.refusal(first, **options))[0]
-
-    async def until_handled(self, count: int = 1) -> None:
-        """Waits until so many handlers have ended."""
-        while len(self.ends) < count:
-            self._changed.clear()
-            await self._changed.wait()
+    async def until_handled(self) -> None:
+        """Waits until a handler has ended."""
+        await self._has_handled.wait()
 
     async def until_served(self) -> None:
         """Waits until no connection is served any more."""
@@ -163,7 +135,7 @@ class Server:
             raise
         finally:
             self.ends.append(end)
-            self._changed.set()
+            self._has_handled.set()
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._serving.discard(task)
@@ -180,14 +152,13 @@ async def _begin(wire: MemoryEnd, first: str, kind: str) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def websockets_server(sessions: Sessions, **options: Any) -> AsyncIterator[str]:
+async def websockets_server(sessions: Sessions) -> AsyncIterator[str]:
     """Serves sessions over connections of ``websockets``; gives their URL."""
     async with websockets.serve(
         functools.partial(serve, sessions),
         "127.0.0.1",
         0,
         subprotocols=[websockets.Subprotocol(SUBPROTOCOL)],
-        **options,
     ) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/session"
         await sessions.close()
@@ -203,20 +174,3 @@ async def serving(
     finally:
         await server.sessions.close()
         await server.until_served()
-
-
-@contextlib.asynccontextmanager
-async def two_processes(
-    handler: Callable[[ServerSession], Awaitable[None]] = echo,
-    other: Callable[[ServerSession], Awaitable[None]] | None = None,
-    *,
-    store: MemoryStore | None = None,
-    **options: Any,
-) -> AsyncIterator[tuple[Server, Server]]:
-    """Two servers with one store."""
-    store = MemoryStore() if store is None else store  # an empty one is false
-    async with (
-        serving(handler, store=store, **options) as one,
-        serving(other or handler, store=store, **options) as two,
-    ):
-        yield one, two

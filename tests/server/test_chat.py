@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -32,7 +33,7 @@ class Person(SessionClient):
         self._origin = server.url
 
     @contextlib.asynccontextmanager
-    async def connected_again(self) -> AsyncIterator[Person]:
+    async def enter(self) -> AsyncIterator[Person]:
         async with connect(self._url, origin=self._origin) as self.wire, self.connected(self.wire):
             await self.until_joined()
             yield self
@@ -49,16 +50,13 @@ class Person(SessionClient):
         return self.wire.close_code
 
     @property
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(message) for message in self.received]
-
-    @property
     def heard(self) -> list[tuple[str, str]]:
-        return [(event["from"], event["text"]) for event in self.events if "text" in event]
+        events = map(json.loads, self.received)
+        return [(event["from"], event["text"]) for event in events if "text" in event]
 
     def those(self, where: str) -> list[str]:
         """Who is "here", or "away"."""
-        lists = [event[where] for event in self.events if where in event]
+        lists = [event[where] for event in map(json.loads, self.received) if where in event]
         return lists[-1] if lists else []
 
     async def until_heard(self, count: int) -> None:
@@ -71,44 +69,36 @@ class Person(SessionClient):
         await self.until(lambda: self.those("away") == list(names))
 
 
-class Room:
-    """A room of a server."""
-
-    def __init__(self, server: Server, name: str) -> None:
-        self._server = server
-        self._name = name
-
-    def person(self, name: str, **options: Any) -> Person:
-        return Person(self._server, self._name, name, **options)
-
-    def neighbour(self) -> Room:
-        return Room(self._server, f"not {self._name}")
-
-    @contextlib.asynccontextmanager
-    async def people(self, *names: str) -> AsyncIterator[list[Person]]:
-        """Some who enter one after the other, each of whom knows of all."""
-        async with contextlib.AsyncExitStack() as stack:
-            people = [self.person(name) for name in names]
-            for person in people:
-                await stack.enter_async_context(person.connected_again())
-            for person in people:
-                await person.until_here(*names)
-            yield people
-
-    @contextlib.asynccontextmanager
-    async def enter(self, name: str) -> AsyncIterator[Person]:
-        async with self.person(name).connected_again() as person:
-            yield person
+Room: TypeAlias = Callable[..., Person]
+"""Makes a person of a room by the name."""
 
 
 @pytest.fixture
 def room(server: Server) -> Room:
     """A room of the test's own."""
-    return Room(server, uuid.uuid4().hex[:12])
+    return partial(Person, server, uuid.uuid4().hex[:12])
 
 
-async def test_those_in_a_room_hear_each_other_and_nobody_else_does(room: Room) -> None:
-    async with room.people("Ada", "Bob") as (ada, bob), room.neighbour().people("Eve") as (eve,):
+@pytest.fixture
+def neighbour(server: Server) -> Room:
+    """The room beside it."""
+    return partial(Person, server, uuid.uuid4().hex[:12])
+
+
+@contextlib.asynccontextmanager
+async def people(room: Room, *names: str) -> AsyncIterator[list[Person]]:
+    """Some who enter one after the other, each of whom knows of all."""
+    async with contextlib.AsyncExitStack() as stack:
+        people = [await stack.enter_async_context(room(name).enter()) for name in names]
+        for person in people:
+            await person.until_here(*names)
+        yield people
+
+
+async def test_those_in_a_room_hear_each_other_and_nobody_else_does(
+    room: Room, neighbour: Room
+) -> None:
+    async with people(room, "Ada", "Bob") as (ada, bob), people(neighbour, "Eve") as (eve,):
         ada.send("<b>hello</b>")
         await bob.until_heard(1)
         bob.send("hello\n\0\U0001f600")
@@ -133,18 +123,18 @@ async def test_who_comes_later_hears_what_was_said_last(
     room: Room, monkeypatch: pytest.MonkeyPatch, texts: list[str]
 ) -> None:
     monkeypatch.setattr(chat, "PAUSE", 0.001)
-    async with room.people("Ada") as (ada,):
+    async with people(room, "Ada") as (ada,):
         for text in texts:
             ada.send(text)
         await ada.until_confirmed()
-        async with room.enter("Bob") as bob:
+        async with room("Bob").enter() as bob:
             await bob.until_here("Ada", "Bob")
     assert [text for _, text in bob.heard] == texts[-chat.MAX_HISTORY :]
 
 
 async def test_lost_connections_lose_nothing_and_repeat_nothing(room: Room) -> None:
-    async with room.enter("Bob") as bob:
-        async with room.enter("Ada") as ada:
+    async with room("Bob").enter() as bob:
+        async with room("Ada").enter() as ada:
             await bob.until_here("Bob", "Ada")
             deliveries = [ada.send(str(number)) for number in range(5)]
             ada.wire.abort()
@@ -152,10 +142,10 @@ async def test_lost_connections_lose_nothing_and_repeat_nothing(room: Room) -> N
         assert bob.those("here") == ["Bob"]
         bob.wire.abort()
     deliveries += [ada.send(str(number)) for number in range(5, 8)]
-    async with ada.connected_again():
+    async with ada.enter():
         await ada.until_confirmed()
         await ada.until_away("Bob")
-        async with bob.connected_again():
+        async with bob.enter():
             await bob.until_here("Bob", "Ada")
             ada.send("last")
             await bob.until_heard(9)
@@ -166,21 +156,21 @@ async def test_lost_connections_lose_nothing_and_repeat_nothing(room: Room) -> N
 
 @pytest.mark.parametrize("code", [1000, 1001])
 async def test_who_closes_is_gone_at_once_and_the_name_is_free(room: Room, code: int) -> None:
-    async with room.enter("Ada") as ada:
-        async with room.enter("Bob") as bob:
+    async with room("Ada").enter() as ada:
+        async with room("Bob").enter() as bob:
             await ada.until_here("Ada", "Bob")
             await bob.wire.close(code)
             await ada.until_here("Ada")
-        async with room.enter("Bob"):
+        async with room("Bob").enter():
             await ada.until_here("Ada", "Bob")
 
 
 async def test_who_does_not_come_back_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat, "EXPIRES", 1)
     with Server() as server:
-        room = Room(server, "expiring")
-        async with room.enter("Ada") as ada:
-            async with room.enter("Bob"):
+        room = partial(Person, server, "expiring")
+        async with room("Ada").enter() as ada:
+            async with room("Bob").enter():
                 await ada.until_here("Ada", "Bob")
             await ada.until_away("Bob")
             await ada.until_away()
@@ -200,13 +190,13 @@ async def test_a_name_is_short_and_fit_to_be_shown(server: Server, what: str, na
 
 @pytest.mark.parametrize("name", ["x" * chat.MAX_NAME, "<b>Ada</b>", "Ädä 😀", "a&name=b"])
 async def test_a_name_may_be_any_other(server: Server, name: str) -> None:
-    async with Room(server, name).people(name):
+    async with people(partial(Person, server, name), name):
         pass
 
 
-async def test_a_name_is_one_persons(room: Room) -> None:
-    async with room.people("Ada"), room.neighbour().people("Ada"):
-        refusal = await room.person("Ada").refusal()
+async def test_a_name_is_one_persons(room: Room, neighbour: Room) -> None:
+    async with people(room, "Ada"), people(neighbour, "Ada"):
+        refusal = await room("Ada").refusal()
         assert refusal == "that name is taken: choose another one"
 
 
@@ -216,12 +206,12 @@ async def test_a_room_can_be_full_and_there_can_be_too_many(
     monkeypatch.setattr(chat, "MAX_MEMBERS", 2)
     monkeypatch.setattr(chat, "MAX_ROOMS", 1)
     with Server() as server:
-        room = Room(server, "one")
-        async with room.enter("Ada") as ada:
+        room = partial(Person, server, "one")
+        async with room("Ada").enter() as ada:
             for name in ("Bob", "Eve"):
-                async with room.enter(name) as second:
+                async with room(name).enter() as second:
                     await ada.until_here("Ada", name)
-                    assert await room.person("Third").refusal() == "the room is full"
+                    assert await room("Third").refusal() == "the room is full"
                     refusal = await Person(server, "two", "Third").refusal()
                     assert refusal == "there are too many rooms"
                     await second.wire.close(1000)
@@ -232,7 +222,7 @@ async def test_a_room_that_is_left_is_forgotten(monkeypatch: pytest.MonkeyPatch)
     async def visit(server: Server, name: str) -> Person:
         """Says something and leaves, as soon as whoever was there has left."""
         while True:
-            async with Room(server, name).enter("Ada") as ada:
+            async with Person(server, name, "Ada").enter() as ada:
                 await ada.until(lambda: bool(ada.received) or not ada.core.is_joined)
                 if ada.received:
                     ada.send("something")
@@ -258,8 +248,8 @@ async def test_a_message_is_text_of_some_length(
     room: Room, message: str | bytes, code: int
 ) -> None:
     longest = "€" * chat.MAX_TEXT
-    async with room.enter("Ada") as ada:
-        async with room.enter("Bob") as bob:
+    async with room("Ada").enter() as ada:
+        async with room("Bob").enter() as bob:
             bob.send(longest)
             await ada.until_heard(1)
             bob.send(message)
@@ -272,7 +262,7 @@ async def test_who_says_much_is_heard_slowly(room: Room) -> None:
     """Nothing is lost: the sender waits."""
     texts = [str(number) for number in range(chat.BURST + 5)]
     loop = asyncio.get_running_loop()
-    async with room.people("Ada", "Bob") as (ada, bob):
+    async with people(room, "Ada", "Bob") as (ada, bob):
         since = loop.time()
         for text in texts:
             bob.send(text)
@@ -287,10 +277,10 @@ async def test_who_does_not_read_has_to_go_and_keeps_nobody_waiting(
     monkeypatch.setattr(chat, "MAX_PENDING", 4000)
     monkeypatch.setattr(chat, "PAUSE", 0.01)
     with Server() as server:
-        room = Room(server, "slow")
-        eve = room.person("Eve", window=Window(1, 2**20))
+        room = partial(Person, server, "slow")
+        eve = room("Eve", window=Window(1, 2**20))
         eve.acknowledges = False
-        async with room.people("Ada", "Bob") as (ada, bob), eve.connected_again():
+        async with people(room, "Ada", "Bob") as (ada, bob), eve.enter():
             await ada.until_here("Ada", "Bob", "Eve")
             for number in range(20):
                 ada.send(f"{number} ".ljust(chat.MAX_TEXT, "."))

@@ -119,13 +119,9 @@ def test_why_it_does_not_listen(project: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ["nowhere"],
-        ["--port", "65536"],
-        ["--port", "x"],
-        ["--allow-origin", "example.org"],
-        ["--allow-origin", "https://example.org/"],
-        ["--max-message", "0"],
-        ["--max-connections", "0"],
+        *(["nowhere"], ["--port", "65536"], ["--port", "x"]),
+        *(["--allow-origin", "example.org"], ["--allow-origin", "https://example.org/"]),
+        *(["--max-message", "0"], ["--max-connections", "0"]),
     ],
 )
 def test_wrong_options(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,8 +139,6 @@ def test_options() -> None:
 
 
 def test_help_names_every_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
-    from readystate_server.__main__ import parse
-
     with pytest.raises(SystemExit):
         parse(["--help"])
     text = capsys.readouterr().out

@@ -161,16 +161,6 @@ async def test_forget_ends_the_sessions(
     server.journal(f"{id}/session", closed=1)
 
 
-async def test_an_id_without_connections_is_no_error(server: Server, id: str) -> None:
-    assert await command(server, id, deaf=1, drop=1, forget=1, refuse=0) == answer()
-
-
-async def test_an_id_may_have_any_characters(server: Server) -> None:
-    async with begun(server, "/ws/echo", "a/b c") as ws:
-        assert await command(server, "a%2Fb%20c", drop=0) == answer(connections=1)
-        assert await hear_end(ws) is None
-
-
 @pytest.mark.parametrize(
     "query", [{"deaf": 2}, {"drop": "x"}, {"drop": 61}, {"refuse": 601}, {"refuse": ""}]
 )
@@ -210,6 +200,7 @@ async def test_a_test_asks_for_them_with_methods(kind: type[Server | ServerProce
     do = asyncio.to_thread
     with kind() as server:
         assert server.drop(id) == server.deafen(id) == server.forget(id) == 0
+        server.refuse(id, 0)
         async with (
             begun(server, "/ws/session", id) as session,
             begun(server, "/ws/echo", id) as one,

@@ -77,14 +77,6 @@ async def test_the_order_of_an_id_goes_over_all_its_connections(server: Server, 
     assert orders(server.journal(f"{id} too")) == [[0, 1]]
 
 
-@pytest.mark.parametrize("path", ["/ws/echo", "/ws/close", "/ws/drop", "/ws/sink", "/ws/peer"])
-async def test_the_endpoints_that_record(server: Server, id: str, path: str) -> None:
-    async with connect(server, path, id=id, after=1, fault="drop") as ws:
-        await say(ws, "x")
-        await ws.receive()
-    assert server.journal(id, closed=1)[0]["messages"][0]["data"] == "x"
-
-
 async def test_contents_are_bounded_but_counted_and_hashed(server: Server, id: str) -> None:
     await talk(server, id, b"x" * (journal.MAX_HELD - 1), "xx", "x", "x")
     (entry,) = server.journal(id, closed=1)
@@ -105,15 +97,23 @@ async def test_records_are_bounded(
     assert (summary["messages"], summary["numbered"], summary["truncated"]) == (3, 2, True)
 
 
-def test_ids_and_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_and_connections_are_bounded_and_numbered_beyond(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(journal, "MAX_IDS", 2)
     monkeypatch.setattr(journal, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(journal, "MAX_RECORDS", 1)
     pages = journal.Journal()
     for id in ("a", "b", "c"):
         for number in range(5):
-            connection(pages, id, str(number))
+            entry = connection(pages, id, str(number))
+            assert entry.number == number
+            entry.receive("x")
+            entry.receive("x")
     assert pages.get("a") is None
-    assert [entry["path"] for entry in pages.get("c") or []] == ["2", "3", "4"]
+    entries = pages.get("c") or []
+    assert [entry["path"] for entry in entries] == ["2", "3", "4"]
+    assert orders(entries) == [[4], [6], [8]]
     assert connection(pages, "a").number == 0
 
 
@@ -144,32 +144,12 @@ def test_a_long_run_of_many_connections_is_recorded_whole() -> None:
     assert pages.get("a") is not None
 
 
-def test_connections_and_messages_are_numbered_beyond_what_is_kept(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(journal, "MAX_CONNECTIONS", 2)
-    monkeypatch.setattr(journal, "MAX_RECORDS", 1)
-    pages = journal.Journal()
-    for number in range(4):
-        entry = connection(pages, "a")
-        assert entry.number == number
-        entry.receive("x")
-        entry.receive("x")
-    assert orders(pages.get("a") or []) == [[4], [6]]
-
-
 async def test_an_unknown_id(server: Server) -> None:
     nobody = 404, {"error": "No connection had the id 'nobody'."}
     assert await fetch(server, "nobody") == nobody
     assert (await fetch(server, "nobody", summary=1))[0] == 404
     with pytest.raises(LookupError, match="nobody"):
         server.journal("nobody")
-
-
-async def test_an_id_may_have_any_characters(server: Server) -> None:
-    await talk(server, "test_x.py::test[a/b]", "x")
-    assert server.journal("test_x.py::test[a/b]")[0]["count"] == 1
-    assert (await fetch(server, "test_x.py::test%5Ba%2Fb%5D"))[0] == 200
 
 
 async def test_waiting_for_messages_and_ends(server: Server, id: str) -> None:

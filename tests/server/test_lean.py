@@ -13,10 +13,10 @@ from readystate_server.lab import wheel
 from readystate_server.lab.lean import lean
 from readystate_server.lab.places import MICROPYTHON
 
-SOURCE = '''\
-"""Of the module."""
+TEXT = '''\
+"""Of the module.""" ⇒ ""
 
-from typing import TYPE_CHECKING  # and nothing else
+from typing import TYPE_CHECKING  # and nothing else ⇒ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 else:
     Iterable = object
 if TYPE_CHECKING:
-    from collections.abc import (
-        Mapping,
-    )
-    from types import CodeType
+    from collections.abc import ( ⇒ pass
+        Mapping, ⇒
+    ) ⇒
+    from types import CodeType ⇒ pass
 
 LIMIT = 3
-"""Of an attribute."""
+"""Of an attribute.""" ⇒ ""
 
 
 class Backoff:
@@ -42,87 +42,42 @@ class Backoff:
     def __init__(self, factor: float) -> None:
         pass
 
-    @overload
-    def delays(self, count: int) -> list[float]: ...
-    @overload
-    def delays(self) -> Iterator[float]:
-        """And its documentation."""
+    @overload ⇒
+    def delays(self, count: int) -> list[float]: ... ⇒
+    @overload ⇒
+    def delays(self) -> Iterator[float]: ⇒
+        """And its documentation.""" ⇒
 
     def delays(self) -> Iterator[float]:
         """So is this."""
-        return "# grün"  # ist das
+        return "# grün"  # ist das ⇒ return "# grün"
 
-    def _draw(self, grün: int = 3, *more: str, last: dict[str, int]) -> dict[str, int]:
-        """And this is not."""
-        self._all: list[str] = []
-
-
-def helper():
-    """Of what is not.
-
-    With more lines.
-    """
-
-    class Backoff:
-        """Nor what is within."""
-
-    return 1 / 0
-'''
-LEAN = '''\
-""
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import (
-        Iterable,
-    )
-else:
-    Iterable = object
-if TYPE_CHECKING:
-    pass
-
-
-    pass
-
-LIMIT = 3
-""
-
-
-class Backoff:
-    """Of what is public: # and no comment."""
-
-    initial: float = 1.0
-
-    def __init__(self, factor: float) -> None:
-        pass
-
-
-
-
-
-
-
-    def delays(self) -> Iterator[float]:
-        """So is this."""
-        return "# grün"
-
-    def _draw(self, grün = 3, *more, last):
-        ""
-        self._all = []
+    def _do(self, ü: int = 3, *m: str, x: dict[A, B]) -> dict[A, B]: ⇒ def _do(self, ü = 3, *m, x):
+        """And this is not.""" ⇒ ""
+        self._all: list[str] = [] ⇒ self._all = []
 
 
 def helper():
-    ""
+    """Of what is not. ⇒ ""
 
-
-
+    With more lines. ⇒
+    """ ⇒
 
     class Backoff:
-        ""
+        """Nor what is within.""" ⇒ ""
 
     return 1 / 0
 '''
+
+
+def halves(line: str) -> tuple[str, str]:
+    """What stands before an arrow, and what is left of it; without one, all is left."""
+    source, arrow, left = line.partition(" ⇒")
+    indentation = source[: len(source) - len(source.lstrip())] if left else ""
+    return source, indentation + left.strip() if arrow else source
+
+
+SOURCE, LEAN = map("\n".join, zip(*map(halves, TEXT.split("\n")), strict=True))
 
 
 def test_it_has_what_pages_can_use_in_its_place() -> None:

@@ -37,12 +37,6 @@ def assert_nobody_listens(process: ServerProcess) -> None:
         socket.create_connection((process.host, process.port))
 
 
-def test_listens_when_it_has_started_and_no_more_when_it_has_ended() -> None:
-    with ServerProcess() as process:
-        socket.create_connection((process.host, process.port)).close()
-    assert_nobody_listens(process)
-
-
 async def test_the_journal(process: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # which is not used
     monkeypatch.delenv("no_proxy", raising=False)
@@ -88,12 +82,15 @@ async def test_restarts_on_the_same_port_with_an_empty_journal(
     assert process.journal("x")[0]["count"] == 1
 
 
-def test_the_port_may_be_chosen(process: ServerProcess) -> None:
+def test_it_listens_on_the_chosen_port_until_it_has_ended(process: ServerProcess) -> None:
     process.kill()
     with ServerProcess(port=process.port) as other:
         assert other.port == process.port
         with pytest.raises(LookupError):
             other.journal("x")
+        with pytest.raises(RuntimeError, match="kill"):
+            other.start()
+    assert_nobody_listens(other)
 
 
 def test_a_port_in_use_is_an_oserror(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
@@ -107,11 +104,6 @@ def test_a_process_that_does_not_get_to_listen_is_ended(monkeypatch: pytest.Monk
     monkeypatch.setattr("readystate_server.lab.process.START_TIMEOUT", 0.0)
     process = ServerProcess()
     with pytest.raises(OSError, match="ended with status -9"):
-        process.start()
-
-
-def test_cannot_start_twice(process: ServerProcess) -> None:
-    with pytest.raises(RuntimeError, match="kill"):
         process.start()
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 
+from readystate import ConnectionClosed, SessionExpired
 from readystate.session.control import decode, encode
 from readystate_server.sessions import MemoryStore, ServerSession
 from readystate_server.sessions.bucket import Turns
@@ -14,56 +16,52 @@ from readystate_server.sessions.stats import Ages
 from readystate_server.sessions.store import Message
 from tests.plays import Stage, message, number, repeated, word
 from tests.server.session_client import MemoryEnd
-from tests.server.session_server import Server, hooked
+from tests.server.session_server import Server, hooked, resume
 from tests.unit.rules import Rule, follow, parse
 
 
 class SlowStore(MemoryStore):
-    """Saves when the test lets it, and fails when the test has it fail."""
+    """Works when the test lets it, fails when the test has it fail, and counts what is claimed."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        hooked(self, create=self._fail, claim=self._fail, save=self._wait)
-        self.saves = asyncio.Event()
-        self.saves.set()
+        waits = dict.fromkeys(("create", "save", "delete"), self._wait)
+        hooked(self, claim=self._claim, **waits)
+        self.works = asyncio.Event()
+        self.works.set()
         self.error: Exception | None = None
+        self.claims = 0
 
     def change(self, how: str) -> None:
         """Has it ``wait``, ``fail`` or ``work`` from now on."""
         self.error = OSError("out of reach") if how == "fail" else None
-        self.saves.clear() if how == "wait" else self.saves.set()
+        self.works.clear() if how == "wait" else self.works.set()
 
     async def _wait(self, *_: Any, **__: Any) -> None:
-        await self.saves.wait()
-        await self._fail()
-
-    async def _fail(self, *_: Any) -> None:
+        await self.works.wait()
         if self.error is not None:
             raise self.error
+
+    async def _claim(self, *_: Any) -> None:
+        self.claims += 1
+        await self._wait()
 
 
 class Play(Stage):
     """Two servers with one store, whose handlers do what they are told, and a client's end.
 
     The client can ``open`` a session, ``resume`` it after so many messages, over the next
-    connection or over that with another number, ``say`` something,
+    connection or over that with another number, ``guess`` its secret, ``connect`` and say nothing,
+    ``say`` something, ``stall`` so that it takes nothing more until it lets that ``flow``,
     ``lose`` its connection, and ``leave 4001 why``. A handler can ``recv``, ``send``, ``drain``,
-    ``close 4000 why``, ``return`` or ``fail``. ``server 2`` is where the next connections are made.
+    ``close 4000 why``, ``return``, ``fail``, or ``raise`` what was raised to it.
+    ``server 2`` is where the next connections are made.
     The ``store`` can ``wait``, ``fail`` and ``work``.
     """
 
     at_once = (
-        "open",
-        "first",
-        "resume",
-        "say",
-        "lose",
-        "leave",
-        "return",
-        "fail",
-        "server",
-        "store",
-        "cancel_handler",
+        *("open", "first", "resume", "guess", "connect", "say", "stall", "flow", "lose", "leave"),
+        *("return", "fail", "raise", "cancel_handler", "server", "store"),
     )
 
     def __init__(self, options: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,6 +73,7 @@ class Play(Stage):
             int(each) for each in options.get("clients_window", "1000,1000000").split(",")
         ]
         given.pop("clients_window", None)
+        self.suppressed = (asyncio.CancelledError,) if given.pop("is_stubborn", False) else ()
         self.store = SlowStore(clock=self.clock)
         self.settings: dict[str, Any] = {"store": self.store, "resume_burst": 100, **given}
         self.servers: dict[str, Server] = {}
@@ -83,6 +82,7 @@ class Play(Stage):
         self.secret = ""
         self.connection = 1
         self.wires: list[MemoryEnd] = []
+        self.ended: list[MemoryEnd] = []
 
     @property
     def server(self) -> Server:
@@ -93,8 +93,12 @@ class Play(Stage):
     async def handle(self, session: ServerSession) -> None:
         self.session = session
         self.order = self.loop.create_future()
-        if await self.order == "fail":
-            raise LookupError
+        with contextlib.suppress(*self.suppressed):
+            order = await self.order
+            if order == "fail":
+                raise LookupError("a mistake")
+            if order == "raise" and self.error is not None:
+                raise self.error
 
     async def end(self) -> None:
         self.store.change("work")
@@ -111,7 +115,7 @@ class Play(Stage):
             await self.hear(wire, "" if wire is self.wires[-1] else f"{count}:")
 
     async def hear(self, wire: MemoryEnd, which: str) -> None:
-        """Tells what has come over a connection, and its end."""
+        """Tells what has come over a connection, and its end if that is not the client's."""
         while not wire._queue.empty():
             got = wire._queue.get_nowait()
             if got is not None:
@@ -120,6 +124,8 @@ class Play(Stage):
                     self.secret = decode(str(got))[1]["session"]
             elif wire.close_code is not None:
                 self.seen.append(f"{which}END:{wire.close_code}")
+            elif wire not in self.ended:
+                self.seen.append(f"{which}LOST")
 
     def do_at_once(self, what: str, *words: str) -> None:
         match what:
@@ -133,17 +139,27 @@ class Play(Stage):
                 self.connect(
                     encode("resume", {**said, "received": int(words[0]), "window": self.window})
                 )
+            case "guess":
+                self.connect(resume("x" * 43))
+            case "connect":
+                self.wires.append(self.server.connect())
+            case "stall":
+                self.wires[-1].peer.takes.clear()
+            case "flow":
+                self.wires[-1].peer.takes.set()
             case "say":
                 for each in words:
                     self.wires[-1].peer._queue.put_nowait(message(each))
             case "lose":
+                self.ended.append(self.wires[-1])
                 self.wires[-1].abort()
             case "leave":
                 code, *reason = words
                 wire = self.wires[-1]
+                self.ended.append(wire)
                 wire.peer.close_code, wire.peer.close_reason = int(code), " ".join(reason)
                 wire._finish()
-            case "return" | "fail":
+            case "return" | "fail" | "raise":
                 self.order.set_result(what)
             case "cancel_handler":
                 self.order.cancel()
@@ -183,6 +199,21 @@ class Play(Stage):
                 return ",".join("done" if end is None else type(end).__name__ for end in ends)
             case "sessions":
                 return ",".join(str(len(server.sessions)) for server in self.servers.values())
+            case "claims":
+                return self.store.claims
+            case "reason":
+                return self.wires[-1].close_reason.replace(" ", "_")
+            case "unconfirmed":
+                assert isinstance(self.error, SessionExpired)
+                return ",".join(map(word, self.error.unconfirmed))
+            case "raised":
+                assert isinstance(self.error, ConnectionClosed)
+                return self.error.reason.replace(" ", "_")
+            case "health":
+                return bool(self.server.sessions.health())
+            case "refused":
+                refused = self.server.sessions.stats.refused
+                return ",".join(f"{limit}:{count}" for limit, count in refused.items())
         if name in self.deliveries:
             return super().look(name)
         stats = self.server.sessions.stats
@@ -246,6 +277,9 @@ drain waits until the client is done with all
 what came before the client's end is still received
     open; say a b; leave 1000       > ␐opened
     recv; recv; recv                > recv:a recv:b recv:ConnectionClosedOK
+what it has sent, and what waits for room, ends with it  [max_pending=1 max_unconfirmed=1]
+    open; send a; send b; send c    > ␐opened send:done a ␐ask send:done
+    leave 1000                      > send:ConnectionClosedOK ? a=session_ended b=session_ended
 another end raises
     open; leave 4001 mine; recv     > ␐opened recv:ConnectionClosedError
 what is no end of the session is none: 1001
@@ -254,8 +288,15 @@ what is no end of the session is none: 1001
     open; lose; resume 0            > ␐opened ␐resumed:0 ? sessions=1
 a handler that is cancelled ends the session
     open; cancel_handler            > ␐opened END:4411
-nothing is received when it has expired  [expires=10]
-    open; say a b; recv; lose; pass 10; recv > ␐opened recv:a recv:SessionExpired
+so does one that fails, and is not done with its message
+    open; say a b; recv; recv; fail > ␐opened recv:a recv:b END:4411 ? end=LookupError sessions=0
+    resume 0                        > END:4404
+nothing is received or sent when it has expired  [expires=10]
+    open; send x; say a b; recv     > ␐opened send:done x recv:a
+    lose; send #y; pass 10          > send:done     ? x=session_ended #y=session_ended expired=1
+    send z; drain; recv             > send:SessionExpired drain:SessionExpired recv:SessionExpired
+                                    ? unconfirmed=x,#y raised=the_client_did_not_reconnect_in_time
+    raise; resume 0                 > END:4404      ? end=SessionExpired
 with a connection it does not  [expires=10]
     open; pass 100; say a; recv     > ␐opened recv:a ? sessions=1
 who acknowledges nothing for too long loses its connection  [ack_timeout=3 max_unconfirmed=1]
@@ -274,7 +315,15 @@ bytes  [window_bytes=4]
     open; say #abc #de              > ␐opened END:4413 ? sessions=0
 of one message  [max_message=4]
     open; say abcd abcde            > ␐opened END:4413 ? sessions=0
-so does what breaks the protocol
+who asks and does not read loses its connection, and then its session  [ack_timeout=3 expires=10]
+    open; stall; say ␐ask ␐ask; pass 5 > ␐opened LOST ? sessions=1
+    pass 10; recv                   > recv:SessionExpired ? sessions=0
+and gets one answer to all
+    open; stall; send x; say ␐ask ␐ask ␐ask > ␐opened send:done
+    flow                            > x ␐ack:0
+who does not take the close frame loses its connection  [close_timeout=5]
+    open; stall; say ␐ack:1; pass 5 > ␐opened LOST
+what breaks the protocol ends the session
     open; say ␐ack:1; recv          > ␐opened END:4400 recv:ConnectionClosedError ? sessions=0
     resume 0                        > END:4404
 a resumption that has received what cannot be changes nothing: here
@@ -294,6 +343,15 @@ a resumption that is late, of a connection that the client has given up, disturb
 or elsewhere
     open; resume 0 1000; server 2   > ␐opened 1:END:4409 ␐resumed:0
     resume 0 999; resume 0 1000     > END:4409 END:4409 ? is_connected=True
+of many resumptions at once the last wins: here
+    open; resume 0 and resume 0 and resume 0 > ␐opened 1:END:4409 2:END:4409 3:END:4409 ␐resumed:0
+                                    ? is_connected=True _epoch=1
+or elsewhere, where it is claimed once
+    open; lose; server 2; store wait; resume 0 and resume 0 and resume 0 > ␐opened
+    store work                      > 2:END:4409 3:END:4409 ␐resumed:0
+                                    ? is_connected=True _epoch=2 claims=1
+a connection that takes nothing more, and of which nobody knows, does not hold up the next one
+    open; stall; send x; resume 0   > ␐opened send:done ␐resumed:0 x
 another process goes on, with what was not done, and what was not confirmed
     open; say a b; recv; recv; send x > ␐opened recv:a recv:b send:done x
     lose; server 2; resume 0        > ␐resumed:1 ␐ack:1 x ? is_resumed=True
@@ -305,16 +363,38 @@ within the client's window  [clients_window=2,1000]
 the process that was left closes the connection that it still has
     open; server 2; resume 0        > ␐opened ␐resumed:0
     pass 100                        > 1:END:4409
+it comes back to a process that has had it, and is never unknown  [unknown_burst=1 unknown_rate=0]
+    open; say a; recv; recv; send x > ␐opened recv:a send:done x
+    lose; server 2; resume 1        > ␐resumed:1 ␐ack:1
+    say b; recv; recv; send y       > recv:b send:done y
+    lose; server 1; resume 2        > recv:ConnectionClosedError ␐resumed:2 ␐ack:2
+    say c; recv; recv; send z       > recv:c send:done z
+    lose; server 2; resume 3        > recv:ConnectionClosedError ␐resumed:3 ␐ack:3
 shutting down closes with 1001, and leaves the session to others
-    open; send x; shut              > ␐opened send:done x shut:done END:1001 ? x=taken_over
+    connect; open; send x; shut     > ␐opened send:done x shut:done 1:LOST END:1001
+    connect                         > END:1001      ? x=taken_over end=CancelledError sessions=0
     server 2; resume 0              > ␐resumed:0 x
+also if its handler returns when it is cancelled  [is_stubborn]
+    open; shut                      > ␐opened shut:done END:1001 ? end=done
+    server 2; resume 0              > ␐resumed:0
 
-who comes at once is let in one after the other  [connect_rate=0.5]
+who comes at once is let in one after the other, in turns  [connect_rate=0.5]
     open; open; open                > ␐opened       ? opened=1 waiting=2
     pass 2                          > 2:␐opened
     pass 2                          > ␐opened       ? opened=3 waiting=0
+those that a busy process is late for do not come at once  [connect_rate=0.5]
+    open; open; open; late 30       > ␐opened 2:␐opened ? waiting=1
+    open; pass 2                    > 3:␐opened
+    pass 2                          > ␐opened
+one that it is a little late for puts off no other  [connect_rate=0.5]
+    open; open; open; late 2.05     > ␐opened 2:␐opened ? waiting=1
+    pass 1.95                       > ␐opened
 who resumes takes a turn too, and is refused if that would be too far  [connect_rate=0.0001]
     open; resume 0                  > ␐opened END:1013 ? connected=1
+and counted, which passes by itself  [connect_rate=0.0001]
+    open; open; open                > ␐opened END:1013 END:1013 ? opened=1 waiting=0 health=True
+                                    ? refused=connect_rate:2
+            ? reason=too_many_connections_at_once:_try_again_later_(connect_rate)
 what begins no session takes none  [connect_rate=0.0001]
     first hello; open               > END:4400 ␐opened
 shutting down ends those that wait  [connect_rate=0.25]
@@ -348,6 +428,23 @@ who comes meanwhile is told to come later: to open
 to resume elsewhere
     open; lose; server 2; store fail; resume 0 > ␐opened END:1013
     store work; resume 0            > ␐resumed:0
+a session that is being forgotten is none already
+    open; store wait; leave 1000; resume 0 > ␐opened END:4404
+
+no more sessions begin than there may be, with those whose handler goes on  [max_sessions=2]
+    open; open; leave 1000; open    > ␐opened ␐opened END:1013 ? sessions=1 ending=1
+    return; open; open              > ␐opened END:1013 ? sessions=2
+also at once  [max_sessions=1]
+    store wait; open; open          > END:1013
+    store work                      > 1:␐opened     ? sessions=1
+nor connections that say nothing  [max_sessions=2]
+    connect; connect; connect       > END:1013      ? greeting=2
+secrets are not tried without end, and others go on  [unknown_burst=2 unknown_rate=0]
+    guess; guess; guess; guess      > END:4404 END:4404 END:1013 END:1013 ? claims=2
+    open; resume 0                  > ␐opened 5:END:4409 ␐resumed:0
+who resumes too often is refused, and disturbs nobody  [resume_burst=1 resume_rate=0]
+    open; resume 0; resume 0        > ␐opened 1:END:4409 ␐resumed:0 END:1013 ? claims=0 sessions=1
+    send x                          > send:done 2:x
 """
 
 
@@ -357,11 +454,33 @@ def test_rule(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
         follow(rule, play.do, play.look, Exception)
 
 
-def test_a_store_that_fails_is_told_of_without_what_is_secret(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+IN_HAND = "the message {id}-2 in hand (text, length 7), which ends the session with 4411"
+
+
+@pytest.mark.parametrize(
+    ("options", "happens", "levels", "told"),
+    [
+        ({}, "open; store fail; send payload; pass 5", ["WARNING"], "OSError: out of reach"),
+        ({}, "open; say harmless payload; recv; recv; fail", ["ERROR"], IN_HAND),
+        ({}, "open; say payload; recv; fail", ["ERROR"], "LookupError: a mistake"),
+        ({"connect_rate": "0.0001"}, "open; open; open", ["WARNING"], "connect_rate="),
+        # The client is at fault, or its network, and not the application.
+        ({"expires": "5"}, "open; say payload; lose; pass 5; recv; raise", [], ""),
+        ({}, "open; say payload; leave 4001; recv; recv; raise", [], ""),
+    ],
+)
+def test_what_the_log_tells_without_what_is_secret(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    options: dict[str, str],
+    happens: str,
+    levels: list[str],
+    told: str,
 ) -> None:
-    with Play({}, monkeypatch) as play:
-        for action in ("open", "store fail", "send payload", "pass 5"):
+    with Play(options, monkeypatch) as play:
+        for action in happens.split("; "):
             play.do(*action.split())
-    assert "OSError: out of reach" in caplog.text
+    assert [record.levelname for record in caplog.records] == levels
+    assert told.format(id=play.session.id) in caplog.text
     assert "payload" not in caplog.text
+    assert play.secret not in caplog.text

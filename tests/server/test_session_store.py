@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from redis.asyncio import Connection, Redis, RedisCluster, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
@@ -23,6 +22,7 @@ from readystate_server.sessions import MemoryStore, RedisStore, Store
 from readystate_server.sessions.store import Fenced, Message, Record
 from tests.server.redis_server import redis_server
 from tests.unit.outboxes import Clock
+from tests.unit.rules import Rule, follow, pairs, parse
 
 Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[Store]]
 
@@ -66,138 +66,114 @@ def opener(request: pytest.FixtureRequest) -> Opener:
     return lambda: redis_store(path)
 
 
-_connections = itertools.count(2)
-
-
 async def create(store: Store, key: str = "key") -> int:
     return await store.create(key, "owner", 60)
 
 
-async def claim(store: Store, key: str = "key", owner: str = "owner") -> Record | None:
-    """Claims for a connection that is later than all others."""
-    return await store.claim(key, owner, next(_connections), 60)
-
-
-async def claimed(store: Store) -> Record:
-    record = await claim(store)
+async def claimed(store: Store, connection: int = 2) -> Record:
+    record = await store.claim("key", "owner", connection, 60)
     assert record is not None
     return record
 
 
-async def save(store: Store, epoch: int, **changes: Any) -> None:
-    arguments = {"done": 0, "confirmed": 0, "first": 1, "messages": [], **changes}
-    await store.save("key", epoch, **arguments)
+async def save(store: Store, epoch: int, *messages: Message, **counts: int) -> None:
+    arguments: Any = {"done": 0, "confirmed": 0, "first": 1, **counts}
+    await store.save("key", epoch, messages=messages, **arguments)
 
 
-async def test_a_record_is_found_as_it_was_saved(opener: Opener) -> None:
-    async with opener() as store:
-        epoch = await create(store)
-        await save(store, epoch, done=3, messages=MESSAGES)
-        await save(store, epoch, done=4, first=len(MESSAGES) + 1, messages=["last"])
-        record = await claimed(store)
-        assert (record.owner, record.epoch) == ("owner", epoch + 1)
-        assert (record.done, record.confirmed) == (4, 0)
-        assert record.outgoing == [*MESSAGES, "last"]
-        assert [type(message) for message in record.outgoing[:2]] == [str, bytes]
+async def do(store: Store, what: str, number: str, *words: str) -> list[str]:
+    """Does what a line of a rule says; see RULES."""
+    match what:
+        case "claim":
+            key, owner = words or ("key", "owner")
+            record = await store.claim(key, owner, int(number), 60)
+            if record is None:
+                return ["none"]
+            assert record.owner == owner
+            found = f"{record.epoch} done={record.done} confirmed={record.confirmed}"
+            return [*found.split(), *map(str, record.outgoing)]
+        case "save":
+            messages = [word for word in words if "=" not in word]
+            counts = {name: int(count) for name, count in pairs(" ".join(words)).items() if count}
+            await save(store, int(number), *messages, **counts)
+        case "keep":
+            await store.keep("key", int(number), int(words[0]), 60)
+        case "delete":
+            await store.delete("key", int(number))
+    return []
 
 
-ONE, TWO = {"done": 1, "messages": ["1", "2"]}, {"confirmed": 2, "first": 3}
-THREE = {"done": 2, "confirmed": 1, "first": 3, "messages": ["3"]}
+# Of a record with the epoch 1. A claim for a connection gives the next epoch, and what is there.
+# Who names the epoch can save, keep it for a connection, and delete it.
+RULES = """
+what is confirmed is forgotten
+    save 1 done=1 a b
+    save 1 done=2 confirmed=1 first=3 c
+    claim 2                             > 2 done=2 confirmed=1 b c
+and all of it may be
+    save 1 done=1 a b
+    save 1 done=1 confirmed=2 first=3
+    claim 2                             > 2 done=1 confirmed=2
+    save 2 done=1 confirmed=2 first=3 c
+    claim 3                             > 3 done=1 confirmed=2 c
+who repeats it, as the answer was lost, changes nothing
+    save 1 done=1 a b; save 1 done=1 a b
+    claim 2                             > 2 done=1 confirmed=0 a b
+also late
+    save 1 done=1 a b; save 1 done=1 a b
+    save 1 done=2 confirmed=1 first=3 c; save 1 done=2 confirmed=1 first=3 c
+    save 1 done=1 a b
+    claim 2                             > 2 done=2 confirmed=1 b c
+
+a claim fences all former holders
+    claim 2; claim 3                    > 2 done=0 confirmed=0 3 done=0 confirmed=0
+    save 1 done=9 no                    ! Fenced
+    save 2 done=9 no                    ! Fenced
+    keep 1 3                            ! Fenced
+    keep 2 3                            ! Fenced
+    save 3 done=1; keep 3 3
+    claim 4                             > 4 done=1 confirmed=0
+another owner is told what one is told of no session
+    claim 2 key another; claim 2 unknown owner > none none
+    save 1
+a claim for a connection that is not the latest is fenced itself
+    claim 1                             ! Fenced
+    keep 1 10; keep 1 9
+    claim 2                             ! Fenced
+    claim 10                            ! Fenced
+    claim 10 key another                > none
+    save 1
+    claim 11                            > 2 done=0 confirmed=0
+    claim 11                            ! Fenced
+    save 2
+a record is deleted by its holder, also again
+    claim 2                             > 2 done=0 confirmed=0
+    save 2 a
+    delete 1                            ! Fenced
+    delete 2; delete 2
+    claim 3                             > none
+    save 2 done=9 no                    ! Fenced
+    keep 2 1                            ! Fenced
+"""
 
 
-@pytest.mark.parametrize(
-    ("saves", "found"),
-    [
-        # What is confirmed is forgotten, and all of it may be.
-        ([ONE, THREE], (2, 1, ["2", "3"])),
-        ([ONE, {**TWO, "done": 1}], (1, 2, [])),
-        ([ONE, {**TWO, "done": 1}, {**TWO, "done": 1, "messages": ["3"]}], (1, 2, ["3"])),
-        # The answer was lost, so that the client of the store repeats it, perhaps late.
-        ([ONE, ONE], (1, 0, ["1", "2"])),
-        ([ONE, ONE, THREE, THREE, ONE], (2, 1, ["2", "3"])),
-    ],
-)
-async def test_saving(opener: Opener, saves: list[dict[str, Any]], found: tuple[Any, ...]) -> None:
-    async with opener() as store:
-        epoch = await create(store)
-        for changes in saves:
-            await save(store, epoch, **changes)
-        record = await claimed(store)
-        assert (record.done, record.confirmed, record.outgoing) == found
-
-
-async def test_a_claim_fences_all_former_holders(opener: Opener) -> None:
-    async with opener() as store:
-        epochs = [await create(store), *[(await claimed(store)).epoch for _ in range(2)]]
-        for epoch in epochs[:-1]:
-            await assert_fenced(store, epoch)
-        await save(store, epochs[-1], done=1)
-        await store.keep("key", epochs[-1], 1, 60)
-        record = await claimed(store)
-        assert (record.done, record.outgoing) == (1, [])
-
-
-async def assert_fenced(store: Store, epoch: int) -> None:
-    """Whoever has had the session in this epoch has it no more."""
-    for attempt in (
-        save(store, epoch, done=9, messages=["no"]),
-        store.keep("key", epoch, 1, 60),
-    ):
-        with pytest.raises(Fenced):
-            await attempt
-
-
-async def test_another_owner_is_told_what_one_is_told_of_no_session(opener: Opener) -> None:
-    async with opener() as store:
-        epoch = await create(store)
-        assert await claim(store, owner="another") is None
-        assert await claim(store, "unknown") is None
-        await save(store, epoch)  # and the holder is still the holder
-
-
-async def test_a_claim_for_a_connection_that_is_not_the_latest_is_fenced_itself(
-    opener: Opener,
-) -> None:
-    async with opener() as store:
-
-        async def claim_for(connection: int, owner: str = "owner") -> Record | None:
-            return await store.claim("key", owner, connection, 60)
-
-        epoch = await create(store)
-        with pytest.raises(Fenced):
-            await claim_for(1)
-        await store.keep("key", epoch, 10, 60)
-        await store.keep("key", epoch, 9, 60)
-        for connection in (2, 10):
-            with pytest.raises(Fenced):
-                await claim_for(connection)
-        assert await claim_for(10, "another") is None
-        await save(store, epoch)
-        record = await claim_for(11)
-        assert record is not None
-        assert record.epoch == epoch + 1
-        with pytest.raises(Fenced):
-            await claim_for(11)
-        await save(store, record.epoch)
-
-
-async def test_a_record_is_deleted_by_its_holder(opener: Opener) -> None:
-    async with opener() as store:
-        former = await create(store)
-        epoch = (await claimed(store)).epoch
-        await save(store, epoch, messages=["1"])
-        with pytest.raises(Fenced):
-            await store.delete("key", former)
-        for _ in range(2):
-            await store.delete("key", epoch)
-        assert await claim(store) is None
-        await assert_fenced(store, epoch)
+@pytest.mark.parametrize("rule", parse(RULES))
+def test_rule(rule: Rule, opener: Opener) -> None:
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        store = runner.run(stack.enter_async_context(opener()))
+        assert runner.run(create(store)) == 1
+        try:
+            follow(rule, lambda *words: runner.run(do(store, *words)), str, Fenced)
+        finally:
+            runner.run(stack.aclose())
 
 
 @given(
     st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.binary(), max_size=20),
     st.integers(0, 20),
 )
+@example(MESSAGES, 0)
 def test_messages_keep_their_kind_and_their_order(
     redis_path: str, messages: list[Message], confirmed: int
 ) -> None:
@@ -207,7 +183,7 @@ def test_messages_keep_their_kind_and_their_order(
         for opened in (memory_store(), redis_store(redis_path)):
             async with asyncio.timeout(20), opened as store:
                 epoch = await create(store)
-                await save(store, epoch, messages=messages)
+                await save(store, epoch, *messages)
                 await save(store, epoch, confirmed=confirmed, first=len(messages) + 1)
                 assert (await claimed(store)).outgoing == messages[confirmed:]
 
@@ -228,13 +204,9 @@ async def test_memory_forgets_what_is_not_kept() -> None:
     clock.now = 26
     with pytest.raises(Fenced):
         await store.keep("key", record.epoch, 1, 10)
-    assert await claim(store) is None
+    assert await store.claim("key", "owner", 3, 10) is None
     assert len(store) == 0
-
-
-async def test_memory_does_not_grow_with_what_has_expired() -> None:
-    clock = Clock()
-    store = MemoryStore(clock=clock)
+    # Nor does it grow with what has expired.
     for number in range(1000):
         clock.now += 1
         await store.create(str(number), "owner", 10)
@@ -245,7 +217,7 @@ async def test_redis_forgets_what_is_not_kept(redis_path: str) -> None:
     async with empty_redis(redis_path) as redis:
         store = RedisStore(redis, prefix="p:")
         epoch = await store.create("key", "owner", 10)
-        await save(store, epoch, messages=["1"])
+        await save(store, epoch, "1")
         assert [name async for name in redis.scan_iter()] == [b"p:{key}"]
         assert 9 < await redis.pttl("p:{key}") / 1000 <= 10
         await store.keep("key", epoch, 1, 20)
@@ -260,10 +232,10 @@ async def test_redis_keeps_nothing_that_is_confirmed(redis_path: str) -> None:
         epoch = await create(store)
         (name,) = [name async for name in redis.scan_iter()]
         size = await redis.hlen(name)
-        await save(store, epoch, messages=["1", "2", "3"])
+        await save(store, epoch, "1", "2", "3")
         assert await redis.hlen(name) == size + 3
         await save(store, epoch, confirmed=3, first=4)
-        await save(store, epoch, messages=["1", "2", "3"])  # late
+        await save(store, epoch, "1", "2", "3")  # late
         assert await redis.hlen(name) == size
 
 
@@ -282,21 +254,23 @@ async def test_redis_repeats_a_claim_as_the_same_one(
     async with empty_redis(redis_path, retry=Retry(NoBackoff(), 1)) as redis:
         store = RedisStore(redis)
         await create(store)
-        await claim(store)  # loads the script
+        await claimed(store)  # loads the script
         read_response = UnixDomainSocketConnection.read_response
         monkeypatch.setattr(UnixDomainSocketConnection, "read_response", lose_the_first_answer)
-        record = await claimed(store)
+        record = await claimed(store, 3)
         assert lost == [[3, 0, 0]]
         assert record.epoch == 3
         await save(store, record.epoch)
 
 
 async def test_redis_has_what_comes_together_in_few_pipelines(redis_path: str) -> None:
+    """As when all clients come back together, which are more than redis-py has connections."""
     async with empty_redis(redis_path) as redis:
         store = RedisStore(redis)
         await create(store)
         before = (await redis.info("stats"))["total_reads_processed"]
-        await asyncio.gather(*(create(store, f"key {number}") for number in range(500)))
+        creations = (create(store, f"key {number}") for number in range(500))
+        assert await asyncio.gather(*creations) == [1] * 500
         assert (await redis.info("stats"))["total_reads_processed"] - before < 50
 
 
@@ -340,13 +314,6 @@ async def test_redis_out_of_reach_is_an_error_of_its_own(tmp_path: Path) -> None
             await create(RedisStore(redis))
 
 
-async def test_more_commands_at_once_than_redis_py_has_connections(redis_path: str) -> None:
-    """As when all clients come back together."""
-    async with redis_store(redis_path) as store:
-        creations = (create(store, f"key {number}") for number in range(500))
-        assert await asyncio.gather(*creations) == [1] * 500
-
-
 async def test_redis_may_be_a_cluster() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("", 0)) as two:
         port, bus = one.getsockname()[1], two.getsockname()[1]
@@ -359,5 +326,5 @@ async def test_redis_may_be_a_cluster() -> None:
                 await asyncio.sleep(0.05)
         async with RedisCluster(host="127.0.0.1", port=port) as cluster:
             store = RedisStore(cluster)
-            await save(store, await create(store), messages=MESSAGES)
+            await save(store, await create(store), *MESSAGES)
             assert (await claimed(store)).outgoing == MESSAGES

@@ -58,26 +58,21 @@ def get(
         return response, response.read()
 
 
+KINDS = {
+    "text/html; charset=utf-8": "/ /index.html /examples/ /examples/?x=1 /tests/page.html",
+    "text/javascript; charset=utf-8": "/a.js /a.mjs /alias.js",
+    "text/x-python; charset=utf-8": "/a.py",
+    "text/css; charset=utf-8": "/a.css",
+    "text/plain; charset=utf-8": "/two%20words.txt",
+    "application/wasm": "/a.wasm",
+    "application/zip": "/a.whl /a.zip",
+    "application/json": "/a.json",
+    "image/svg+xml": "/a.svg",
+}
+
+
 @pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/", "text/html; charset=utf-8"),
-        ("/index.html", "text/html; charset=utf-8"),
-        ("/a.js", "text/javascript; charset=utf-8"),
-        ("/a.mjs", "text/javascript; charset=utf-8"),
-        ("/a.wasm", "application/wasm"),
-        ("/a.py", "text/x-python; charset=utf-8"),
-        ("/a.whl", "application/zip"),
-        ("/a.json", "application/json"),
-        ("/a.css", "text/css; charset=utf-8"),
-        ("/a.svg", "image/svg+xml"),
-        ("/a.zip", "application/zip"),
-        ("/alias.js", "text/javascript; charset=utf-8"),
-        ("/examples/", "text/html; charset=utf-8"),
-        ("/examples/?x=1", "text/html; charset=utf-8"),
-        ("/two%20words.txt", "text/plain; charset=utf-8"),
-        ("/tests/page.html", "text/html; charset=utf-8"),
-    ],
+    ("path", "kind"), [(path, kind) for kind, paths in KINDS.items() for path in paths.split()]
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_file(site: Server, path: str, kind: str, method: str) -> None:
@@ -135,18 +130,11 @@ def test_every_response_is_isolated(site: Server, path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "is_public"),
     [
-        ("/wheel/readystate.whl", True),
-        ("/wheel/nothing.whl", True),
-        ("/vendor/pyodide@1.2.3/pyodide.mjs", True),
-        ("/vendor/manifest.json", True),
-        ("/", False),
-        ("/a.whl", False),
-        ("/examples/wheel/", False),
-        ("/wheelbarrow/", False),
-        ("/runtime/boot.mjs", False),
-        ("/tests/page.html", False),
-        ("/journal/nobody", False),
-        ("/ws/echo", False),
+        *((f"/wheel/{name}.whl", True) for name in ("readystate", "nothing")),
+        *((f"/vendor/{name}", True) for name in ("pyodide@1.2.3/pyodide.mjs", "manifest.json")),
+        *((path, False) for path in ("/", "/a.whl", "/examples/wheel/", "/wheelbarrow/")),
+        *((path, False) for path in ("/runtime/boot.mjs", "/tests/page.html")),
+        *((path, False) for path in ("/journal/nobody", "/ws/echo")),
     ],
 )
 def test_wheels_and_runtimes_alone_are_for_pages_of_any_origin(
@@ -186,16 +174,9 @@ def test_nothing_can_be_posted(site: Server) -> None:
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        ("localhost", 200),
-        ("LOCALHOST:80", 200),
-        ("127.0.0.1:1", 200),
-        ("[::1]:1", 200),
-        ("[::1]", 200),
-        ("example.org", 403),
-        ("localhost.example.org", 403),
-        ("example.org:localhost", 403),
-        ("127.0.0.1.example.org:80", 403),
-        ("", 403),
+        *((own, 200) for own in ("localhost", "LOCALHOST:80", "127.0.0.1:1", "[::1]:1", "[::1]")),
+        *((other, 403) for other in ("example.org", "localhost.example.org", "")),
+        *((other, 403) for other in ("example.org:localhost", "127.0.0.1.example.org:80")),
     ],
 )
 def test_whose_host_may_be_asked_for(site: Server, host: str, status: int) -> None:

@@ -64,16 +64,6 @@ def fake_npm(folder: Path, script: str) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A web/ with everything fetched. Copy it before changing it."""
-    web = copy_site(tmp_path_factory.mktemp("fetched") / "web")
-    first, last = fetch(web).splitlines()
-    assert first.startswith("Fetching pyodide ")
-    assert last.startswith("Fetched pyodide ")
-    return web
-
-
 def use_small_npm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Has an npm that brings small files, and a pip without an index; returns npm's folder."""
     modules = folder / "brought"
@@ -110,31 +100,25 @@ def whole(small: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(small, tmp_path / "web"))
 
 
-def test_folders_have_the_pinned_versions_in_their_names(fetched: Path) -> None:
-    dependencies = json.loads((fetched / "package.json").read_text())["dependencies"]
-    pyodide = fetched / "vendor" / f"pyodide@{dependencies['pyodide']}"
-    pyscript = fetched / "vendor" / f"pyscript@{dependencies['@pyscript/core']}"
+def test_what_is_fetched(site: Path) -> None:
+    first, last = fetch(site).splitlines()
+    assert first.startswith("Fetching pyodide ")
+    assert last.startswith("Fetched pyodide ")
+    dependencies = json.loads((site / "package.json").read_text())["dependencies"]
+    pyodide = site / "vendor" / f"pyodide@{dependencies['pyodide']}"
+    pyscript = site / "vendor" / f"pyscript@{dependencies['@pyscript/core']}"
     version = dependencies[vendor.FOLDERS["micropython"]]
-    micropython = fetched / "vendor" / f"micropython@{version}"
     for path in (pyodide / "pyodide.mjs", pyodide / "pyodide.asm.wasm", pyscript / "core.js"):
         assert path.stat().st_size > 0
     assert not list(pyscript.rglob("*.map"))
-    assert sorted(path.name for path in (fetched / "vendor").iterdir()) == sorted(
-        [".lock", "manifest.json", micropython.name, pyodide.name, pyscript.name]
+    assert sorted(path.name for path in (site / "vendor").iterdir()) == sorted(
+        [".lock", "manifest.json", f"micropython@{version}", pyodide.name, pyscript.name]
     )
-
-
-def test_pyodide_accepts_micropips_wheel(fetched: Path) -> None:
-    (lock_path,) = fetched.glob("vendor/pyodide@*/pyodide-lock.json")
-    package = json.loads(lock_path.read_text())["packages"]["micropip"]
-    wheel = lock_path.parent / package["file_name"]
-    assert hashlib.sha256(wheel.read_bytes()).hexdigest() == package["sha256"]
-    assert package["sha256"] in (fetched / "micropip.txt").read_text()
-
-
-def test_nothing_is_fetched_twice(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    assert not fetch(whole)
+    # Pyodide accepts micropip's wheel.
+    package = json.loads((pyodide / "pyodide-lock.json").read_text())["packages"]["micropip"]
+    wheel = (pyodide / package["file_name"]).read_bytes()
+    assert hashlib.sha256(wheel).hexdigest() == package["sha256"]
+    assert package["sha256"] in (site / "micropip.txt").read_text()
 
 
 def test_development_dependencies_come_when_asked_for(whole: Path, npm: Path) -> None:
@@ -156,7 +140,10 @@ def test_the_lock_names_no_host() -> None:
 
 @pytest.mark.parametrize(
     ("damage", "why"),
-    [("truncated", "is damaged)"), ("folder", "is missing)"), ("manifest", "is damaged)")],
+    [
+        *(("truncated", "is damaged)"), ("folder", "is missing)"), ("manifest", "is damaged)")),
+        ("pins", "the pinned versions have changed)"),
+    ],
 )
 def test_damage_is_repaired(whole: Path, npm: Path, damage: str, why: str) -> None:
     (wasm,) = whole.glob("vendor/pyodide@*/pyodide.asm.wasm")
@@ -164,19 +151,16 @@ def test_damage_is_repaired(whole: Path, npm: Path, damage: str, why: str) -> No
         wasm.write_text(WASM[:5])
     elif damage == "folder":
         shutil.rmtree(wasm.parent)
-    else:
+    elif damage == "manifest":
         (whole / "vendor" / "manifest.json").write_text("{")
+    else:
+        with (whole / "package-lock.json").open("a") as file:
+            file.write("\n")
     (whole / "vendor" / "pyodide@0.0.1").mkdir()
     assert why in fetch(whole)
     assert vendor.flaw(whole) is None
     assert wasm.stat().st_size == len(WASM)
     assert not (whole / "vendor" / "pyodide@0.0.1").exists()
-
-
-def test_changed_pins_are_noticed(whole: Path) -> None:
-    with (whole / "package-lock.json").open("a") as file:
-        file.write("\n")
-    assert vendor.flaw(whole) == "the pinned versions have changed"
 
 
 def test_without_pip_the_rest_is_fetched(site: Path, npm: Path) -> None:
@@ -186,27 +170,27 @@ def test_without_pip_the_rest_is_fetched(site: Path, npm: Path) -> None:
     assert vendor.flaw(site) is None
 
 
-def test_without_npm(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(VendorError, match=r"^npm is not on the PATH: install Node.js"):
-        fetch(site)
-    assert [path.name for path in (site / "vendor").iterdir()] == [".lock"]
-
-
-def test_npm_fails(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = """
+FAILS = """
     echo 'npm error code ENOTFOUND'
     echo 'npm error request to https://example.org/x failed, reason: getaddrinfo ENOTFOUND' >&2
     echo 'npm error     at ClientRequest.emit (node:events:524:28)'
     echo 'npm error A complete log of this run can be found in: /x'
     exit 1"""
-    monkeypatch.setenv("PATH", str(fake_npm(tmp_path / "bin", script)))
+WHY = (
+    r"npm could not fetch the packages: request to https://example.org/x failed, "
+    r"reason: getaddrinfo ENOTFOUND\. Check the network"
+)
+
+
+@pytest.mark.parametrize(
+    ("script", "why"), [(FAILS, WHY), (None, r"npm is not on the PATH: install Node\.js")]
+)
+def test_without_npm_nothing_is_fetched(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, why: str
+) -> None:
+    monkeypatch.setenv("PATH", str(fake_npm(tmp_path / "bin", script)) if script else "")
     stream = Terminal()
-    with pytest.raises(
-        VendorError,
-        match=r"^npm could not fetch the packages: request to https://example.org/x failed, "
-        r"reason: getaddrinfo ENOTFOUND\. Check the network",
-    ):
+    with pytest.raises(VendorError, match=f"^{why}"):
         vendor.fetch(site, stream)
     assert stream.getvalue().endswith("\n")
     assert [path.name for path in (site / "vendor").iterdir()] == [".lock"]
