@@ -645,6 +645,11 @@ keeping takes a tenth of the time: more is kept later, or before it is acknowled
     say x; recv; recv               > recv:x        ? kept=1,0,0:a,b:
     say ␐ask                        > ␐ack:1        ? kept=1,1,0:a,b:
     pass 1; page visible; send c    > ␐ask c        ? kept=
+what was to be kept is not when the page is shown again: a copied tab would take it  [session=kept]
+    session; slow 0.1; page hidden; send a b > a b  ? kept=1,0,0::
+    page visible                    > ␐ask          ? kept=
+    say x ␐ask; recv                > ␐ack:0 recv:x ? kept=
+    recv                            > ␐ack:1        ? kept=
 what a page has sent, and not kept when it was killed, counts: the server has it  [session=kept]
     session; send a b; say ␐ack:1   > a b
     slow 1; page hidden; send c d   > c d           ? kept=1,0,1:b:

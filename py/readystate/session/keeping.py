@@ -151,6 +151,7 @@ class Keeping:
 
     def _forget(self) -> None:
         self._cancel_timer()
+        self._is_due = False
         try:
             save(self._key, None)
         except _STORAGE_ERRORS as error:
