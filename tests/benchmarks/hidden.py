@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -135,8 +135,8 @@ new Promise((resolve) => {
 })"""
 
 
-def measure(report: Callable[[str], object] = print) -> bool:
-    """Measures; returns whether a hidden tab is fast enough in all ways."""
+def measure() -> dict[str, tuple[float, float]]:
+    """The seconds that each way takes in a tab that is shown, and in a hidden one."""
     with Server() as server, browser() as chromium:
         page = chromium.open(server.url_for("/runtime/", place="page", pyodide=pyodide_url()))
         if failed := chromium.evaluate(page, READY):
@@ -158,13 +158,14 @@ def measure(report: Callable[[str], object] = print) -> bool:
                     took = seconds(way)
                     if number:
                         times.setdefault((way, state), []).append(took)
-    taken = {way: [min(times[way, state]) for state in tabs] for way in WAYS}
-    for way, (visible, hidden) in taken.items():
-        report(f"{way:18}{visible:8.3f} s visible{hidden:8.3f} s hidden{hidden / visible:8.2f}")
-    return all(hidden <= ALLOWED * visible for visible, hidden in taken.values())
+    return {way: (min(times[way, "visible"]), min(times[way, "hidden"])) for way in WAYS}
 
 
 if __name__ == "__main__":
     vendor.fetch()
     wheel.build()
-    sys.exit(not measure())
+    taken = measure()
+    for way, (visible, hidden) in taken.items():
+        times = f"{visible:8.3f} s visible{hidden:8.3f} s hidden{hidden / visible:8.2f}"
+        sys.stdout.write(f"{way:18}{times}\n")
+    sys.exit(any(hidden > ALLOWED * visible for visible, hidden in taken.values()))

@@ -1,18 +1,18 @@
-"""A tab that a visitor has hidden sends about as fast as one that is shown.
+"""A tab that a visitor has hidden does not wait for its timers, which come once a second.
 
-That is a ratio of times, taken by turns, on a display of its own.
+How much slower it is than one that is shown, ``python -m tests.benchmarks.hidden`` measures.
 """
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
-from ..processes import run
+from tests.benchmarks.hidden import WAYS, measure
 
 
 @pytest.mark.timeout(200)
-def test_a_hidden_tab_sends_as_fast_as_one_that_is_shown() -> None:
-    done = run([sys.executable, "-m", "tests.benchmarks.hidden"], timeout=180)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_a_hidden_tab_does_not_wait_for_its_timers() -> None:
+    """Each way waits about twenty times, so that it would take twenty seconds."""
+    taken = {way: hidden for way, (_, hidden) in measure().items()}
+    assert [*taken] == [*WAYS]
+    assert max(taken.values()) < 2, taken
