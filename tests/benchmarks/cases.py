@@ -69,6 +69,7 @@ class Target:
         how: "times" and "plus": the limit is a factor of, or comes on top of, what the peer
             ``than`` takes; "value": the limit stands for itself.
         by: Who is to reach it; else each of the case's subjects.
+        why: The part of docs/background/speed.md that measures what it cannot be less than.
     """
 
     metric: Metric
@@ -76,6 +77,7 @@ class Target:
     than: Peer | None = None
     how: Literal["times", "plus", "value"] = "value"
     by: Peer | None = None
+    why: str = ""
 
     def __str__(self) -> str:
         unit = self.metric.unit
@@ -87,14 +89,16 @@ class Target:
         return f"{self.metric.label} at most {factor} x {self.than.label}"
 
 
-def times(metric: Metric, limit: float, than: Peer, by: Peer | None = None) -> Target:
+def times(
+    metric: Metric, limit: float, than: Peer, by: Peer | None = None, why: str = ""
+) -> Target:
     """At most ``limit`` times what ``than`` takes."""
-    return Target(metric, limit, than, "times", by)
+    return Target(metric, limit, than, "times", by, why)
 
 
-def plus(metric: Metric, limit: float, than: Peer, by: Peer | None = None) -> Target:
+def plus(metric: Metric, limit: float, than: Peer, by: Peer | None = None, why: str = "") -> Target:
     """At most ``limit`` more than ``than``."""
-    return Target(metric, limit, than, "plus", by)
+    return Target(metric, limit, than, "plus", by, why)
 
 
 @dataclass(frozen=True)
@@ -302,7 +306,7 @@ CASES = (
             message={"kind": kind, "size": size},
             metrics=TIME,
             targets=(
-                times(measure.SCRIPT, connect, PYSCRIPT, CONNECT),
+                times(measure.SCRIPT, connect, PYSCRIPT, CONNECT, why),
                 *((times(measure.SCRIPT, 1.45, JAVASCRIPT, CONNECT),) if connect == 0.3 else ()),
                 times(measure.SCRIPT, 1, PYSCRIPT, DOM),
                 times(measure.SCRIPT, 1.1, CONNECT, QUEUED),
@@ -310,14 +314,14 @@ CASES = (
             peers=(*RECEIVERS, TASK) if kind == "binary" else RECEIVERS,
             subjects=(DOM, CONNECT, BATCHES, QUEUED),
         )
-        for kind, name, label, size, count, quick, connect in (
-            ("text", "64", "64 B", 64, 30_000, 2_000, 0.3),
-            ("text", "1k", "1 KiB", 2**10, 10_000, 1_000, 0.42),
-            ("text", "16k", "16 KiB", 2**14, 4_000, 200, 0.36),
-            ("text", "64k", "64 KiB", 2**16, 2_000, 50, 0.28),
-            ("binary", "64", "64 B", 64, 30_000, 2_000, 0.3),
-            ("binary", "64k", "64 KiB", 2**16, 2_000, 50, 0.9),
-            ("binary", "1m", "1 MiB", 2**20, 200, 5, 0.9),
+        for kind, name, label, size, count, quick, connect, why in (
+            ("text", "64", "64 B", 64, 30_000, 2_000, 0.3, ""),
+            ("text", "1k", "1 KiB", 2**10, 10_000, 1_000, 0.42, ""),
+            ("text", "16k", "16 KiB", 2**14, 4_000, 200, 0.36, "long-texts"),
+            ("text", "64k", "64 KiB", 2**16, 2_000, 50, 0.28, "long-texts"),
+            ("binary", "64", "64 B", 64, 30_000, 2_000, 0.3, ""),
+            ("binary", "64k", "64 KiB", 2**16, 2_000, 50, 0.9, "large-binary-messages"),
+            ("binary", "1m", "1 MiB", 2**20, 200, 5, 0.9, "large-binary-messages"),
         )
     ),
     Case(
@@ -331,8 +335,8 @@ CASES = (
         targets=(
             times(measure.SCRIPT, 1, PYSCRIPT, DOM),
             times(measure.SCRIPT, 1.1, PYSCRIPT, CONNECT),
-            times(measure.SCRIPT, 1.1, CONNECT, SEND_QUEUE),
-            times(measure.SCRIPT, 1.1, CONNECT, QUEUED),
+            times(measure.SCRIPT, 1.1, CONNECT, SEND_QUEUE, "queues"),
+            times(measure.SCRIPT, 1.1, CONNECT, QUEUED, "queues"),
         ),
         peers=SENDERS,
         subjects=(DOM, CONNECT, SEND_QUEUE, QUEUED),
@@ -359,7 +363,7 @@ CASES = (
         count=100,
         quick=50,
         metrics=(measure.MEDIAN, measure.P99),
-        targets=(plus(measure.MEDIAN, 0.2, JAVASCRIPT, CONNECT),),
+        targets=(plus(measure.MEDIAN, 0.2, JAVASCRIPT, CONNECT, "round-trips"),),
         peers=(*PEERS, TASK),
         subjects=(DOM, CONNECT),
     ),
@@ -372,7 +376,7 @@ CASES = (
             quick=20,
             message={"size": size},
             metrics=(measure.MEDIAN, measure.TASK),
-            targets=(times(measure.MEDIAN, 1 / share, JAVASCRIPT),),
+            targets=(times(measure.MEDIAN, 1 / share, JAVASCRIPT, why="sessions-and-compat"),),
             peers=(JAVASCRIPT, CONNECT, COMPAT),
             subjects=(COMPAT,),
         )

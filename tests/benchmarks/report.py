@@ -95,6 +95,7 @@ def _case(result: Result) -> dict[str, Any]:
                 "limit": target.limit,
                 "reading": result.reading(target, subject),
                 "reached": result.reached(target, subject),
+                "why": target.why,
             }
             for target, subject in case.aims
         ],
@@ -122,7 +123,8 @@ def _target_row(case: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     cells += [than, _with_unit(peers[than]["median"][metric], unit)] if than else ["", ""]
     aim = f"{sign}{number(target['limit'])}"
     reached = f"**{sign}{number(target['reading'])}**" if target["reached"] else None
-    cells += [reached or f"{sign}{number(target['reading'])}", aim if reached else f"{aim}, missed"]
+    verdict = "" if reached else f", [a limit](#{target['why']})" if target["why"] else ", missed"
+    cells += [reached or f"{sign}{number(target['reading'])}", f"{aim}{verdict}"]
     return f"| {' | '.join(cells)} |"
 
 
