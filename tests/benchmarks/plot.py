@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
+
+from . import report
 
 WIDTH, MARGIN = 760, 24
 
@@ -65,8 +66,7 @@ def chart(numbers: Mapping[str, Any]) -> str:
         body.append(_text(x(ratio), top - 20, f"{ratio:g}", "unit middle"))
     for row, case in enumerate(cases):
         y = top + step * row + 8
-        title = re.sub(r"[\d,]+ (\w+) messages of ", r"\1, ", case["title"], count=1)
-        body.append(_text(left - 12, y + 4, title, "label"))
+        body.append(_text(left - 12, y + 4, report.short(case["title"]), "label"))
         script = {name: peer["median"].get("script") for name, peer in case["peers"].items()}
         for label, name in PEERS.items():
             if script.get(label) and script[base]:

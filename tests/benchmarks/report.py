@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -104,7 +105,7 @@ def _case(result: Result) -> dict[str, Any]:
 
 def markdown(numbers: Mapping[str, Any]) -> str:
     """The targets of what :func:`as_json` returns, as a table."""
-    lines = ["| work | who | takes | beside | takes | | aim |", "|---|---|---|---|---|---|---|"]
+    lines = ["| work | who | takes | beside | | aim |", "|---|---|---|---|---|---|"]
     for case in numbers["cases"]:
         for target in case["targets"]:
             lines.append(_target_row(case, target))
@@ -115,17 +116,21 @@ def _target_row(case: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     peers, metric, than = case["peers"], target["metric"], target["than"]
     unit = case["units"][metric].removesuffix(" a message")
     sign = "+" if target["how"] == "plus" else ""
-    cells = [
-        case["title"],
-        target["peer"],
-        _with_unit(peers[target["peer"]]["median"][metric], unit),
-    ]
-    cells += [than, _with_unit(peers[than]["median"][metric], unit)] if than else ["", ""]
+    takes, beside = (
+        _with_unit(peers[name]["median"][metric], unit) if name else ""
+        for name in (target["peer"], than)
+    )
+    cells = [short(case["title"]), target["peer"], takes, f"{than}: {beside}" if than else ""]
     aim = f"{sign}{number(target['limit'])}"
     reached = f"**{sign}{number(target['reading'])}**" if target["reached"] else None
     verdict = "" if reached else f", [a limit](#{target['why']})" if target["why"] else ", missed"
     cells += [reached or f"{sign}{number(target['reading'])}", f"{aim}{verdict}"]
     return f"| {' | '.join(cells)} |"
+
+
+def short(title: str) -> str:
+    """A case's title without how many messages there are."""
+    return re.sub(r"[\d,]+ (\w+) messages of ", r"\1, ", title, count=1)
 
 
 def _with_unit(value: float | None, unit: str) -> str:
