@@ -36,6 +36,8 @@ async def soak(*, sockets: list[dict[str, Any]], seconds: float) -> list[dict[st
     finally:
         js.clearTimeout(timer)
         on_late.destroy()
+        # Else a round would begin with the accounts of those before it, which hold all messages.
+        gc.collect()
     if not together.done():
         still = [
             arguments["id"]
