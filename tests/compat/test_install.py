@@ -37,6 +37,8 @@ class Warnings(warnings.catch_warnings):
     def __enter__(self) -> Any:
         caught = super().__enter__()
         warnings.simplefilter("always")
+        # The collector tells of what another test has left when it finds it.
+        warnings.simplefilter("ignore", ResourceWarning)
         return caught
 
 
