@@ -69,7 +69,7 @@ class Target:
         how: "times" and "plus": the limit is a factor of, or comes on top of, what the peer
             ``than`` takes; "value": the limit stands for itself.
         by: Who is to reach it; else each of the case's subjects.
-        why: The part of docs/background/speed.md that measures what it cannot be less than.
+        why: The part of docs/background/speed.md that says why it is missed.
     """
 
     metric: Metric

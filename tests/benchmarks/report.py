@@ -123,7 +123,8 @@ def _target_row(case: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     cells = [short(case["title"]), target["peer"], takes, f"{than}: {beside}" if than else ""]
     aim = f"{sign}{number(target['limit'])}"
     reached = f"**{sign}{number(target['reading'])}**" if target["reached"] else None
-    verdict = "" if reached else f", [a limit](#{target['why']})" if target["why"] else ", missed"
+    why = f": [why](#{target['why']})" if target["why"] else ""
+    verdict = "" if reached else f", missed{why}"
     cells += [reached or f"{sign}{number(target['reading'])}", f"{aim}{verdict}"]
     return f"| {' | '.join(cells)} |"
 
