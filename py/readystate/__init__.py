@@ -68,15 +68,15 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        # When Pyodide has booted, a collection of garbage is due: a third of the time goes to it.
-        is_spared = sys.platform == "emscripten" and gc.isenabled() and not gc.get_freeze_count()
-        if is_spared:
+        # Once Pyodide has booted, a garbage collection is due. It would take a third of the import.
+        pauses = sys.platform == "emscripten" and gc.isenabled() and not gc.get_freeze_count()
+        if pauses:
             gc.disable()
         try:
             globals()[name] = value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
         finally:
-            if is_spared:
-                # Without a look, all objects now count as old. Else it would come right behind.
+            if pauses:
+                # Makes all objects old, as a collection would; otherwise one would follow at once.
                 gc.freeze()
                 gc.unfreeze()
                 gc.enable()
