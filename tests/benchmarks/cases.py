@@ -25,6 +25,10 @@ PYSCRIPT = Peer("pyscript", "PyScript WebSocket", "pyscript")
 DOM = Peer("dom", "WebSocket", "pyodide")
 CONNECT = Peer("connection", "connect()", "pyodide")
 BATCHES = Peer("connection", "connect(), batches()", "pyodide", {"batches": True})
+ACCOUNTS = Peer(
+    "connection", "connect(), a Delivery each", "pyodide", {"accounts": True}, page="accounts"
+)
+"""The least by which a queue sends: its messages are told apart, and nothing else."""
 COMPAT = Peer("compat", "websockets over readystate.compat", "pyodide")
 BLOCKING = Peer("blocking", "readystate.sync", "pyodide")
 NIQUESTS = Peer("blocking_niquests", "niquests", "pyodide")
@@ -37,7 +41,7 @@ PARTYSOCKET = Peer("partysocket", "partysocket", "javascript")
 SEND_QUEUE = Peer("send_queue", "SendQueue", "pyodide")
 QUEUED = Peer("queued", "QueuedWebSocket", "pyodide")
 RECEIVERS = (JAVASCRIPT, READING, COPYING, PYSCRIPT, DOM, CONNECT, BATCHES, QUEUED)
-SENDERS = (JAVASCRIPT, PYSCRIPT, DOM, CONNECT, SEND_QUEUE, QUEUED)
+SENDERS = (JAVASCRIPT, PYSCRIPT, DOM, CONNECT, SEND_QUEUE, QUEUED, ACCOUNTS)
 HEARTBEAT, ACKS, DROP = (
     Peer("queued", label, "pyodide", {"how": how})
     for how, label in (

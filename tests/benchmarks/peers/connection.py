@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from time import perf_counter
 
-from readystate import connect
+from readystate import Delivery, DeliveryState, connect
 
 
 async def receive(url: str, batches: bool = False) -> int:
@@ -23,13 +24,25 @@ async def receive(url: str, batches: bool = False) -> int:
     return size
 
 
-async def send(url: str, kind: str, size: int, count: int, limit: int) -> int:
-    """Sends ``count`` messages; returns how many the server has received."""
+async def send(
+    url: str, kind: str, size: int, count: int, limit: int, accounts: bool = False
+) -> int:
+    """Sends ``count`` messages; returns how many the server has received.
+
+    If it ``accounts`` for them, each has a ``Delivery`` until all have arrived: the least that a
+    queue does more.
+    """
     message = "x" * size if kind == "text" else bytes(size)
+    deliveries: deque[Delivery] = deque()
     async with connect(url, write_limit=limit) as ws:
         for _ in range(count):
+            if accounts:
+                deliveries.append(Delivery(message, size))
             await ws.send(message)
-        return int(json.loads(await ws.recv())["messages"])
+        received = int(json.loads(await ws.recv())["messages"])
+        while deliveries:
+            deliveries.popleft().state = DeliveryState.CONFIRMED
+        return received
 
 
 async def round_trips(url: str, count: int, pause: float) -> list[float]:
