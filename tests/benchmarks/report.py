@@ -9,6 +9,7 @@ from typing import Any
 from .bench import Result
 from .measure import Metric
 
+_CLOCKS = ("time", "median")
 WIDTH = 78
 """Columns of the terminal's table."""
 
@@ -129,12 +130,26 @@ def _target_row(case: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def clock(numbers: Mapping[str, Any], cases: str | tuple[str, ...], *peers: str) -> str:
+    """What the ``peers`` took on the clock for the cases that begin so, as a table."""
+    lines = [f"| work | {' | '.join(peers)} |", "|---|" + "---|" * len(peers)]
+    for case in numbers["cases"]:
+        if case["name"].startswith(cases):
+            metric, unit = next(unit for unit in case["units"].items() if unit[0] in _CLOCKS)
+            medians = (case["peers"].get(peer, {}).get("median", {}).get(metric) for peer in peers)
+            cells = [_with_unit(median, unit.removesuffix(" a message")) for median in medians]
+            lines.append(f"| {' | '.join([short(case['title']), *cells])} |")
+    return "\n".join(lines) + "\n"
+
+
 def short(title: str) -> str:
     """A case's title without how many messages there are."""
     return re.sub(r"[\d,]+ (\w+) messages of ", r"\1, ", title, count=1)
 
 
 def _with_unit(value: float | None, unit: str) -> str:
-    if value is not None and unit == "µs" and value >= 1000:
+    if value is None:
+        return "-"
+    if unit == "µs" and value >= 1000:
         value, unit = value / 1000, "ms"
     return f"{number(value)} {unit}".rstrip()
