@@ -85,22 +85,13 @@ async def realtime(request: web.Request) -> web.WebSocketResponse:
         raise web.HTTPUnauthorized
     await ws.prepare(request)
     model = request.query["model"]
-    await ws.send_json(
-        {
-            "type": "session.created",
-            "event_id": "event_1",
-            "session": {"type": "realtime", "model": model},
-        }
-    )
+    session = {"type": "realtime", "model": model}
+    await ws.send_json({"type": "session.created", "event_id": "event_1", "session": session})
     async for message in ws:
         if message.type is not WSMsgType.TEXT or message.json()["type"] != "response.create":
             continue
-        place = {
-            "response_id": "response_1",
-            "item_id": "item_1",
-            "output_index": 0,
-            "content_index": 0,
-        }
+        ids = {"response_id": "response_1", "item_id": "item_1"}
+        place = {**ids, "output_index": 0, "content_index": 0}
         for number, word in enumerate(("I am ", model)):
             event = {"event_id": f"event_{number + 2}", "delta": word, **place}
             await ws.send_json({"type": "response.output_text.delta", **event})
