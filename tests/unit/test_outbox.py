@@ -380,7 +380,7 @@ class Told:
     Messages are written as ``a``, ``a:4`` (of 4 bytes), ``a@k`` (with the key ``k``).
     """
 
-    def __init__(self, options: dict[str, str]) -> None:
+    def __init__(self, options: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
         given: dict[str, Any] = {
             name: int(value) if value.isdecimal() else value for name, value in options.items()
         }
@@ -388,6 +388,7 @@ class Told:
         self.clock = Clock()
         self.outbox = make_outbox(clock=self.clock, **given)
         self.outbox.keeps_unconfirmed = keeps_unconfirmed
+        self.records = caplog.records
         self.deliveries: dict[str, Delivery] = {}
 
     def accept(self, words: tuple[str, ...], accept: Callable[..., Delivery]) -> None:
@@ -399,6 +400,7 @@ class Told:
 
     def do(self, what: str, *words: str) -> list[str]:
         outbox = self.outbox
+        reason: Any = words[0].replace("_", " ") if words else None
         result: Any = []
         match what:
             case "accept":
@@ -413,8 +415,9 @@ class Told:
             case "at":
                 self.clock.now = float(words[0])
             case "lost":
-                reasons: list[Any] = [word.replace("_", " ") for word in words]
-                outbox.connection_lost(*reasons)
+                outbox.connection_lost(reason)
+            case "clear":
+                result = outbox.clear(reason)
             case "confirm_keys":
                 outbox.confirm_keys(words)
             case _:
@@ -428,6 +431,9 @@ class Told:
             return (delivery.reason or delivery.state).replace(" ", "_")
         if name == "waits":
             return ",".join(self.outbox)
+        if name == "logged":
+            assert {record.levelno for record in self.records} <= {logging.WARNING}
+            return ",".join(":".join(map(str, record.args or ())) for record in self.records)
         name, _, size = name.partition(":")
         value = operator.attrgetter(name)(self.outbox)
         return value(int(size)) if size else value
@@ -555,6 +561,15 @@ clear drops what waits, and not what is sent  [max_unconfirmed=1]
     accept a b c; take                  > a
     clear cleared                       > 2         ? a=SENT b=cleared c=cleared
     clear cleared                       > 0         ? pending=0 pending_bytes=0 unconfirmed=1
+the first one that is dropped is told of
+    accept a:1234 b ttl=1; take; lost   > a b       ? logged=
+    at 1; expire                                    ? logged=1234:expired
+    accept c; clear closed              > 1         ? logged=1234:expired
+what was asked for is not told of, and was not the first  [on_full=drop-newest max_pending=1]
+    accept a; clear cleared             > 1
+    accept b; clear aborted             > 1
+    accept c; clear taken_over          > 1         ? logged=
+    accept d e                                      ? logged=1:overflow
 
 the other side may limit what is unconfirmed
     limit 3 10; accept a b c d; take    > a b c     ? is_clear:0=False
@@ -639,8 +654,8 @@ what is unfinished, in the order of sending  [max_unconfirmed=3]
 
 
 @pytest.mark.parametrize("rule", parse(RULES))
-def test_rule(rule: Rule) -> None:
-    told = Told(rule.options)
+def test_rule(rule: Rule, caplog: pytest.LogCaptureFixture) -> None:
+    told = Told(rule.options, caplog)
     follow(rule, told.do, told.look, QueueFull)
 
 
@@ -724,44 +739,6 @@ def test_one_that_is_over_is_forgotten_and_its_key_too(
     assert outbox.unconfirmed == 0
 
 
-# What is logged
-
-
-def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    assert {record.levelno for record in caplog.records} <= {logging.WARNING}
-    return [record.getMessage() for record in caplog.records if record.name == "readystate"]
-
-
-def test_the_first_message_that_is_dropped_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
-    outbox = make_outbox(clock=clock)
-    for _ in range(2):
-        outbox.accept("a secret", 1234, ttl=1)
-    outbox.take()
-    outbox.connection_lost()
-    clock.now = 1
-    outbox.expire()
-    outbox.accept("another", 1)
-    outbox.clear("closed")
-    (warning,) = warnings_of(caplog)
-    assert "1234 bytes" in warning
-    assert "expired" in warning
-    assert "secret" not in warning
-    assert outbox.stats.dropped == {"expired": 2, "closed": 1}
-
-
-@pytest.mark.parametrize("reason", ["cleared", "aborted", "taken over"])
-def test_what_was_asked_for_is_not_told_of(reason: Any, caplog: pytest.LogCaptureFixture) -> None:
-    outbox = make_outbox(on_full="drop-newest", max_pending=1)
-    outbox.accept("a", 1)
-    outbox.clear(reason)
-    assert warnings_of(caplog) == []
-    # And it was not counted as the first.
-    outbox.accept("b", 1)
-    outbox.accept("c", 1)
-    assert len(warnings_of(caplog)) == 1
-
-
 async def test_what_somebody_awaits_is_not_told_of(caplog: pytest.LogCaptureFixture) -> None:
     outbox = make_outbox(in_doubt="drop")
     delivery = outbox.accept("a", 1)
@@ -775,10 +752,12 @@ async def test_what_somebody_awaits_is_not_told_of(caplog: pytest.LogCaptureFixt
     outbox.connection_lost()
     with pytest.raises(MessageDropped, match="in doubt"):
         await waiting
-    assert warnings_of(caplog) == []
+    assert caplog.messages == []
     # Who has given up does not await it any more.
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
-            await outbox.accept("b", 1)
+            await outbox.accept("a secret", 8)
     outbox.clear("closed")
-    assert len(warnings_of(caplog)) == 1
+    (warning,) = caplog.messages
+    assert warning.startswith("a message of 8 bytes was dropped (closed), and no task awaits its")
+    assert "secret" not in warning
