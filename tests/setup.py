@@ -61,7 +61,7 @@ def main() -> int:
     except vendor.VendorError as error:
         print(error)
         missing.append("the JavaScript runtimes")
-    found = {name: find(name) for name in (*NAMES, "webkitgtk")}
+    found = {name: find(name) for name in (*NAMES, "webkitgtk", *_SERVERS)}
     missing += [name for name, options in found.items() if options is None]
     drivable = {name: found[name] for name in NAMES if found[name] is not None}
     FOUND.write_text(json.dumps(drivable, indent=2) + "\n")
@@ -75,14 +75,13 @@ def main() -> int:
     except packages.PackagesError as error:
         print(f"libraries: {error}")
         missing.append("the libraries")
-    missing += [name for name, commands in _SERVERS.items() if not find_server(name, commands)]
     if missing:
         print(f"Not set up: {', '.join(missing)}. The tests that need them will fail.")
     return 1 if missing else 0
 
 
 def find(name: str) -> dict[str, Any] | None:
-    """Launch options with which a browser of the kind ``name`` can be driven, or ``None``.
+    """Launch options of a browser that can be driven, none for a server; ``None`` if it is missing.
 
     Says each thing that it does.
     """
@@ -91,7 +90,7 @@ def find(name: str) -> dict[str, Any] | None:
         "downloaded by Playwright": download,
         "from the system's packages": install_package,
     }
-    if name == "webkitgtk":
+    if name not in NAMES:
         del ways["downloaded by Playwright"]
     for how, step in ways.items():
         try:
@@ -106,7 +105,12 @@ def find(name: str) -> dict[str, Any] | None:
 
 
 def drive(name: str) -> tuple[str, str | None, dict[str, Any]]:
-    """The version of one that can be driven, where it is, and its launch options."""
+    """The version of one that can be driven, or a server, where it is, and its launch options."""
+    for command in _SERVERS.get(name, ()):
+        if path := shutil.which(command):
+            return command, path, {}
+    if name in _SERVERS:
+        raise NotPossible(f"{' or '.join(_SERVERS[name])} not found")
     if name == "webkitgtk":
         return try_webkitgtk(), shutil.which("WebKitWebDriver"), {}
     for options in (*installed(name), {}):
@@ -127,18 +131,6 @@ def try_webkitgtk() -> str:
             return webkit.version(driver)
     except (OSError, WebDriverException) as error:
         raise NotPossible(str(error).splitlines()[0]) from error
-
-
-def find_server(name: str, commands: tuple[str, ...]) -> bool:
-    """Whether there is one of the ``commands`` of a server, which is installed if need be."""
-    if not any(map(shutil.which, commands)):
-        try:
-            install_package(name)
-        except NotPossible as reason:
-            print(f"{name}: not from the system's packages: {reason}", flush=True)
-            return False
-    print(f"{name}: installed", flush=True)
-    return True
 
 
 def try_launch(name: str, options: dict[str, Any]) -> str | None:

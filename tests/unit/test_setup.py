@@ -26,6 +26,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(setup, "installed", lambda name: iter(()))
     monkeypatch.setattr(setup, "try_launch", lambda name, options: None)
+    monkeypatch.setattr(setup, "_SERVERS", {"nats": ("there-is-no-nats",)})
     for way in ("download", "install_package"):
         monkeypatch.setattr(setup, way, partial(impossible, way))
     return ways
@@ -33,12 +34,12 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_each_way_is_tried_and_said(tried: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert setup.find("firefox") is None
-    assert not setup.find_server("nats", ("there-is-no-nats",))
+    assert setup.find("nats") is None
     assert tried == ["download firefox", "install_package firefox", "install_package nats"]
     said = capsys.readouterr().out
     assert "firefox: not downloaded by Playwright: not in this test" in said
     assert "firefox: not from the system's packages: not in this test" in said
-    assert "nats: not from the system's packages: not in this test" in said
+    assert "nats: not installed: there-is-no-nats not found" in said
 
 
 @pytest.mark.parametrize("good", [{0, 1}, {1}])
