@@ -115,20 +115,17 @@ def socket_io(origin: str) -> socketio.AsyncServer:
     return server
 
 
-def graphql(origin: str) -> GraphQLView[None, None]:
-    """Strawberry, with the protocol for queries as well as subscriptions; clients offer another."""
-    return GraphQLView(
-        schema=strawberry.Schema(query=Query, subscription=Subscription),
-        subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
-        allowed_origins=[origin],
-    )
-
-
 def application(origin: str) -> web.Application:
     """All of them."""
     app = web.Application()
     socket_io(origin).attach(app)
-    app.router.add_get("/graphql", graphql(origin))
+    # With the protocol for queries as well as subscriptions; clients offer another.
+    graphql: GraphQLView[None, None] = GraphQLView(
+        schema=strawberry.Schema(query=Query, subscription=Subscription),
+        subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+        allowed_origins=[origin],
+    )
+    app.router.add_get("/graphql", graphql)
     app.router.add_get("/connection/websocket", Centrifugo().__call__)
     app.router.add_get("/v1/realtime", realtime)
     return app
