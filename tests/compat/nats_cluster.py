@@ -134,9 +134,8 @@ def has_client(node: Node, name: str, messages: int) -> bool:
 def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody listens at."""
     with contextlib.ExitStack() as sockets:
-        listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-        for listener in listeners:
-            sockets.enter_context(listener)
+        servers = (socket.create_server(("127.0.0.1", 0)) for _ in range(count))
+        listeners = [sockets.enter_context(server) for server in servers]
         return [listener.getsockname()[1] for listener in listeners]
 
 

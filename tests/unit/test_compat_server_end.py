@@ -135,8 +135,7 @@ def test_the_mask_is_that_of_the_protocol(data: bytes, key: bytes) -> None:
 def test_pings_are_answered() -> None:
     client, end, _ = connected()
     client.send_ping(b"here")
-    (ping,) = end.receive(written(client))
-    assert ping == Ping(b"here")
+    assert end.receive(written(client)) == [Ping(b"here")]
     client.receive_data(pong(b"here"))
     assert client.events_received() == [Frame(Opcode.PONG, b"here")]
     client.receive_data(b"\x89\x00")  # The server pings, which only a browser would see.
