@@ -82,9 +82,6 @@ class Joined:
     def resume(self, received: int, connection: int | None = None) -> list[Any]:
         """Another connection, over which the other end says what it has received; returns what is
         sent after the first control. A server may still have one when ``connection`` comes.
-
-        Raises:
-            ProtocolError: It cannot have received that.
         """
         core = self.core
         if connection is None:
@@ -416,7 +413,9 @@ one that is late changes nothing: its client has given that connection up, and h
 """
 
 
-def follow(rule: Rule, kind: type[Core]) -> None:
+@both_ends
+@pytest.mark.parametrize("rule", parse(RULES))
+def test_rule(rule: Rule, kind: type[Core]) -> None:
     options: dict[str, Any] = {}
     for name, value in rule.options.items():
         numbers = [int(number) for number in value.split(",")]
@@ -424,20 +423,14 @@ def follow(rule: Rule, kind: type[Core]) -> None:
     Joined(kind, **options).follow(rule)
 
 
-@both_ends
-@pytest.mark.parametrize("rule", parse(RULES))
-def test_rule(rule: Rule, kind: type[Core]) -> None:
-    follow(rule, kind)
-
-
 @pytest.mark.parametrize("rule", parse(CLIENTS_RULES))
 def test_rule_of_clients(rule: Rule) -> None:
-    follow(rule, ClientCore)
+    test_rule(rule, ClientCore)
 
 
 @pytest.mark.parametrize("rule", parse(SERVERS_RULES))
 def test_rule_of_servers(rule: Rule) -> None:
-    follow(rule, ServerCore)
+    test_rule(rule, ServerCore)
 
 
 @both_ends
@@ -1051,11 +1044,9 @@ class Network(RuleBasedStateMachine):
             assert end.core.controls() == []
 
     def teardown(self) -> None:
-        try:
-            if hasattr(self, "names"):
-                self.it_is_quiet(1)
-        finally:
-            logging.getLogger("readystate").disabled = False
+        logging.getLogger("readystate").disabled = False
+        if hasattr(self, "names"):
+            self.it_is_quiet(1)
 
 
 Network.TestCase.settings = settings(
