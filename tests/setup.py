@@ -61,76 +61,62 @@ def main() -> int:
     except vendor.VendorError as error:
         print(error)
         missing.append("the JavaScript runtimes")
-    found = {}
-    for name in NAMES:
-        options = find(name)
-        if options is None:
-            missing.append(name)
-        else:
-            found[name] = options
-    if not find_webkitgtk():
-        missing.append("webkitgtk")
+    found = {name: find(name) for name in (*NAMES, "webkitgtk", *_SERVERS)}
+    missing += [name for name, options in found.items() if options is None]
+    drivable = {name: found[name] for name in NAMES if found[name] is not None}
+    FOUND.write_text(json.dumps(drivable, indent=2) + "\n")
     if shutil.which("node") is None:
         print("node: not on the PATH: install Node.js, 20 or newer")
         missing.append("node")
-    FOUND.write_text(json.dumps(found, indent=2) + "\n")
     try:
         if packages.fetch():
             print(f"libraries: fetched, {len(packages.wheels())} wheels")
-        jupyter.fetch()
+        packages.fetch_notebook(jupyter.HERE)
     except packages.PackagesError as error:
         print(f"libraries: {error}")
         missing.append("the libraries")
-    for name, commands in _SERVERS.items():
-        if not find_server(name, commands):
-            missing.append(name)
     if missing:
         print(f"Not set up: {', '.join(missing)}. The tests that need them will fail.")
     return 1 if missing else 0
 
 
 def find(name: str) -> dict[str, Any] | None:
-    """Launch options with which Playwright can drive a browser of the kind ``name``, or ``None``.
+    """Launch options of a browser that can be driven, none for a server; ``None`` if it is missing.
 
     Says each thing that it does.
     """
-    steps: tuple[tuple[str, Callable[[str], None]], ...] = (
-        ("installed", look),
-        ("downloaded by Playwright", download),
-        ("from the system's packages", install_package),
-    )
-    for how, step in steps:
+    ways: dict[str, Callable[[str], None]] = {
+        "installed": lambda _: None,
+        "downloaded by Playwright": download,
+        "from the system's packages": install_package,
+    }
+    if name not in NAMES:
+        del ways["downloaded by Playwright"]
+    for how, step in ways.items():
         try:
             step(name)
+            version, where, options = drive(name)
         except NotPossible as reason:
             print(f"{name}: not {how}: {reason}", flush=True)
-            continue
-        for options in (*installed(name), {}):
-            version = try_launch(name, options)
-            if version:
-                where = options.get("executable_path", "Playwright's")
-                print(f"{name}: {version} ({where})", flush=True)
-                return options
-        print(f"{name}: none that can be driven is {how}", flush=True)
+        else:
+            print(f"{name}: {version} ({where})", flush=True)
+            return options
     return None
 
 
-def find_webkitgtk() -> bool:
-    """Whether WebKitGTK can be driven, which is tried before and after its package is installed."""
-    steps: tuple[tuple[str, Callable[[str], None]], ...] = (
-        ("installed", look),
-        ("from the system's packages", install_package),
-    )
-    for how, step in steps:
-        try:
-            step("webkitgtk")
-            version = try_webkitgtk()
-        except NotPossible as reason:
-            print(f"webkitgtk: not {how}: {reason}", flush=True)
-            continue
-        print(f"webkitgtk: {version} ({shutil.which('WebKitWebDriver')})", flush=True)
-        return True
-    return False
+def drive(name: str) -> tuple[str, str | None, dict[str, Any]]:
+    """The version of one that can be driven, or a server, where it is, and its launch options."""
+    for command in _SERVERS.get(name, ()):
+        if path := shutil.which(command):
+            return command, path, {}
+    if name in _SERVERS:
+        raise NotPossible(f"{' or '.join(_SERVERS[name])} not found")
+    if name == "webkitgtk":
+        return try_webkitgtk(), shutil.which("WebKitWebDriver"), {}
+    for options in (*installed(name), {}):
+        if version := try_launch(name, options):
+            return version, options.get("executable_path", "Playwright's"), options
+    raise NotPossible("none that can be driven")
 
 
 def try_webkitgtk() -> str:
@@ -147,40 +133,18 @@ def try_webkitgtk() -> str:
         raise NotPossible(str(error).splitlines()[0]) from error
 
 
-def find_server(name: str, commands: tuple[str, ...]) -> bool:
-    """Whether there is one of the ``commands`` of a server, which is installed if need be."""
-    if not any(map(shutil.which, commands)):
-        try:
-            install_package(name)
-        except NotPossible as reason:
-            print(f"{name}: not from the system's packages: {reason}", flush=True)
-            return False
-    print(f"{name}: installed", flush=True)
-    return True
-
-
 def try_launch(name: str, options: dict[str, Any]) -> str | None:
     """The version of the browser, or ``None`` if Playwright cannot drive it."""
     with sync_playwright() as playwright:
         try:
-            browser = getattr(playwright, name).launch(timeout=60_000, **options)
+            with getattr(playwright, name).launch(timeout=60_000, **options) as browser:
+                page = browser.new_page()
+                page.goto("data:text/html,<title>ready</title>", timeout=30_000)
+                return str(browser.version) if page.title() == "ready" else None
         except Error as error:
-            if options:
+            if options:  # Of Playwright's own it is not known whether there is one.
                 print(f"{name}: {options['executable_path']}: {str(error).splitlines()[0]}")
             return None
-        try:
-            page = browser.new_page()
-            page.goto("data:text/html,<title>ready</title>", timeout=30_000)
-            return str(browser.version) if page.title() == "ready" else None
-        except Error as error:
-            print(f"{name}: {options}: {str(error).splitlines()[0]}")
-            return None
-        finally:
-            browser.close()
-
-
-def look(_: str) -> None:
-    """Nothing is to be done for what is installed already."""
 
 
 def download(name: str) -> None:
@@ -199,13 +163,10 @@ def install_package(name: str) -> None:
     """Installs the system's package of the browser."""
     manager = next((manager for manager in _PACKAGES if shutil.which(manager)), None)
     if manager is None or name not in _PACKAGES[manager]:
-        what = _BY_HAND.get(name, name)
-        where = (
-            f"{manager} has no package of it that is known here"
-            if manager
-            else (f"none of {', '.join(_PACKAGES)} is here")
-        )
-        raise NotPossible(f"{where}; install {what} by hand")
+        where = f"{manager} has no package of it that is known here"
+        if manager is None:
+            where = f"none of {', '.join(_PACKAGES)} is here"
+        raise NotPossible(f"{where}; install {_BY_HAND.get(name, name)} by hand")
     packages = _PACKAGES[manager][name]
     prefix: list[str] = []
     if os.geteuid() != 0:  # these managers are of systems that have it
@@ -213,15 +174,12 @@ def install_package(name: str) -> None:
         if not (shutil.which("sudo") and succeeds([*prefix, "true"])):
             raise NotPossible(f"that needs root; as root: {manager} install {' '.join(packages)}")
     print(f"{name}: installing the system's package with {manager}", flush=True)
+    options: list[str] = []
     if manager == "apt-get":
-        wait = ["-o", "DPkg::Lock::Timeout=120"]
-        run([*prefix, manager, "update", *wait], timeout=300)
-        run(
-            [*prefix, manager, "install", "-y", "--no-install-recommends", *wait, *packages],
-            timeout=900,
-        )
-    else:
-        run([*prefix, manager, "install", "-y", *packages], timeout=900)
+        options = ["-o", "DPkg::Lock::Timeout=120"]
+        run([*prefix, manager, "update", *options], timeout=300)
+        options.append("--no-install-recommends")
+    run([*prefix, manager, "install", "-y", *options, *packages], timeout=900)
 
 
 def succeeds(command: list[str]) -> bool:
@@ -231,18 +189,11 @@ def succeeds(command: list[str]) -> bool:
 
 def run(command: list[str], *, timeout: float) -> None:
     """Runs ``command`` for at most ``timeout`` seconds, its output kept for when it fails."""
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
+    options["env"] = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with tempfile.TemporaryFile("w+") as output:
         try:
-            subprocess.run(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=timeout,
-                check=True,
-            )
+            subprocess.run(command, stdout=output, timeout=timeout, check=True, **options)
         except (OSError, subprocess.SubprocessError) as error:
             output.seek(0)
             lines = [line.strip() for line in output if line.strip()]

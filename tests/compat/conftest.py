@@ -18,7 +18,7 @@ from readystate_server.lab import Server
 
 from . import packages
 from .engines import PROCESSES, Engine, Opened, in_cpython, in_node, in_page, serving
-from .nats_cluster import Cluster
+from .nats_cluster import Cluster, running
 from .peer import Peer
 
 TIMEOUT = 90.0
@@ -96,18 +96,22 @@ def servers(server: Server) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def shared_peer() -> Iterator[Peer]:
-    """A server of ``websockets``; see :mod:`tests.compat.peer`."""
+@pytest.fixture
+def peer() -> Iterator[str]:
+    """The URL, ``ws://...``, of a server of ``websockets``; see :mod:`tests.compat.peer`."""
     with Peer() as peer:
-        yield peer
+        yield peer.url
+
+
+refusing = peer
+"""The same, of another one: browsers delay connections to where some have failed."""
 
 
 @pytest.fixture
-def peer(shared_peer: Peer) -> Iterator[str]:
-    """Its URL, ``ws://...``; a test that fails leaves no connection to the next one."""
-    yield shared_peer.url
-    shared_peer.end_connections()
+def narrow() -> Iterator[str]:
+    """The same, of one with small receive buffers, so that little waits while it stalls."""
+    with Peer(is_narrow=True) as peer:
+        yield peer.url
 
 
 @pytest.fixture(scope="session")
@@ -133,24 +137,10 @@ def secure_peer(authority: trustme.CA) -> Iterator[str]:
         yield peer.url
 
 
-@pytest.fixture
-def refusing() -> Iterator[str]:
-    """The same, of a server of its own: browsers delay connections to where some have failed."""
-    with Peer() as peer:
-        yield peer.url
-
-
-@pytest.fixture
-def narrow() -> Iterator[str]:
-    """The same, of a server with small receive buffers, so that little waits while it stalls."""
-    with Peer(is_narrow=True) as peer:
-        yield peer.url
-
-
 @pytest.fixture(scope="session")
 def cluster(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A NATS cluster, all of whose nodes run."""
-    with Cluster(tmp_path_factory.mktemp("nats"), origins=[server.url]) as cluster:
+    with running(tmp_path_factory.mktemp("nats"), origins=[server.url]) as cluster:
         yield cluster
 
 

@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from playwright.sync_api import Playwright
 
 from readystate_server.lab import Server
 from readystate_server.lab.places import WEB
 from readystate_server.testing import open_pyodide
-from readystate_server.testing.runtime import pyodide_url, result_of, values_of
+from readystate_server.testing.runtime import Runtime, pyodide_url, result_of, values_of
 from tests.browsers import ROOT, launch_options
 from tests.engines.runner import node
 from tests.processes import LASTS, started
@@ -28,24 +28,10 @@ PROCESSES = ("cpython", "node")
 Scenario = Callable[..., Coroutine[Any, Any, Any]]
 
 
-class Engine(Protocol):
-    """Runs functions of the tests, as :class:`readystate_server.testing.Runtime` does."""
-
-    def call(self, function: Scenario, *, timeout: float = 30, **arguments: Any) -> Any:
-        """Runs ``function`` and returns its result."""
-
-    def start(
-        self, function: Scenario, *, timeout: float = 30, **arguments: Any
-    ) -> Callable[[], Any]:
-        """Begins what :meth:`call` does; what is returned waits for it, and returns the result."""
-
-
-Opened = tuple[Engine, list[str]]
-"""An engine, and what is written to its console as errors and warnings, if it has one."""
-
-
 class ProcessEngine:
-    """An engine in a process, that gets a call a line and answers each with a line."""
+    """What a page's :class:`Runtime` is, in a process: it gets a call a line, and answers each with
+    a line.
+    """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -71,6 +57,11 @@ class ProcessEngine:
                 return str(json.loads(answer))
             others.append(line)
         raise RuntimeError(f"it has ended (status {self._process.wait(10)}): {''.join(others)}")
+
+
+Engine = ProcessEngine | Runtime
+Opened = tuple[Engine, list[str]]
+"""An engine, and what is written to its console as errors and warnings, if it has one."""
 
 
 @contextmanager
@@ -116,19 +107,13 @@ def in_node(
 @contextmanager
 def in_page(playwright: Playwright, name: str, server: Server) -> Iterator[Opened]:
     """A page of the browser ``name``, with Pyodide and the wheels; it trusts any certificate."""
-    browser = getattr(playwright, name).launch(**launch_options(name))
-    try:
-        with open_pyodide(browser, server, ignore_https_errors=True) as runtime:
-            runtime.page.evaluate(
-                """async (names) => {
-                    const { install } = await import("/tests/compat/wheels.mjs");
-                    await install(pyodide, "", names);
-                }""",
-                packages.wheels(),
-            )
-            yield runtime, runtime.console.complaints
-    finally:
-        browser.close()
+    with (
+        getattr(playwright, name).launch(**launch_options(name)) as browser,
+        open_pyodide(browser, server, ignore_https_errors=True) as runtime,
+    ):
+        install = "import('/tests/compat/wheels.mjs').then(it => it.install(pyodide, '', names))"
+        runtime.page.evaluate(f"names => {install}", packages.wheels())
+        yield runtime, runtime.console.complaints
 
 
 @contextmanager

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
+from urllib.request import urlopen
 
 from ..processes import LASTS, started
 
@@ -22,91 +23,65 @@ CONFIGURATION = """
 server_name: {name}
 listen: "127.0.0.1:{client}"
 http: "127.0.0.1:{monitor}"
-websocket {{ listen: "127.0.0.1:{websocket}", no_tls: true, allowed_origins: [{origins}] }}
+websocket {{ listen: "127.0.0.1:{websocket}", no_tls: true, allowed_origins: {origins} }}
 mqtt {{ listen: "127.0.0.1:{mqtt}" }}
-jetstream {{ store_dir: "{store}", max_memory_store: 64MB, max_file_store: 256MB }}
-cluster {{ name: tests, listen: "127.0.0.1:{route}", routes: [{routes}] }}
+jetstream {{ store_dir: "{folder}/{name}", max_memory_store: 64MB, max_file_store: 256MB }}
+cluster {{ name: tests, listen: "127.0.0.1:{route}", routes: {routes} }}
 """
+
+
+T = TypeVar("T")
 
 
 class Node:
     """A server of the cluster: a process, that may be killed and started again."""
 
     def __init__(self, name: str, folder: Path, ports: dict[str, int]) -> None:
-        self.name = name
-        self.ports = ports
+        self.name, self.ports = name, ports
         self.url = f"ws://127.0.0.1:{ports['websocket']}"
-        self.configuration = folder / f"{name}.conf"
-        self._log = folder / f"{name}.log"
-        self._process: subprocess.Popen[str] | None = None
+        self.configuration, self._log = folder / f"{name}.conf", folder / f"{name}.log"
+        self.process: subprocess.Popen[str] | None = None
         self._ending = contextlib.ExitStack()
 
-    @property
-    def runs(self) -> bool:
-        return self._process is not None
-
     def start(self) -> None:
-        """Starts it.
-
-        Raises:
-            RuntimeError: There is no NATS server on this machine.
-        """
         binary = shutil.which("nats-server")
-        if binary is None:
-            raise RuntimeError(
-                "nats-server is not on the PATH: run 'python -m tests.setup', or get it from "
-                "https://github.com/nats-io/nats-server/releases"
-            )
+        assert binary is not None, "nats-server is not on the PATH: run 'python -m tests.setup'"
         with self._log.open("ab") as log:
             pipes = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             command = [binary, "-c", str(self.configuration)]
-            self._process = self._ending.enter_context(started(command, timeout=LASTS, **pipes))
+            self.process = self._ending.enter_context(started(command, timeout=LASTS, **pipes))
 
     def kill(self) -> None:
-        """Ends it at once (SIGKILL). Does nothing if it does not run."""
-        if self._process is not None:
-            self._ending.close()
-            self._process = None
+        """Ends it at once (SIGKILL), if it runs."""
+        self._ending.close()
+        self.process = None
 
     def ask(self, path: str) -> dict[str, Any] | None:
-        """What its monitor says, ``None`` while it says nothing good.
-
-        Raises:
-            OSError: The process has ended by itself.
-        """
-        if self._process is not None and self._process.poll() is not None:
+        """What its monitor says, ``None`` while it says nothing good."""
+        if self.process is not None and self.process.poll() is not None:
             raise OSError(f"{self.name} has ended: {self._log.read_text()[-2000:]}")
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports["monitor"], timeout=10)
         try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            said: dict[str, Any] = json.loads(answer.read())
-        except (OSError, http.client.HTTPException):
+            with urlopen(f"http://127.0.0.1:{self.ports['monitor']}{path}", timeout=10) as answer:
+                said: dict[str, Any] = json.load(answer)
+                return said
+        except (OSError, HTTPException):
             return None
-        finally:
-            connection.close()
-        return said if answer.status == 200 else None
 
 
 class Cluster:
     """``SIZE`` nodes that know each other. Their WebSockets are open to pages of ``origins``."""
 
-    def __init__(self, folder: Path, *, origins: Collection[str]) -> None:
+    def __init__(self, folder: Path, origins: list[str]) -> None:
         ports = iter(free_ports(SIZE * 5))
         kinds = ("client", "monitor", "websocket", "mqtt", "route")
         self.nodes = [
             Node(f"n{number + 1}", folder, {kind: next(ports) for kind in kinds})
             for number in range(SIZE)
         ]
-        routes = ", ".join(f'"nats://127.0.0.1:{node.ports["route"]}"' for node in self.nodes)
+        routes = json.dumps([f"nats://127.0.0.1:{node.ports['route']}" for node in self.nodes])
+        shared = {"folder": folder, "origins": json.dumps(origins), "routes": routes}
         for node in self.nodes:
-            text = CONFIGURATION.format(
-                name=node.name,
-                store=folder / node.name,
-                routes=routes,
-                origins=", ".join(f'"{origin}"' for origin in origins),
-                **node.ports,
-            )
+            text = CONFIGURATION.format(name=node.name, **shared, **node.ports)
             node.configuration.write_text(text)
 
     @property
@@ -115,43 +90,30 @@ class Cluster:
         return [node.url for node in self.nodes]
 
     def start(self) -> None:
-        """Starts what does not run, and waits until each node is part of the whole.
-
-        Raises:
-            RuntimeError: There is no NATS server on this machine.
-            OSError: A node ended.
-            TimeoutError: It takes too long.
-        """
+        """Starts what does not run, and waits until each node is part of the whole."""
         for node in self.nodes:
-            if not node.runs:
+            if node.process is None:
                 node.start()
         until(lambda: all(map(is_ready, self.nodes)), "the cluster is ready")
 
-    def stop(self) -> None:
-        for node in self.nodes:
-            node.kill()
-
     def node_of(self, client: str, *, messages: int = 0) -> Node:
         """The node at which the client of this name is, once it has sent so many messages."""
-        found: list[Node] = []
+        return until(
+            lambda: next((node for node in self.nodes if has_client(node, client, messages)), None),
+            f"{client} is connected and has sent {messages} messages",
+        )
 
-        def look() -> bool:
-            found[:] = [node for node in self.nodes if has_client(node, client, messages)]
-            return bool(found)
 
-        until(look, f"{client} is connected and has sent {messages} messages")
-        return found[0]
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+@contextlib.contextmanager
+def running(folder: Path, *, origins: list[str]) -> Iterator[Cluster]:
+    """A cluster, all of whose nodes run."""
+    cluster = Cluster(folder, origins)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        for node in cluster.nodes:
+            node.kill()
 
 
 def is_ready(node: Node) -> bool:
@@ -162,7 +124,7 @@ def is_ready(node: Node) -> bool:
 
 
 def has_client(node: Node, name: str, messages: int) -> bool:
-    connections = ((node.runs and node.ask("/connz")) or {}).get("connections", [])
+    connections = ((node.process and node.ask("/connz")) or {}).get("connections", [])
     return any(
         connection.get("name") == name and connection["in_msgs"] >= messages
         for connection in connections
@@ -172,20 +134,16 @@ def has_client(node: Node, name: str, messages: int) -> bool:
 def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody listens at."""
     with contextlib.ExitStack() as sockets:
-        listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-        for listener in listeners:
-            sockets.enter_context(listener)
+        servers = (socket.create_server(("127.0.0.1", 0)) for _ in range(count))
+        listeners = [sockets.enter_context(server) for server in servers]
         return [listener.getsockname()[1] for listener in listeners]
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Waits.
-
-    Raises:
-        TimeoutError: For too long.
-    """
+def until(look: Callable[[], T | None], what: str) -> T:
+    """Waits until there is something to be seen, and returns it."""
     deadline = time.monotonic() + PATIENCE
-    while not condition():
+    while not (seen := look()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"after {PATIENCE:g} s it is not so yet that {what}")
         time.sleep(0.1)
+    return seen

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .. import processes
+
 HERE = Path(__file__).parent
 LIBRARIES, ONLY_PYODIDE, SERVERS, VERSIONS = PINS = [
     HERE / f"{name}.txt" for name in ("libraries", "pyodide", "servers", "versions")
@@ -55,11 +57,7 @@ def fetch() -> bool:
 
 
 def require() -> None:
-    """Does nothing if all is here.
-
-    Raises:
-        PackagesError: It is not.
-    """
+    """Raises a :exc:`PackagesError` if not all is here."""
     if not are_here():
         python = Path(sys.executable).name
         raise PackagesError(f"the libraries are not here as pinned: run '{python} -m tests.setup'")
@@ -88,9 +86,6 @@ def fetch_notebook(folder: Path) -> tuple[Path, Path]:
 
     Returns:
         Where the tools are installed, and where the wheels for Pyodide are.
-
-    Raises:
-        PackagesError: pip cannot.
     """
     site, kernel = folder / "site.txt", folder / "kernel.txt"
     cache = folder / ".cache"
@@ -107,12 +102,9 @@ def fetch_notebook(folder: Path) -> tuple[Path, Path]:
 def run_pip(*arguments: str) -> None:
     command = [sys.executable, "-m", "pip", *arguments[:1], *PIP, *arguments[1:]]
     try:
-        subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT, check=True, cwd=HERE
-        )
+        done = processes.run(command, timeout=TIMEOUT, cwd=HERE)
     except subprocess.TimeoutExpired as error:
         raise PackagesError(f"pip {arguments[0]} took more than {TIMEOUT:g} s") from error
-    except subprocess.CalledProcessError as error:
-        lines = [line for line in error.stderr.splitlines() if line.startswith("ERROR")]
-        reason = lines[-1] if lines else error.stderr[-500:]
-        raise PackagesError(f"pip {arguments[0]}: {reason}") from error
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise PackagesError(f"pip {arguments[0]}: {lines[-1] if lines else done.stderr[-500:]}")

@@ -33,7 +33,7 @@ class Peer:
     - ``/hang``: does not answer the request.
     - ``/stall``: reads nothing until ``/resume`` is asked for with the same ``id``; then sends how
       many bytes have come when the client has sent an empty message.
-    - ``/refuse``: answers with ``status``; the first ``times`` times, if that is given.
+    - ``/refuse``: answers with ``status``.
 
     With a ``context`` it speaks TLS. If it ``is_narrow``, its receive buffers are small.
     """
@@ -44,7 +44,7 @@ class Peer:
         self._is_narrow = is_narrow
         self._connections: list[ServerConnection] = []
         self._ends: dict[str, list[tuple[int | None, str | None]]] = defaultdict(list)
-        self._refused: dict[str, int] = defaultdict(int)
+        self._has_ended: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._resumed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def __enter__(self) -> Peer:
@@ -61,7 +61,6 @@ class Peer:
     async def _serve(self, ready: Future[None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._news = asyncio.Condition()
         async with serve(
             self._handle,
             sock=listener(self._is_narrow),
@@ -77,30 +76,17 @@ class Peer:
             self.url = f"{scheme}://127.0.0.1:{sock.getsockname()[1]}"
             ready.set_result(None)
             await self._stop.wait()
-            self._end_all()  # the server would wait for them
-
-    def end_connections(self) -> None:
-        """Ends those that a test has left, as one that fails does."""
-        self._loop.call_soon_threadsafe(self._end_all)
-
-    def _end_all(self) -> None:
-        """Ends all connections, whatever state they are in."""
-        for ws in self._connections:
-            ws.transport.abort()
-        self._connections.clear()
+            for ws in self._connections:  # The server would wait for them.
+                ws.transport.abort()
 
     async def _answer(self, ws: ServerConnection, request: Request) -> Response | None:
         self._connections.append(ws)
         path, query = parts(request.path)
         if path == "/hang":
             await ws.wait_closed()
-            await self._has_ended(query, (1006, ""))
-        if path != "/refuse":
-            return None
-        self._refused[request.path] += 1
-        if self._refused[request.path] > int(query.get("times", 1 << 30)):
-            return None
-        return ws.respond(HTTPStatus(int(query["status"])), "No.\n")
+        if path == "/refuse":
+            return ws.respond(HTTPStatus(int(query["status"])), "No.\n")
+        return None
 
     async def _handle(self, ws: ServerConnection) -> None:
         assert ws.request is not None
@@ -110,18 +96,16 @@ class Peer:
             await ws.wait_closed()
         except ConnectionClosed:
             pass
-        await self._has_ended(query, (ws.close_code, ws.close_reason))
+        self._note_end(query, (ws.close_code, ws.close_reason))
 
-    async def _has_ended(self, query: dict[str, str], end: tuple[int | None, str | None]) -> None:
-        async with self._news:
-            self._ends[query.get("id", "")].append(end)
-            self._news.notify_all()
+    def _note_end(self, query: dict[str, str], end: tuple[int | None, str | None]) -> None:
+        id = query.get("id", "")
+        self._ends[id].append(end)
+        self._has_ended[id].set()
 
     async def _echo(self, ws: ServerConnection, _: dict[str, str]) -> None:
         async for message in ws:
             await ws.send(message)
-
-    _refuse = _echo
 
     async def _close(self, ws: ServerConnection, query: dict[str, str]) -> None:
         await count(ws, query)
@@ -142,12 +126,8 @@ class Peer:
         await ws.send(json.dumps({"path": ws.request.path, "query": query, "headers": headers}))
 
     async def _ended(self, ws: ServerConnection, query: dict[str, str]) -> None:
-        await sooner(self._has_one(query["id"]), ws.wait_closed())
+        await sooner(self._has_ended[query["id"]].wait(), ws.wait_closed())
         await ws.send(json.dumps(self._ends[query["id"]]))
-
-    async def _has_one(self, id: str) -> None:
-        async with self._news:
-            await self._news.wait_for(lambda: self._ends[id])
 
     async def _stall(self, ws: ServerConnection, query: dict[str, str]) -> None:
         # The library itself would read until it holds some frames, of any size.

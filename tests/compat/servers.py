@@ -85,22 +85,13 @@ async def realtime(request: web.Request) -> web.WebSocketResponse:
         raise web.HTTPUnauthorized
     await ws.prepare(request)
     model = request.query["model"]
-    await ws.send_json(
-        {
-            "type": "session.created",
-            "event_id": "event_1",
-            "session": {"type": "realtime", "model": model},
-        }
-    )
+    session = {"type": "realtime", "model": model}
+    await ws.send_json({"type": "session.created", "event_id": "event_1", "session": session})
     async for message in ws:
         if message.type is not WSMsgType.TEXT or message.json()["type"] != "response.create":
             continue
-        place = {
-            "response_id": "response_1",
-            "item_id": "item_1",
-            "output_index": 0,
-            "content_index": 0,
-        }
+        ids = {"response_id": "response_1", "item_id": "item_1"}
+        place = {**ids, "output_index": 0, "content_index": 0}
         for number, word in enumerate(("I am ", model)):
             event = {"event_id": f"event_{number + 2}", "delta": word, **place}
             await ws.send_json({"type": "response.output_text.delta", **event})
@@ -124,20 +115,17 @@ def socket_io(origin: str) -> socketio.AsyncServer:
     return server
 
 
-def graphql(origin: str) -> GraphQLView[None, None]:
-    """Strawberry, with the protocol for queries as well as subscriptions; clients offer another."""
-    return GraphQLView(
-        schema=strawberry.Schema(query=Query, subscription=Subscription),
-        subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
-        allowed_origins=[origin],
-    )
-
-
 def application(origin: str) -> web.Application:
     """All of them."""
     app = web.Application()
     socket_io(origin).attach(app)
-    app.router.add_get("/graphql", graphql(origin))
+    # With the protocol for queries as well as subscriptions; clients offer another.
+    graphql: GraphQLView[None, None] = GraphQLView(
+        schema=strawberry.Schema(query=Query, subscription=Subscription),
+        subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+        allowed_origins=[origin],
+    )
+    app.router.add_get("/graphql", graphql)
     app.router.add_get("/connection/websocket", Centrifugo().__call__)
     app.router.add_get("/v1/realtime", realtime)
     return app

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import sys
 import uuid
 from typing import Any
@@ -71,12 +69,8 @@ async def tells_how_it_closes(session: Any, peer: str) -> None:
         assert ws.close_code == code
         # A browser does not let a page close with 1001: it closes without a code.
         told = [1005, ""] if ON_PYODIDE and code == 1001 else [code, reason]
-        assert await ended(session, peer, id) == [told]
-
-
-async def ended(session: Any, peer: str, id: uuid.UUID) -> Any:
-    async with session.ws_connect(f"{peer}/ended?id={id}") as ws:
-        return json.loads(await asyncio.wait_for(ws.receive_str(), 20))
+        async with session.ws_connect(f"{peer}/ended?id={id}") as ws:
+            assert await ws.receive_json(timeout=20) == [told]
 
 
 async def fails(session: Any, refusing: str) -> None:

@@ -42,14 +42,6 @@ class Warnings(warnings.catch_warnings):
         return caught
 
 
-async def ended(peer: str, id: object) -> Any:
-    """How the connections with ``id`` have ended, as the server saw it."""
-    import websockets
-
-    async with websockets.connect(f"{peer}/ended?id={id}") as ws:
-        return json.loads(await asyncio.wait_for(ws.recv(), 20))
-
-
 async def test_it_is_undone(peer: str) -> None:
     import websockets
 
@@ -222,27 +214,11 @@ async def test_reasons_are_cut_to_what_a_frame_holds(peer: str) -> None:
     import aiohttp
 
     id = uuid.uuid4()
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"{peer}/echo?id={id}") as ws,
-    ):
-        await ws.close(code=3500, message="é".encode() * 62)
-    assert await ended(peer, id) == [[3500, "é" * 61]]
-
-
-async def test_cancelling_a_connect_closes_the_socket(peer: str) -> None:
-    import websockets
-
-    connecting = asyncio.ensure_future(
-        websockets.connect(f"{peer}/hang", open_timeout=None).__aenter__()
-    )
-    await until(natives)
-    (ws,) = natives()
-    assert ws.readyState == 0
-    connecting.cancel()
-    with raises(asyncio.CancelledError):
-        await connecting
-    await until(lambda: ws.readyState == 3)
+    async with aiohttp.ClientSession() as session:
+        async with session.ws_connect(f"{peer}/echo?id={id}") as ws:
+            await ws.close(code=3500, message="é".encode() * 62)
+        async with session.ws_connect(f"{peer}/ended?id={id}") as ws:
+            assert await ws.receive_json(timeout=20) == [[3500, "é" * 61]]
 
 
 async def test_writing_is_paused(narrow: str) -> None:
@@ -327,12 +303,16 @@ async def use(peer: str, refusing: str) -> None:
                     await ws.recv()
     with contextlib.suppress(websockets.InvalidMessage):
         await websockets.connect(f"{refusing}/refuse?status=403", **never)
-    connecting = asyncio.ensure_future(websockets.connect(f"{refusing}/hang", **never).__aenter__())
-    await asyncio.sleep(0.1)
-    connecting.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await connecting
     # The browser's own end comes after the library's.
+    await until(lambda: not natives())
+    # To cancel a connect() closes the socket.
+    connecting = asyncio.ensure_future(websockets.connect(f"{refusing}/hang", **never).__aenter__())
+    await until(natives)
+    (ws,) = natives()
+    connecting.cancel()
+    with raises(asyncio.CancelledError):
+        await connecting
+    assert ws.readyState >= ws.CLOSING
     await until(lambda: not natives())
 
 

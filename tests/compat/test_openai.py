@@ -13,8 +13,7 @@ async def test_realtime(servers: str) -> None:
     from openai import AsyncOpenAI
 
     in_pyodide = sys.platform == "emscripten"
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with warnings.catch_warnings(record=True, action="always") as caught:
         if in_pyodide:
             from readystate import compat
 

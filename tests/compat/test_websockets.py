@@ -9,36 +9,32 @@ import json
 import sys
 import uuid
 import warnings
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 import pytest
+
+from readystate_server.testing.inpage import raises
 
 CODES = (1000, 1001, 1008, 1011, 1012, 3500, 4001)
 ON_PYODIDE = sys.platform == "emscripten"
 
 
-class Imported:
+def imported(name: str, version: str) -> Iterator[Any]:
     """The module ``name`` of a version of ``websockets``; after the block, there is none of it."""
-
-    def __init__(self, name: str, version: str) -> None:
-        self._name, self._version = name, version
-
-    def __enter__(self) -> Any:
-        self._paths = sys.path[:]
-        if self._version != "15.0.1":  # That is installed.
-            wheel = f"websockets-{self._version}-py3-none-any.whl"
-            sys.path.insert(0, f"tests/compat/wheels/versions/{wheel}")
-        self._before = forget()
+    paths, before = sys.path[:], forget()
+    if version != "15.0.1":  # That is installed.
+        sys.path.insert(0, f"tests/compat/wheels/versions/websockets-{version}-py3-none-any.whl")
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # as the legacy client is
-            module = importlib.import_module(self._name)
-        assert importlib.import_module("websockets.version").version == self._version
-        return module
-
-    def __exit__(self, *_: object) -> None:
-        sys.path[:] = self._paths
+            module = importlib.import_module(name)
+        assert importlib.import_module("websockets.version").version == version
+        yield module
+    finally:
+        sys.path[:] = paths
         forget()
-        sys.modules.update(self._before)
+        sys.modules.update(before)
 
 
 def forget() -> dict[str, Any]:
@@ -46,31 +42,22 @@ def forget() -> dict[str, Any]:
     return {name: sys.modules.pop(name) for name in names}
 
 
-class Closed:
-    """The block must end with ``ConnectionClosed``, by a close frame with ``code``, or by none."""
-
-    def __init__(self, code: int | None, reason: str = "") -> None:
-        self._code, self._reason = code, reason
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: Any, traceback: object) -> bool:
-        assert error is not None, "the connection is not closed"
-        if not kind.__name__.startswith("ConnectionClosed"):
-            return False
-        frame = error.rcvd
-        if self._code is None:
-            assert frame is None, frame
-        else:
-            assert (frame.code, frame.reason) == (self._code, self._reason), frame
-            assert (error.sent.code, error.sent.reason) == (self._code, self._reason), error.sent
-        return True
+async def closed(receiving: Awaitable[Any]) -> tuple[int, str] | None:
+    """The close frame with which it ends, which the library has answered; ``None`` without one."""
+    with raises(Exception) as caught:
+        await receiving
+    error = caught.value
+    assert type(error).__name__.startswith("ConnectionClosed"), repr(error)
+    if error.rcvd is None:
+        return None
+    end = (error.rcvd.code, error.rcvd.reason)
+    assert (error.sent.code, error.sent.reason) == end, error.sent
+    return end
 
 
 @pytest.mark.parametrize(("version", "module"), [("15.0.1", "websockets")])
 async def test_a_version(peer: str, refusing: str, version: str, module: str) -> None:
-    with Imported(module, version) as client:
+    with contextlib.contextmanager(imported)(module, version) as client:
         connect = client.connect
         await echoes(connect, peer)
         await iterates(connect, peer)
@@ -98,12 +85,8 @@ async def echoes(connect: Any, peer: str) -> None:
         await receiving
         receiving = asyncio.ensure_future(ws.recv())
         await asyncio.sleep(0)
-        try:
+        with raises(RuntimeError, match="recv"):  # ConcurrencyError, since there is one
             await ws.recv()
-        except RuntimeError as error:  # ConcurrencyError, since there is one
-            assert "recv" in str(error)
-        else:
-            raise AssertionError("two tasks receive")
         await ws.send("for the first")
         assert await receiving == "for the first"
     assert end_of(ws) == (1000, "")
@@ -124,13 +107,11 @@ async def learns_how_it_was_closed(connect: Any, peer: str) -> None:
     for code in CODES:
         async with connect(f"{peer}/close?code={code}&reason=weil+{code}&count=1&id={code}") as ws:
             assert await ws.recv() == "0"
-            with Closed(code, f"weil {code}"):
-                await ws.recv()
+            assert await closed(ws.recv()) == (code, f"weil {code}")
     async with connect(f"{peer}/abort?count=2") as ws:
         assert [await ws.recv(), await ws.recv()] == ["0", "1"]
         await ws.send("abort")
-        with Closed(None):
-            await ws.recv()
+        assert await closed(ws.recv()) is None
         assert end_of(ws)[0] == 1006
 
 
@@ -158,27 +139,22 @@ async def ended(connect: Any, peer: str, id: str) -> Any:
 
 async def limits_the_size(connect: Any, peer: str) -> None:
     async with connect(f"{peer}/send?count=1&size=2000", max_size=1999) as ws:
-        try:
+        with raises(Exception) as caught:
             await ws.recv()
-        except Exception as error:
-            assert type(error).__name__ == "ConnectionClosedError", repr(error)
-            assert error.sent.code == 1009, error  # type: ignore[attr-defined]
-        else:
-            raise AssertionError("there was no limit")
+        assert type(caught.value).__name__ == "ConnectionClosedError", repr(caught.value)
+        assert caught.value.sent.code == 1009, caught.value
     async with connect(f"{peer}/send?count=1&size=2000", max_size=2000) as ws:
         assert len(await ws.recv()) == 2000
 
 
 async def fails(connect: Any, refusing: str) -> None:
-    try:
+    with raises(Exception) as caught:
         await connect(f"{refusing}/refuse?status=403")
-    except Exception as error:
-        if ON_PYODIDE:
-            assert type(error).__name__ in ("InvalidMessage", "EOFError"), repr(error)
-            told = [str(error.__cause__), *getattr(error, "__notes__", [])]
-            assert any("does not tell pages why" in text for text in told), told
-    else:
-        raise AssertionError("it was not refused")
+    if ON_PYODIDE:
+        error = caught.value
+        assert type(error).__name__ in ("InvalidMessage", "EOFError"), repr(error)
+        told = [str(error.__cause__), *getattr(error, "__notes__", [])]
+        assert any("does not tell pages why" in text for text in told), told
 
 
 async def reconnects(connect: Any, refusing: str) -> None:
@@ -188,6 +164,5 @@ async def reconnects(connect: Any, refusing: str) -> None:
         served += 1
         if served == 3:
             break
-        with Closed(1012):
-            await ws.recv()
+        assert await closed(ws.recv()) == (1012, "")
     await ws.close()

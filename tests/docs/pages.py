@@ -24,21 +24,13 @@ _PYTHON_IN_HTML = re.compile(r'<script type="m?py".*?>\n(.*?)</script>', re.DOTA
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of code.
-
-    Attributes:
-        page: Where it stands, relative to the repository.
-        line: The line of its fence, from 1.
-        kind: The word after the fence.
-        text: The code.
-        path: Of the lab's endpoint that it is to be run against; ``None`` if it is only compiled.
-    """
+    """A fenced block of code, and where it stands: the page in the repository, and the line."""
 
     page: str
     line: int
-    kind: str
     text: str
     path: str | None = None
+    """Of the lab's endpoint that it is to be run against; ``None`` if it is only compiled."""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -53,7 +45,6 @@ def blocks(page: Path, kind: str) -> Iterator[Block]:
             yield Block(
                 str(page.relative_to(ROOT)),
                 text.count("\n", 0, found.start("indent")) + 1,
-                kind,
                 textwrap.dedent(found["text"]),
                 found["path"] or "/ws/echo" if is_run else None,
             )
@@ -65,4 +56,4 @@ def python() -> Iterator[Block]:
         yield from (block for block in blocks(page, "python") if "--8<--" not in block.text)
         for block in blocks(page, "html"):
             for script in _PYTHON_IN_HTML.findall(block.text):
-                yield Block(block.page, block.line, "python", textwrap.dedent(script.rstrip(" ")))
+                yield Block(block.page, block.line, textwrap.dedent(script.rstrip(" ")))

@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,6 @@ from .pages import Block, python
 
 BLOCKS = [*python()]
 FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-OURS = ("readystate", "readystate_server")
 
 
 @pytest.fixture(scope="module")
@@ -26,31 +26,24 @@ def server() -> Iterator[Server]:
         yield server
 
 
+def is_ours(module: str | None) -> bool:
+    return (module or "").partition(".")[0] in ("readystate", "readystate_server")
+
+
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_it_compiles_and_what_it_imports_of_ours_exists(block: Block) -> None:
+def test_it_compiles_and_what_it_imports_of_ours_exists_with_the_options(block: Block) -> None:
+    """The keywords of every call of a class or function of ours that it imports by name."""
     tree = compile(block.text, str(block), "exec", FLAGS | ast.PyCF_ONLY_AST)
     compile(block.text, str(block), "exec", FLAGS, dont_inherit=True)
+    known: dict[str, Any] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for name in node.names:
-                if name.name.partition(".")[0] in OURS and "compat" not in name.name:
+                if is_ours(name.name) and "compat" not in name.name:
                     importlib.import_module(name.name)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in OURS:
+        elif isinstance(node, ast.ImportFrom) and is_ours(node.module):
             module = importlib.import_module(node.module or "")
-            for name in node.names:
-                assert hasattr(module, name.name), f"{node.module} has no {name.name}"
-
-
-@pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_the_options_that_it_gives_exist(block: Block) -> None:
-    """The keywords of every call of a class or function of ours that it imports by name."""
-    tree = compile(block.text, str(block), "exec", FLAGS | ast.PyCF_ONLY_AST)
-    known = {
-        name.asname or name.name: getattr(importlib.import_module(node.module or ""), name.name)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in OURS
-        for name in node.names
-    }
+            known |= {name.asname or name.name: getattr(module, name.name) for name in node.names}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in known:
             parameters = inspect.signature(known[node.func.id]).parameters.values()

@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 from readystate_server.sessions import ServerSession, Sessions
-from tests.long.scale.documentation import DOCS
+
+from .pages import DOCS, blocks
 
 _LINE = re.compile(r'sessions_([a-z_]+)(\{limit="[a-z_]+"\})? [0-9.e+-]+')
 """What the text format of Prometheus allows, and these metrics use."""
@@ -20,28 +21,19 @@ async def handler(session: ServerSession) -> None:
 
 def recipe(sessions: Sessions) -> dict[str, Any]:
     """The functions of the guide, with ``sessions``."""
-    page = (DOCS / "sessions.md").read_text()
-    (code,) = (
-        block
-        for block in re.findall(r"```python\n(.*?)```", page, re.S)
-        if "For Prometheus" in block
-    )
+    page = blocks(DOCS / "sessions.md", "python")
+    (code,) = (block.text for block in page if "For Prometheus" in block.text)
     names: dict[str, Any] = {"sessions": sessions}
     exec(code, names)  # noqa: S102 - the code of our own documentation
     return names
 
 
-async def answers(sessions: Sessions) -> tuple[Any, list[str]]:
-    names = recipe(sessions)
-    ready, metrics = await names["ready"](None), await names["metrics"](None)
-    return ready, metrics.text.splitlines()
-
-
 async def test_all_statistics_reach_prometheus() -> None:
     sessions = Sessions(handler)
     sessions._refusals.refuse("max_sessions", "too many sessions")
-    ready, lines = await answers(sessions)
-    assert ready.status == 200
+    answer = recipe(sessions)
+    assert (await answer["ready"](None)).status == 200
+    lines = (await answer["metrics"](None)).text.splitlines()
     found = [_LINE.fullmatch(line) for line in lines]
     assert all(found), lines
     names = {match[1] for match in found if match is not None}
@@ -53,6 +45,5 @@ async def test_all_statistics_reach_prometheus() -> None:
 async def test_a_server_that_goes_away_is_not_ready_and_says_why() -> None:
     sessions = Sessions(handler)
     await sessions.close()
-    ready, _ = await answers(sessions)
-    assert ready.status == 503
-    assert ready.text == "the server is going away: close() was called"
+    ready = await recipe(sessions)["ready"](None)
+    assert (ready.status, ready.text) == (503, "the server is going away: close() was called")

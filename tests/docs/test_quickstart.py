@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,17 +38,12 @@ def test_its_script_talks_to_its_server(tmp_path: Path, page: Path) -> None:
 def test_its_session_goes_on_after_a_restart(tmp_path: Path) -> None:
     lay_out(tmp_path, servers()[1].text, "")
     server = AppServer(COMMAND, cwd=tmp_path)
-    renewed = []
-
-    def on_state(change: StateChange) -> None:
-        if isinstance(change.error, SessionExpired):
-            renewed.append(change.error.why)
+    changes: list[StateChange] = []
 
     async def talk() -> None:
-        session = Session(renew=True)
-        backoff = Backoff(0.1, 0.5)
+        options: Any = {"session": Session(renew=True), "backoff": Backoff(0.1, 0.5)}
         url = server.ws_url("/echo")
-        async with QueuedWebSocket(url, session=session, backoff=backoff, on_state=on_state) as ws:
+        async with QueuedWebSocket(url, on_state=changes.append, **options) as ws:
             with server:
                 await ws.send("before")
                 assert await ws.recv() == "before"
@@ -56,4 +52,5 @@ def test_its_session_goes_on_after_a_restart(tmp_path: Path) -> None:
                 assert await ws.recv() == "meanwhile"
 
     asyncio.run(asyncio.wait_for(talk(), 50))
-    assert renewed == ["forgotten"]
+    errors = [change.error for change in changes]
+    assert [error.why for error in errors if isinstance(error, SessionExpired)] == ["forgotten"]

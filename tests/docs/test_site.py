@@ -14,6 +14,8 @@ import pytest
 from .. import processes
 from ..processes import ROOT
 
+pytestmark = pytest.mark.timeout(180)
+
 HERE = "http://docs/"
 LOADING = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 
@@ -65,7 +67,6 @@ def pages(site: Path) -> dict[str, Page]:
     }
 
 
-@pytest.mark.timeout(180)
 def test_its_links_lead_to_what_is_there(site: Path, pages: dict[str, Page]) -> None:
     broken = []
     for address, page in pages.items():
@@ -82,7 +83,6 @@ def test_its_links_lead_to_what_is_there(site: Path, pages: dict[str, Page]) -> 
     assert broken == []
 
 
-@pytest.mark.timeout(180)
 def test_it_loads_nothing_from_elsewhere(site: Path, pages: dict[str, Page]) -> None:
     foreign = [
         f"{address}: {load}"
@@ -98,7 +98,6 @@ def test_it_loads_nothing_from_elsewhere(site: Path, pages: dict[str, Page]) -> 
     assert foreign + styles == []
 
 
-@pytest.mark.timeout(180)
 def test_the_reference_has_each_public_name(pages: dict[str, Page]) -> None:
     import readystate
 

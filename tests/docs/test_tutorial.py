@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import runpy
 import sqlite3
 import sys
 import urllib.request
-from importlib import util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from websockets.asyncio.client import connect
@@ -23,20 +22,11 @@ from readystate_server.lab.places import WEB
 from readystate_server.testing import AppServer
 
 from .. import processes
+from ..guide.test_guide import PROJECT
 from ..server.redis_server import redis_server
 from .pages import DOCS
 from .quickstart import COMMAND
 from .tutorial import STEPS, TUTORIAL, lay_out
-
-
-def module(path: Path) -> ModuleType:
-    """A module of the page."""
-    spec = util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_documentation_shows_each_file_that_a_step_changes() -> None:
@@ -52,9 +42,9 @@ def test_the_documentation_shows_each_file_that_a_step_changes() -> None:
             assert line in before or line.strip() in text or '"files"' in line, f"{name}: {line}"
 
 
-def test_its_pages_load_the_pinned_runtimes() -> None:
+def test_its_pages_load_the_pinned_runtimes_and_so_does_the_one_of_the_guide_to_testing() -> None:
     versions = vendor.pinned(WEB)
-    for path in TUTORIAL.rglob("index.html"):
+    for path in (*TUTORIAL.rglob("index.html"), PROJECT / "app" / "index.html"):
         text = path.read_text(encoding="utf-8")
         assert f"/@pyscript/core@{versions['pyscript']}/dist/core.js" in text
         assert f"/pyodide/v{versions['pyodide']}/full/pyodide.mjs" in text
@@ -62,14 +52,12 @@ def test_its_pages_load_the_pinned_runtimes() -> None:
 
 def test_live_prices_end_with_the_server(tmp_path: Path) -> None:
     lay_out(tmp_path, "prices")
-    prices = module(tmp_path / "page" / "prices.py")
+    watch = runpy.run_path(str(tmp_path / "page" / "prices.py"))["watch"]
 
     async def main() -> None:
         shown: asyncio.Queue[str] = asyncio.Queue()
         url = server.ws_url("/prices")
-        watching = asyncio.create_task(
-            prices.watch(url, lambda name, price: shown.put_nowait(name))
-        )
+        watching = asyncio.create_task(watch(url, lambda name, price: shown.put_nowait(name)))
         assert {await shown.get(), await shown.get()} <= {"apples", "pears"}
         await asyncio.to_thread(server.stop)
         with pytest.raises(ConnectionClosedError, match="1012"):
@@ -114,12 +102,10 @@ def test_deployed_a_page_of_another_site_may_not_order(tmp_path: Path) -> None:
     lay_out(tmp_path, "deploying")
 
     async def ask(origin: str) -> int:
+        protocols = [Subprotocol("readystate.v1")]
+        url = server.ws_url("/orders")
         try:
-            async with connect(
-                server.ws_url("/orders"),
-                origin=Origin(origin),
-                subprotocols=[Subprotocol("readystate.v1")],
-            ):
+            async with connect(url, origin=Origin(origin), subprotocols=protocols):
                 return 101
         except InvalidStatus as error:
             return error.response.status_code

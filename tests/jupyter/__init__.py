@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from readystate_server.lab import vendor, wheel
 from readystate_server.lab.places import WEB
+from tests import processes
 from tests.compat.packages import fetch_notebook
 
 HERE = Path(__file__).parent
@@ -34,18 +34,13 @@ SETTINGS = {
 MAIN = "from jupyterlite_core.app import main; main()"
 
 
-def fetch() -> tuple[Path, Path]:
-    """Fetches what is pinned; returns where the tools are, and the wheels.
+def build(folder: Path) -> Path:
+    """Builds the site in ``folder``, with the REPL as its only app, and returns where it is.
 
     Raises:
-        PackagesError: pip cannot.
+        PackagesError: pip cannot fetch what is pinned.
     """
-    return fetch_notebook(HERE)
-
-
-def build(folder: Path) -> Path:
-    """Builds the site in ``folder``, with the REPL as its only app, and returns where it is."""
-    tools, wheels = fetch()
+    tools, wheels = fetch_notebook(HERE)
     source, site = folder / "source", folder / "site"
     (source / "pypi").mkdir(parents=True)
     (source / "jupyter-lite.json").write_text(json.dumps(SETTINGS))
@@ -55,14 +50,8 @@ def build(folder: Path) -> Path:
     for path in wheels.glob("comm-*.whl"):  # which Pyodide does not know
         shutil.copy(path, source / "pypi")
     command = [sys.executable, "-c", MAIN, "build", "--apps", "repl", "--output-dir", str(site)]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(tools),
-        "PYTHONWARNINGS": "ignore",
-    }
-    subprocess.run(
-        command, cwd=source, env=environment, check=True, capture_output=True, timeout=120
-    )
+    environment = {**os.environ, "PYTHONPATH": str(tools), "PYTHONWARNINGS": "ignore"}
+    processes.run(command, cwd=source, env=environment, timeout=120).check_returncode()
     add_pyodide(site / "pyodide", wheels)
     return site
 

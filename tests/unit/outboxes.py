@@ -21,11 +21,6 @@ class Clock:
 
 def make_outbox(**options: Any) -> Outbox:
     """One without limits, but for those that are given."""
-    given: dict[str, Any] = {
-        **dict.fromkeys(
-            ("max_pending", "max_pending_bytes", "max_unconfirmed", "max_unconfirmed_bytes")
-        ),
-        "on_full": "raise",
-        "in_doubt": "resend",
-    }
-    return Outbox(**{**given, **options})
+    limits = ("max_pending", "max_pending_bytes", "max_unconfirmed", "max_unconfirmed_bytes")
+    defaults = {**dict.fromkeys(limits), "on_full": "raise", "in_doubt": "resend"}
+    return Outbox(**{**defaults, **options})

@@ -76,11 +76,8 @@ def follow(
 ) -> None:
     """Does what the lines say, and sees to it that what they say comes of it.
 
-    Args:
-        rule: What to do.
-        do: Does one thing; returns the words for what comes of it.
-        look: Returns what is looked at, by its name.
-        errors: Those with which it may fail, which are told by their names.
+    ``do`` does one thing, and returns the words for what comes of it; ``look`` returns what is
+    looked at, by its name. It may fail with one of ``errors``, which are told by their names.
     """
     for line in rule.lines:
         gives: list[str] = []

@@ -86,12 +86,8 @@ def test_rule(rule: Rule) -> None:
         match what:
             case "add":
                 for callback, _, how in (word.partition("+") for word in words):
-                    options: dict[str, Any] = {
-                        "capture": {"capture": True},
-                        "once": {"once": True},
-                        "signal": {"signal": signal},
-                    }
-                    listeners.add(type, callback, **options.get(how, {}))
+                    options: dict[str, Any] = {how: signal if how == "signal" else True}
+                    listeners.add(type, callback, **(options if how else {}))
             case "remove":
                 callback, _, how = words[0].partition("+")
                 listeners.remove(type, callback, capture=how == "capture")

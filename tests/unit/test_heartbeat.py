@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 from typing import Any
 
@@ -15,20 +14,6 @@ from readystate import Acks, Heartbeat, Session
 from readystate.core.heartbeat import Pulse
 
 from .rules import Rule, follow, parse
-
-
-def pulse_of(
-    interval: float, timeout: float, *, replies: bool = False, quiet: bool = False, now: float = 0
-) -> Pulse:
-    heartbeat = Heartbeat(
-        "ping",
-        interval=interval,
-        timeout=timeout,
-        is_reply=(lambda message: message == "pong") if replies else None,
-        when_quiet=quiet,
-    )
-    return Pulse(heartbeat, now)
-
 
 # The arguments
 
@@ -63,8 +48,6 @@ def test_they_keep_what_they_are_given() -> None:
 # When to send, and when it is dead
 
 seconds = st.integers(1, 12)
-
-
 steps = st.lists(st.tuples(st.sampled_from(["request", "heard", "check"]), st.integers(0, 15)))
 
 
@@ -73,7 +56,8 @@ def test_it_wakes_exactly_when_there_is_something_to_do(
     interval: int, timeout: int, steps: list[tuple[str, int]], quiet: bool
 ) -> None:
     now = 0
-    pulse = pulse_of(interval, timeout, quiet=quiet)
+    heartbeat = Heartbeat("ping", interval=interval, timeout=timeout, when_quiet=quiet)
+    pulse = Pulse(heartbeat, now)
     for step, passes in steps:
         now += passes
         if step == "request":
@@ -122,11 +106,11 @@ later requests do not put off the end  [interval=1 timeout=5]
     3 beat; 4 beat      > request request
     5 beat              > request   ? wake_at=6
     6 check             > lost
-anything that arrives is a sign of life  [interval=10 timeout=3 replies=True]
+anything that arrives is a sign of life  [interval=10 timeout=3 replies]
     10 beat             > request
     11 heard                        ? awaits_reply=True
     13 check                        ? wake_at=20
-for quiet times whatever arrives puts off the next  [interval=10 timeout=3 quiet=True]
+for quiet times whatever arrives puts off the next  [interval=10 timeout=3 when_quiet]
     4 heard; 4 check                ? wake_at=14
     8 heard; 8 check                ? wake_at=18
     17 heard; 17 check              ? wake_at=27
@@ -165,17 +149,22 @@ the second chance is also the next request  [interval=6 timeout=5]
 without replies nothing piles up  [interval=10 timeout=10]
     0 requested 7                   ? awaits_reply=False
     0 replied           > None
-the reply to a second chance comes after that to the first  [interval=60 timeout=5 replies=True]
+the reply to a second chance comes after that to the first  [interval=60 timeout=5 replies]
     10 requested 3
     100 check           > request
     100 requested 8; 101 heard
     101 replied; 101 replied; 101 replied   > 3 8 None
-the latency is that of the reply that came last  [interval=10 timeout=10 replies=True]
+the latency is that of the reply that came last  [interval=10 timeout=10 replies]
     0                               ? latency=None
     10 requested 1; 20 requested 2
     25 replied          > 1         ? latency=15
     26 replied          > 2         ? latency=6
     100 replied         > None      ? latency=6
+replies are to the oldest requests, and others to none  [interval=10 timeout=10 replies]
+    0 replied           > None
+    0 requested 1; 0 requested 2; 0 replied > 1     ? awaits_reply=True
+    0 requested 3; 0 replied; 0 replied > 2 3       ? awaits_reply=False
+    0 replied           > None                      ? awaits_reply=False
 an answer that is no reply is to the last request  [interval=10 timeout=10]
     10 requested 0; 20 requested 0
     23 answered                     ? latency=3
@@ -193,8 +182,14 @@ a watchdog that was frozen waits once more  [timeout=10]
 
 @pytest.mark.parametrize("rule", parse(RULES))
 def test_rule(rule: Rule) -> None:
-    options = {name: json.loads(value.lower()) for name, value in rule.options.items()}
-    pulse = pulse_of(**options) if "interval" in options else Pulse(Heartbeat(**options), 0)
+    options: dict[str, Any] = {
+        name: float(value) if value else True for name, value in rule.options.items()
+    }
+    now = options.pop("now", 0)
+    if options.pop("replies", False):
+        options["is_reply"] = bool
+    message = ["ping"] if "interval" in options else []
+    pulse = Pulse(Heartbeat(*message, **options), now)
 
     def do(now: str, what: str = "", *marks: str) -> list[str]:
         """What happens at a time; ``beat`` is a check, and the request that it asks for."""
@@ -207,24 +202,3 @@ def test_rule(rule: Rule) -> None:
         return [] if result is None and what != "replied" else [str(result)]
 
     follow(rule, do, lambda name: getattr(pulse, name))
-
-
-# What a reply confirms
-
-marks = st.lists(st.none() | st.integers(0, 1000))
-
-
-@given(marks)
-def test_replies_are_to_the_oldest_request_and_others_to_none(steps: list[int | None]) -> None:
-    """``None`` stands for a reply."""
-    pulse = pulse_of(10, 10, replies=True)
-    requests: list[int] = []
-    for mark in steps:
-        if mark is not None:
-            pulse.requested(0, mark)
-            requests.append(mark)
-        elif requests:
-            assert pulse.replied(0) == requests.pop(0)
-        else:
-            assert pulse.replied(0) is None
-        assert pulse.awaits_reply == bool(requests)

@@ -8,25 +8,12 @@ from hypothesis import strategies as st
 from readystate.core.pauses import Pauses
 
 
-def test_while_it_stands_still_ever_more_rarely_up_to_a_limit() -> None:
+def test_often_at_first_and_whenever_it_has_fallen_and_rarely_within_a_few_times() -> None:
     pauses = Pauses()
-    waits = [pauses.next(7) for _ in range(12)]
-    assert waits[0] == 0
-    assert waits == sorted(waits)
-    assert 0 < waits[1] < waits[2] < 0.01
-    assert waits[-2:] == [0.05, 0.05]
-
-
-def test_it_falls_again() -> None:
-    pauses = Pauses()
-    for _ in range(20):
-        pauses.next(7)
-    assert pauses.next(6) == 0
-    first = pauses.next(6)
-    assert 0 < first < 0.01
-    # More was sent: that it has risen does not say that it falls.
-    assert pauses.next(9) > first
-    assert pauses.next(8) == 0
+    for amount in (7, 6):
+        waits = [pauses.next(amount) for _ in range(12)]
+        assert 0 == waits[0] < waits[1] < waits[2] < 0.01
+        assert waits[-2:] == [0.05, 0.05]
 
 
 @given(st.lists(st.integers(0, 5), min_size=1))
@@ -34,6 +21,7 @@ def test_each_wait_depends_on_how_long_it_has_not_fallen(amounts: list[int]) -> 
     pauses = Pauses()
     waits = [pauses.next(amount) for amount in amounts]
     for before, now, wait_before, wait in zip(amounts, amounts[1:], waits, waits[1:], strict=False):
+        # That it has risen, as more was sent, does not say that it falls.
         if now < before:
             assert wait == 0
         else:

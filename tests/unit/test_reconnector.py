@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from readystate import Backoff
 from readystate.core.reconnector import Reconnector
@@ -121,30 +121,19 @@ def test_rule(rule: Rule) -> None:
 class Machine(RuleBasedStateMachine):
     """Whatever happens, in whatever order."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.clock = Clock()
-        self.max_attempts: float = math.inf
-        # Powers of two: no sum of them is rounded.
-        self.backoff = Backoff(0.5, 32, random=lambda: 0.25)
-        self.reconnector = Reconnector(self.backoff, max_attempts=None, clock=self.clock)
-        self.under_way = 0
-
-    @precondition(lambda self: self.reconnector.attempts == 0)
-    @rule(
+    @initialize(
+        maximum=st.integers(1, 60),
         max_attempts=st.none() | st.integers(1, 5),
         give_up_after=st.none() | st.integers(0, 100),
-        maximum=st.integers(1, 60),
     )
-    def configure(self, max_attempts: int | None, give_up_after: int | None, maximum: int) -> None:
+    def make(self, maximum: int, max_attempts: int | None, give_up_after: int | None) -> None:
+        self.clock = Clock()
         self.max_attempts = max_attempts or math.inf
+        # Powers of two: no sum of them is rounded.
         self.backoff = Backoff(0.5, maximum, random=lambda: 0.25)
-        self.reconnector = Reconnector(
-            self.backoff,
-            max_attempts=max_attempts,
-            give_up_after=give_up_after,
-            clock=self.clock,
-        )
+        limits = {"max_attempts": max_attempts, "give_up_after": give_up_after}
+        self.reconnector = Reconnector(self.backoff, clock=self.clock, **limits)
+        self.is_under_way = False
 
     @rule(seconds=st.integers(0, 50))
     def time_passes(self, seconds: int) -> None:
@@ -152,29 +141,21 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def begin(self) -> None:
-        may_begin = self.reconnector.phase in ("IDLE", "WAITING")
-        try:
+        if self.reconnector.phase in ("IDLE", "WAITING"):
             self.reconnector.begin()
-        except RuntimeError:
-            assert not may_begin
+            self.is_under_way = True
         else:
-            assert may_begin
-            assert self.under_way == 0, "two attempts at once"
-            self.under_way = 1
+            with pytest.raises(RuntimeError):
+                self.reconnector.begin()
 
-    @rule()
-    def connected(self) -> None:
-        self.reconnector.connected()
-
-    @rule()
-    def progressed(self) -> None:
-        self.reconnector.progressed()
+    @rule(what=st.sampled_from(["connected", "progressed", "hurry"]))
+    def happens(self, what: str) -> None:
+        getattr(self.reconnector, what)()
 
     @rule()
     def ended(self) -> None:
-        was_under_way = self.under_way
+        was_under_way, self.is_under_way = self.is_under_way, False
         delay = self.reconnector.ended()
-        self.under_way = 0
         if delay is None:
             assert self.reconnector.gave_up or not was_under_way
         elif was_under_way:
@@ -189,15 +170,11 @@ class Machine(RuleBasedStateMachine):
             if self.reconnector.phase == "WAITING":
                 assert self.reconnector.due <= self.clock.now
 
-    @rule()
-    def hurry(self) -> None:
-        self.reconnector.hurry()
-
     @precondition(lambda self: self.reconnector.attempts > 5)
     @rule()
     def stop(self) -> None:
         self.reconnector.stop("closed")
-        self.under_way = 0
+        self.is_under_way = False
 
     @invariant()
     def it_never_stops_without_a_reason(self) -> None:
@@ -211,7 +188,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def it_knows_what_is_under_way(self) -> None:
-        assert (self.reconnector.phase in ("CONNECTING", "OPEN")) == bool(self.under_way)
+        assert (self.reconnector.phase in ("CONNECTING", "OPEN")) == self.is_under_way
 
 
 TestMachine = Machine.TestCase

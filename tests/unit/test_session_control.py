@@ -14,33 +14,11 @@ from hypothesis import strategies as st
 
 from readystate.session import control
 from readystate.session.control import DLE, MAX_NUMBER, ProtocolError, Window
-from readystate.session.core import ClientCore, Core, Hello, ServerCore
+from readystate.session.core import ServerCore
 
-from .outboxes import make_outbox
-from .test_session_core import ID, WIDE, Joined
+from .test_session_core import ID, ONE, READERS, Joined, read
 
 HUGE = 10**400  # More than a float can be.
-
-
-def read(text: str, core: Core | None) -> ProtocolError | None:
-    """What is wrong with ``text`` for ``core``; without one, as the first of a connection."""
-    if core is not None:
-        core.receive([text])
-        return core.failure
-    try:
-        Hello.parse(text)
-    except ProtocolError as error:
-        return error
-    return None
-
-
-READERS: dict[str, Callable[[], Core | None]] = {
-    "a server, first": lambda: None,
-    "a server": lambda: Joined(ServerCore).core,
-    "a new client": lambda: ClientCore(make_outbox(), WIDE),
-    "a lost client": lambda: ClientCore(make_outbox(), WIDE, session=ID),
-    "a client": lambda: Joined(ClientCore).core,
-}
 
 
 # Messages
@@ -227,13 +205,12 @@ nested = st.builds(
 @example(text=json.dumps({"ack": HUGE}))
 @example(text='{"ack":"\ud800"}')
 def test_whatever_follows_is_read_or_is_a_protocol_error(who: str, text: str) -> None:
-    error = read(DLE + text, READERS[who]())
+    error = read(DLE + text, who)
     assert error is None or error.code == 4400
 
 
 SECRET = "s3cr3t_s3cr3t_s3cr3t"
 NUMBER = 31415926535
-ONE = {"window": [1, 1]}
 
 
 @pytest.mark.parametrize("who", READERS)
@@ -253,7 +230,7 @@ ONE = {"window": [1, 1]}
 )
 def test_a_reason_tells_nothing_of_what_was_sent(who: str, value: Any) -> None:
     text = value if isinstance(value, str) else json.dumps(value)
-    error = read(DLE + text, READERS[who]())
+    error = read(DLE + text, who)
     if error is None:
         # Only these two are as they must be, to those who may hear them.
         assert (who, *value) == ("a server, first", "resume")

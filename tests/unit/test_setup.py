@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,26 +20,26 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ways that were tried; none of them is possible, and nothing is installed."""
     ways: list[str] = []
 
-    def way(name: str) -> Any:
-        def impossible(browser: str) -> None:
-            ways.append(f"{name} {browser}")
-            raise setup.NotPossible("not in this test")
-
-        return impossible
+    def impossible(way: str, browser: str) -> None:
+        ways.append(f"{way} {browser}")
+        raise setup.NotPossible("not in this test")
 
     monkeypatch.setattr(setup, "installed", lambda name: iter(()))
     monkeypatch.setattr(setup, "try_launch", lambda name, options: None)
-    monkeypatch.setattr(setup, "download", way("download"))
-    monkeypatch.setattr(setup, "install_package", way("package"))
+    monkeypatch.setattr(setup, "_SERVERS", {"nats": ("there-is-no-nats",)})
+    for way in ("download", "install_package"):
+        monkeypatch.setattr(setup, way, partial(impossible, way))
     return ways
 
 
 def test_each_way_is_tried_and_said(tried: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert setup.find("firefox") is None
-    assert tried == ["download firefox", "package firefox"]
+    assert setup.find("nats") is None
+    assert tried == ["download firefox", "install_package firefox", "install_package nats"]
     said = capsys.readouterr().out
     assert "firefox: not downloaded by Playwright: not in this test" in said
     assert "firefox: not from the system's packages: not in this test" in said
+    assert "nats: not installed: there-is-no-nats not found" in said
 
 
 @pytest.mark.parametrize("good", [{0, 1}, {1}])
@@ -79,10 +80,9 @@ def test_webkitgtk_is_installed_if_it_is_not_here(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = ["Xvfb"]
-    installed: list[str] = []
 
     def install(name: str) -> None:
-        installed.append(name)
+        assert name == "webkitgtk"
         missing.clear()
 
     capabilities = {"browserVersion": "2.50"}
@@ -90,32 +90,25 @@ def test_webkitgtk_is_installed_if_it_is_not_here(
     monkeypatch.setattr(webkit, "missing", lambda: missing)
     monkeypatch.setattr(setup, "install_package", install)
     monkeypatch.setattr(webkit, "launched", lambda: nullcontext(browser))
-    assert setup.find_webkitgtk()
-    assert installed == ["webkitgtk"]
+    assert setup.find("webkitgtk") == {}
     said = capsys.readouterr().out
     assert "webkitgtk: not installed: Xvfb not found" in said
     assert "webkitgtk: 2.50 (" in said
 
 
 @pytest.mark.parametrize(
-    ("find", "told"),
+    ("name", "what"),
     [
-        (setup.find_webkitgtk, "install WebKitWebDriver with its MiniBrowser, and Xvfb, by hand"),
-        (
-            lambda: setup.find_server("nats", ("nats-server",)),
-            "install nats-server (https://github.com/nats-io/nats-server/releases) by hand",
-        ),
+        ("webkitgtk", "WebKitWebDriver with its MiniBrowser, and Xvfb,"),
+        ("nats", "nats-server (https://github.com/nats-io/nats-server/releases)"),
     ],
 )
 def test_what_no_known_package_manager_has_is_to_be_installed_by_hand(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    find: Callable[[], bool],
-    told: str,
+    monkeypatch: pytest.MonkeyPatch, name: str, what: str
 ) -> None:
     monkeypatch.setattr("shutil.which", {"dnf": "/usr/bin/dnf"}.get)
-    assert not find()
-    assert told in capsys.readouterr().out
+    with pytest.raises(setup.NotPossible, match=re.escape(f"; install {what} by hand")):
+        setup.install_package(name)
 
 
 def test_a_command_that_hangs_is_ended() -> None:

@@ -1,4 +1,7 @@
-"""Connections that die after a few messages each: all is confirmed in the end, and soon."""
+"""Connections that die after a few messages each: all is confirmed in the end, and soon.
+
+Sessions too, see test_session_core.py.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,6 @@ from readystate.core.outbox import Outbox
 from readystate.core.reconnector import Reconnector
 from readystate.core.window import SendWindow
 from readystate.queue.confirmations import Acknowledgements, HeartbeatReplies
-from readystate.session.control import Window
-from readystate.session.core import ClientCore, Hello, ServerCore
 
 from .outboxes import Clock, make_outbox
 
@@ -26,18 +27,23 @@ PATIENCE = 5
 """After how many attempts in a row that were of no use it is given up."""
 
 
-class DyingServer:
-    """Reads ``count`` messages of each connection, replies to each in turn, and is gone."""
+class Client:
+    """What sends an outbox to a server that reads so many messages of each connection, replies to
+    each in turn, and is gone; its own carrier, and heart.
+    """
 
-    def __init__(self, reply: Callable[[str], str | None]) -> None:
-        self.reply = reply
-        self.left = 0
+    owner = "the test"
+    buffered_amount = 0
+    is_open = True
+
+    def __init__(
+        self, outbox: Outbox, confirmation: Confirmation, reply: Callable[[str], str | None]
+    ) -> None:
+        self.outbox, self.confirmation, self.reply = outbox, confirmation, reply
+        self.marks: deque[int] = deque()
         self.replies: deque[str] = deque()
-        self.frames = 0
-
-    def connect(self, count: int) -> None:
-        self.left = count
-        self.replies.clear()
+        self.left = self.frames = 0
+        confirmation.bind(self, self)
 
     def send(self, message: str) -> None:
         self.frames += 1
@@ -45,19 +51,6 @@ class DyingServer:
             self.left -= 1
             if (reply := self.reply(message)) is not None:
                 self.replies.append(reply)
-
-
-class Client:
-    """What sends an outbox over such connections; its own carrier, and heart."""
-
-    owner = "the test"
-    buffered_amount = 0
-    is_open = True
-
-    def __init__(self, outbox: Outbox, confirmation: Confirmation, server: DyingServer) -> None:
-        self.outbox, self.confirmation, self.server = outbox, confirmation, server
-        self.marks: deque[int] = deque()
-        confirmation.bind(self, self)
 
     def fail(self, error: Exception) -> None:
         raise error
@@ -68,7 +61,7 @@ class Client:
     def flush(self) -> None:
         for at_most in (16, None):
             for delivery in self.outbox.take(at_most):
-                self.server.send(delivery.message)
+                self.send(delivery.message)
         self.confirmation.flushed()
 
     def transmit(self, messages: list[Any], size: int = 0) -> None:
@@ -81,7 +74,7 @@ class Client:
         return bool(self.marks)
 
     def request(self) -> None:
-        self.server.send(PING)
+        self.send(PING)
         self.marks.append(self.outbox.sent)
         self.confirmation.asked()
 
@@ -90,15 +83,16 @@ class Client:
 
     def run(self, count: int, on_open: int) -> None:
         """One connection, from its beginning to its end."""
-        self.server.connect(count)
+        self.left = count
         self.marks.clear()
+        self.replies.clear()
         for number in range(on_open):
             self.outbox.accept_sent(f"open {number}", 6, is_transient=True)
-            self.server.send("open")
+            self.send("open")
         self.confirmation.connected()
         self.flush()
-        while self.server.replies:
-            self.confirmation.received([self.server.replies.popleft()])
+        while self.replies:
+            self.confirmation.received([self.replies.popleft()])
         self.confirmation.lost()
         self.outbox.connection_lost()
 
@@ -119,7 +113,7 @@ def all_confirmed(client: Client, deliveries: list[Delivery], count: int, on_ope
         delay = reconnector.ended()
         assert delay is not None, f"{reconnector.gave_up}: {client.outbox.stats}"
         clock.now += delay
-        assert client.server.frames < 40_000 + 20 * len(deliveries), "it sends again and again"
+        assert client.frames < 40_000 + 20 * len(deliveries), "it sends again and again"
 
 
 def outbox_of(window: int = 2**14) -> Outbox:
@@ -133,13 +127,13 @@ def key_of(message: str) -> str | None:
 def with_acks(outbox: Outbox) -> Client:
     """Its server acknowledges each message that has a key."""
     acks = Acks(key_of, lambda message: [message])
-    return Client(outbox, Acknowledgements(outbox, acks, None), DyingServer(key_of))
+    return Client(outbox, Acknowledgements(outbox, acks, None), key_of)
 
 
 def with_heartbeat(outbox: Outbox) -> Client:
     """Its server answers the heartbeat alone."""
     replies = HeartbeatReplies(outbox, lambda message: message == PONG)
-    return Client(outbox, replies, DyingServer(lambda text: PONG if text == PING else None))
+    return Client(outbox, replies, lambda text: PONG if text == PING else None)
 
 
 counts = st.integers(1, 12)
@@ -185,74 +179,11 @@ def test_messages_without_a_key_hold_up_none_that_confirms_them(
     all_confirmed(client, deliveries, keyless + before_death, 0)
 
 
-@settings(max_examples=60)
-@given(
-    messages=st.integers(1, 200),
-    before_death=counts,
-    window=st.sampled_from([1, 4, 2**14]),
-)
-def test_a_session_confirms_all(messages: int, before_death: int, window: int) -> None:
-    """A session goes on where the last connection was lost: each brings it further."""
-    outbox = outbox_of()
-    outbox.keeps_unconfirmed = True
-    core = ClientCore(outbox, Window(2**14, 2**24))
-    server = ServerCore(outbox_of(), Window(window, 2**24))
-    deliveries = [outbox.accept(f"message {number}", 10) for number in range(messages)]
-    arrived: list[str] = []
-
-    def read(frames: list[str]) -> list[Any]:
-        """What the server does with what it reads; returns its controls."""
-        arrived.extend(server.receive(frames))
-        assert server.failure is None
-        server.finish(server.received, 0)
-        return server.controls()
-
-    connections = 0
-    while not all(delivery.state is DeliveryState.CONFIRMED for delivery in deliveries):
-        connections += 1
-        assert connections <= 2 * messages + 2
-        # Its first message is not one of the application's.
-        hello = Hello.parse(core.hello())
-        if hello.session is None:
-            server.open(hello, "a-session-of-22-letters", 60)
-        else:
-            server.resume(hello, 60)
-        core.receive(server.controls())
-        again = core.again + outbox.take()
-        core.ask()
-        frames = [*[delivery.message for delivery in again], *core.controls()][: before_death + 1]
-        core.receive(read(frames))
-        assert core.failure is None
-        core.disconnect()
-        server.disconnect()
-        outbox.connection_lost()
-    assert arrived == [delivery.message for delivery in deliveries]
-
-
-def test_a_window_is_halved_by_one_loss_but_few_that_are_lost_do_not_make_it_small() -> None:
+@pytest.mark.parametrize(("lost", "left"), [((400, 2**19), (200, 2**18)), ((2, 100), (16, 2**16))])
+def test_a_window_is_halved_by_one_loss_but_few_that_are_lost_do_not_make_it_small(
+    lost: tuple[int, int], left: tuple[int, int]
+) -> None:
+    """The ledger of test_outbox.py has small windows, and tells the rest of them."""
     window = SendWindow(1000, 2**20)
-    window.shrink(2, 100)
-    assert (window.messages, window.bytes) == (16, 2**16)
-
-    window = SendWindow(1000, 2**20)
-    window.shrink(1000, 2**20)
-    window.grow(1, 1)
-    window.shrink(400, 2**19)
-    assert (window.messages, window.bytes) == (200, 2**18)
-
-
-def test_it_is_one_message_after_two_losses_in_a_row_and_doubles_with_each_confirmation() -> None:
-    """Else connections that last for less than a window would never confirm anything."""
-    window = SendWindow(1000, 10**6)
-    shrunk, grown = [], []
-    for count, total in ((1000, 10**6), (500, 500_000), (1, 1)):
-        window.shrink(count, total)
-        window.grow(0, 0)  # Nothing is confirmed.
-        shrunk.append((window.messages, window.bytes))
-    for times in range(11):
-        window.grow(2**times, 2**times)
-        grown.append((window.messages, window.bytes))
-    assert shrunk == [(500, 500_000), (1, 1), (1, 1)]
-    assert grown == [(min(2**times, 1000), 2**times) for times in range(1, 12)]
-    window.shrink(1000, 10**6)
-    assert window.messages == 500
+    window.shrink(*lost)
+    assert (window.messages, window.bytes) == left

@@ -1,6 +1,5 @@
-"""Other versions than ``web/package.json`` pins, from npm: of Pyodide, PyScript and MicroPython.
-
-And versions of Node.js besides the one on the ``PATH``.
+"""Other versions than ``web/package.json`` pins, from npm: of Pyodide, PyScript and MicroPython;
+and of Node.js besides the one on the ``PATH``.
 
 ``package.json`` names them, ``pyodide-0.26.4`` and the like: as dependencies those of the default
 suite, which ``python -m tests.setup`` fetches; all others are for tests/long, which fetch them
