@@ -1,4 +1,4 @@
-"""What test_session_rules.py cannot tell: what a store has, how things look, and when turns are."""
+"""What test_session_rules.py cannot tell: what a store has, how things look, and what is timed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 
 from readystate_server.sessions import MemoryStore, Sessions
 from readystate_server.sessions.bucket import Turns
+from readystate_server.sessions.stats import Ages, Refusals, StoreHealth
 from readystate_server.sessions.store import Message
 from tests.server.session_server import echo, hooked, listen, serving, wait
+from tests.unit.outboxes import Clock
 
 
 async def test_anything_with_the_buffer_protocol_is_sent_as_bytes() -> None:
@@ -90,13 +92,36 @@ async def test_how_they_look() -> None:
 
 
 def test_turns_are_evenly_spaced_and_in_order() -> None:
-    now = 100.0
-    turns = Turns(10, 0.25, clock=lambda: now)
+    clock = Clock(100)
+    turns = Turns(10, 0.25, clock=clock)
     assert [turns.take() for _ in range(3)] == pytest.approx([100, 100.1, 100.2])
     assert turns.take() is None  # its turn would be in 0.3 s
     assert turns.wait(100.0) == 0
     assert turns.wait(100.2) == pytest.approx(0.2)
-    now += 0.1
+    clock.go_on(0.1)
     assert turns.take() == pytest.approx(100.3)
-    now += 60  # what was not used is not saved up
+    clock.go_on(60)  # what was not used is not saved up
     assert [turns.take() for _ in range(2)] == pytest.approx([160.1, 160.2])
+
+
+def test_the_age_is_that_of_the_oldest_message() -> None:
+    clock = Clock()
+    ages = Ages(clock)
+    for number, clock.now in enumerate((0, 0.1, 5, 5.1, 9), 1):
+        ages.accepted(number, 0)
+    clock.now = 10
+    assert [ages.oldest(count) for count in range(5)] == [10, 10, 5, 5, 1]
+
+
+def test_refusals_and_failures_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    refusals, health = Refusals(clock), StoreHealth(clock)
+    for clock.now in (0, 1, 59, 60, 61):
+        assert refusals.refuse("max_sessions", "too many sessions").code == 1013
+        health.worked()
+        health.failed(OSError("out of memory"))
+    refusals.refuse("resume_rate", "a session is resumed too often")
+    assert (refusals.counts, health.failures) == ({"max_sessions": 5, "resume_rate": 1}, 5)
+    failed = "OSError: out of memory (1 failures"
+    told = ["1 refused", failed, "3 refused", "(4 failures", "resume_rate"]
+    assert all(part in line for part, line in zip(told, caplog.messages, strict=True))
