@@ -518,6 +518,10 @@ class Play(Stage):
             case "seconds":
                 spent = self.ws.stats.seconds
                 return ",".join(f"{state}:{spent[state]:g}" for state in State if spent[state])
+            case "gone":  # Why, what was unconfirmed, and whether that is sent again.
+                expired: Any = self.changes[-1].error
+                unconfirmed = ",".join(map(word, expired.unconfirmed))
+                return f"{expired.why}:{unconfirmed}{'+' * expired.is_renewed}"
             case "delay" | "attempt":
                 return getattr(self.changes[-1], name)
             case "error":

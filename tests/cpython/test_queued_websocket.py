@@ -582,12 +582,12 @@ the server breaks the protocol  [session]
 it is gone, which is told, and never does it begin anew in silence  [session]
     session; send a; cut; send b    > a
     pass 1; open                    > connect:readystate.v1 ␐resume:0
-    end 4404                        ? error=SessionExpired:4404 a=session_ended b=session_ended
-    recv                            > recv:SessionExpired
+    end 4404 expired:_late          ? error=SessionExpired:4404 a=session_ended b=session_ended
+    recv                            > recv:SessionExpired ? gone=expired:a,b
 unless that is asked for: what is unconfirmed is sent again then  [session=renew]
     session; say x; send a; cut; send b > a
     pass 1; open                    > connect:readystate.v1 ␐resume:1
-    end 4404                                        ? state=WAITING error=SessionExpired:4404
+    end 4404 forgotten:_new         ? state=WAITING error=SessionExpired:4404 gone=forgotten:a,b+
     pass 2; open                    > connect:readystate.v1 ␐open:[65536,67108864]
     say ␐opened y                   > a b ␐ask      ? state=OPEN
     recv; recv; recv; pass 3        > recv:x recv:y ␐ack:1

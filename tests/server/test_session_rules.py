@@ -298,6 +298,7 @@ nothing is received or sent when it has expired  [expires=10]
     send z; drain; recv             > send:SessionExpired drain:SessionExpired recv:SessionExpired
                                     ? unconfirmed=x,#y raised=the_client_did_not_reconnect_in_time
     raise; resume 0                 > END:4404      ? end=SessionExpired
+                                    ? reason=expired:_this_server_no_longer_has_this_session
 with a connection it does not  [expires=10]
     open; pass 100; say a; recv     > ␐opened recv:a ? sessions=1
 who acknowledges nothing for too long loses its connection  [ack_timeout=3 max_unconfirmed=1]
@@ -344,6 +345,12 @@ a resumption that is late, of a connection that the client has given up, disturb
 or elsewhere
     open; resume 0 1000; server 2   > ␐opened 1:END:4409 ␐resumed:0
     resume 0 999; resume 0 1000     > END:4409 END:4409 ? is_connected=True
+one that no process knows is refused, who might have had it
+    open; lose; pass 200; server 2; resume 0 > ␐opened END:4404
+                                    ? reason=there_is_no_such_session
+or cannot be of another process, whose sessions are its own  [store=None]
+    open; lose; server 2; resume 0  > ␐opened END:4404
+                                    ? reason=forgotten:_this_server_never_had_this_session
 of many resumptions at once the last wins: here
     open; resume 0 and resume 0 and resume 0 > ␐opened 1:END:4409 2:END:4409 3:END:4409 ␐resumed:0
                                     ? is_connected=True _epoch=1
