@@ -540,13 +540,13 @@ what the server fails on each time is dropped, if that is asked  [acks max_resen
 SESSION = """
 a session is opened with the window of what is received, and resumed  [session max_queue=5]
     start; open                     > connect:readystate.v1 ␐open:[5,67108864] ? state=CONNECTING
-    send a; say ␐opened x           > a             ? state=OPEN
+    send a; say ␐opened x           > a             ? state=OPEN protocol=readystate.v1
     cut; pass 1; open               > connect:readystate.v1 ␐resume:1 ? state=CONNECTING a=SENT
     say ␐resumed:0                  > a ␐ask        ? state=OPEN resent=1
     say ␐ack:1                                      ? a=session
 who waits has the other end asked, when it is done with all  [session]
     session; send a b; drain        > a b ␐ask
-    say ␐ack:1                                      ? a=session b=SENT
+    pass 0.5; say ␐ack:1                            ? a=session b=SENT latency=0.5
     say ␐ack:2                      > drain:done    ? b=session
 what was received is acknowledged when the application comes for more, soon  [session]
     session; say x; recv            > recv:x
@@ -563,6 +563,9 @@ and then no more, when that was due  [session]
     pass 3
 nor over a connection that is closing  [session]
     session; say x; recv; recv; closing; pass 3 > recv:x
+it goes on over a connection that the application has asked for  [session]
+    session; send a; reconnect      > a CLOSE connect:readystate.v1
+    open; say ␐resumed:1 ␐ack:1     > ␐resume:0     ? a=session
 the server ends it  [session]
     session; send a b; say ␐ack:1; end 1000 > a b   ? a=session b=session_ended logged=1
     recv                            > recv:ConnectionClosedOK

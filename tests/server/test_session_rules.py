@@ -15,8 +15,8 @@ from readystate_server.sessions.bucket import Turns
 from readystate_server.sessions.stats import Ages
 from readystate_server.sessions.store import Message
 from tests.plays import Stage, message, number, repeated, word
-from tests.server.session_client import MemoryEnd
 from tests.server.session_server import Server, hooked, resume
+from tests.server.wires import MemoryEnd
 from tests.unit.rules import Rule, follow, parse
 
 
@@ -69,10 +69,8 @@ class Play(Stage):
         for kind in (Turns, Ages):
             monkeypatch.setattr(kind.__init__, "__defaults__", (self.clock,))
         given = {name: number(value) for name, value in options.items()}
-        self.window = [
-            int(each) for each in options.get("clients_window", "1000,1000000").split(",")
-        ]
-        given.pop("clients_window", None)
+        window = given.pop("clients_window", "1000,1000000")
+        self.window = [*map(int, window.split(","))]
         self.suppressed = (asyncio.CancelledError,) if given.pop("is_stubborn", False) else ()
         self.store = SlowStore(clock=self.clock)
         self.settings: dict[str, Any] = {"store": self.store, "resume_burst": 100, **given}
