@@ -46,12 +46,11 @@ class Play(Stage):
         *SERVER,
     )
 
-    def __init__(self, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-        super().__init__(monkeypatch)
-        self.options = self.of_the_network(options)
-        self.monkeypatch = monkeypatch
+    attaches_at_close = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.handled: list[str] = []
-        self.attaches_at_close = False
 
     @functools.cached_property
     def queue(self) -> SendQueue:
