@@ -317,20 +317,6 @@ async def test_nothing_is_left_of_a_connection() -> None:
     assert reference() is None
 
 
-async def test_send_waits_for_a_slow_reader() -> None:
-    """24 MiB to a server that reads 16 MiB a second: the client holds a bounded part of it."""
-    limit = 4 * 2**20
-    chunk = bytes(2**20)
-    most = 0
-    async with connect(url("/ws/sink", ack=0, rate=16 * 2**20), write_limit=limit) as ws:
-        for _ in range(24):
-            await ws.send(chunk)
-            most = max(most, ws.buffered_amount)
-        assert limit // 2 < most <= limit
-        await ws.drain()
-        assert ws.buffered_amount == 0
-
-
 # What it tells
 
 SECRET = "hunter2"
