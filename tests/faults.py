@@ -126,18 +126,11 @@ def urls(
 
 def told(ws: QueuedWebSocket, since: float) -> dict[str, Any]:
     """What a queue says of itself."""
-    stats = ws.stats
-    return {
-        "accepted": stats.accepted,
-        "confirmed": stats.confirmed,
-        "dropped": dict(stats.dropped),
-        "sent": stats.sent,
-        "resent": stats.resent,
-        "attempts": stats.attempts,
-        "reconnects": stats.reconnects,
-        "left": ws.pending + ws.unconfirmed,
-        "seconds": time.monotonic() - since,
-    }
+    stats, left = ws.stats, ws.pending + ws.unconfirmed
+    names = ("accepted", "confirmed", "sent", "resent", "attempts", "reconnects")
+    said: dict[str, Any] = {name: getattr(stats, name) for name in names}
+    said.update({"dropped": dict(stats.dropped), "left": left, "seconds": time.monotonic() - since})
+    return said
 
 
 def page_event(type: str) -> asyncio.Future[None]:

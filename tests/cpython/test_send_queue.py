@@ -274,13 +274,6 @@ async def test_there_are_bounds_unless_none_is_asked_for() -> None:
     assert (queue.pending, queue.unconfirmed) == (0, 70_001)
 
 
-def test_what_is_no_socket_is_not_attached() -> None:
-    queue = SendQueue()
-    for bad in ("ws://host/", 5, object()):
-        with raises(TypeError):
-            queue.attach(bad)
-
-
 @pytest.mark.parametrize("waiting", [True, False])
 async def test_a_message_is_what_it_was_when_it_was_accepted(id: str, waiting: bool) -> None:
     ws = await opened("/ws/sink", id=id, ack=0)
