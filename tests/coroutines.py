@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import inspect
 from collections.abc import Coroutine
@@ -10,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from readystate._host.cpython.native_websocket import NativeWebSocket
+from readystate._host.cpython.native_websocket import open_sockets
 from readystate_server.testing import inpage
 
 TIMEOUT = 30.0
 """Seconds that a test may take on a busy machine; ``@pytest.mark.timeout()`` gives it more."""
+ABORTED = 5.0
+"""Seconds that what was aborted may take to be CLOSED."""
 
 
 def run_item(pyfuncitem: pytest.Function) -> bool | None:
@@ -55,11 +58,19 @@ def run(test: Coroutine[Any, Any, None], timeout: float) -> None:
 
 
 async def end_what_is_left() -> None:
-    """Aborts the connections that are left, each of which would have to be closed in each test."""
-    left = [thing for thing in gc.get_objects() if type(thing) is NativeWebSocket]
-    for native in left:
+    """Aborts the connections that are left, each of which would have to be closed in each test.
+
+    One that cannot end any more, such as one that a play has left, fails this test, and no other.
+    """
+    for native in open_sockets():
         native.close()
         if (wire := native._wire) is not None:
-            wire.abort()
-    while any(native.readyState != NativeWebSocket.CLOSED for native in left):
-        await asyncio.sleep(0)
+            with contextlib.suppress(RuntimeError):  # Its event loop has ended.
+                wire.abort()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ABORTED):
+            await inpage.until(lambda: not open_sockets())
+    left = [*map(repr, open_sockets())]
+    for native in open_sockets():
+        native._release()
+    assert not left, f"left open by this test, or by one before it: {left}"

@@ -126,18 +126,11 @@ def urls(
 
 def told(ws: QueuedWebSocket, since: float) -> dict[str, Any]:
     """What a queue says of itself."""
-    stats = ws.stats
-    return {
-        "accepted": stats.accepted,
-        "confirmed": stats.confirmed,
-        "dropped": dict(stats.dropped),
-        "sent": stats.sent,
-        "resent": stats.resent,
-        "attempts": stats.attempts,
-        "reconnects": stats.reconnects,
-        "left": ws.pending + ws.unconfirmed,
-        "seconds": time.monotonic() - since,
-    }
+    stats, left = ws.stats, ws.pending + ws.unconfirmed
+    names = ("accepted", "confirmed", "sent", "resent", "attempts", "reconnects")
+    said: dict[str, Any] = {name: getattr(stats, name) for name in names}
+    said.update({"dropped": dict(stats.dropped), "left": left, "seconds": time.monotonic() - since})
+    return said
 
 
 def page_event(type: str) -> asyncio.Future[None]:
@@ -285,9 +278,7 @@ async def exchange(
     kind: str,
     count: int,
     is_small: bool = False,
-    seed: int = 1,
     pulse: tuple[float, float] = (5, 20),
-    backoff: tuple[float, float, float] = (0.01, 0.05, 1.0),
     options: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Sends messages to ``/ws/session``, receives each of them again, and tells how that went.
@@ -301,9 +292,8 @@ async def exchange(
     from readystate import Session  # which MicroPython lacks
 
     def message(index: int) -> str | bytes:
-        return message_of(index, seed=seed, kind=kind, is_small=is_small)
+        return message_of(index, seed=1, kind=kind, is_small=is_small)
 
-    initial, longest, jitter = backoff
     interval, timeout = pulse
     since = time.monotonic()
     deliveries: list[Delivery] = []
@@ -311,7 +301,7 @@ async def exchange(
     ws = QueuedWebSocket(
         urls(f"{base}/ws/session", plan, is_endless, id=id, echo=1),
         session=Session(interval=interval, timeout=timeout),
-        backoff=Backoff(initial, longest, jitter=jitter),
+        backoff=Backoff(0.01, 0.05),
         on_full="wait",
         **(options or {}),
     )
@@ -443,54 +433,6 @@ def _problems(result: dict[str, Any], arrived: list[int], confirmation: str) -> 
     allowed = list(itertools.accumulate(allowed))
     if unexplained := {index for index in twice if times[index] - 1 > allowed[index]}:
         yield f"arrived more often than it was in doubt: {ranges_of(unexplained)}"
-
-
-def problems_of_tail(
-    result: dict[str, Any], before: list[int], after: list[int], confirmation: str
-) -> list[str]:
-    """What is wrong with what arrived at a server that was killed, and at the one after it.
-
-    Args:
-        result: What :func:`send_through` has returned.
-        before: The numbers of the messages that the first server is known to have.
-        after: Of those that the second one has.
-        confirmation: As :func:`send_through` was told.
-    """
-    return list(_problems_of_tail(result, before, after, confirmation))
-
-
-def _problems_of_tail(
-    result: dict[str, Any], before: list[int], after: list[int], confirmation: str
-) -> Iterator[str]:
-    outcomes, _, in_doubt = outcomes_of(result)
-    count = len(outcomes)
-    yield from accounting(result)
-    if before != list(range(len(before))):
-        yield f"not in order at the first server: {ranges_of(before)}"
-    if len(result["ranges"]) != 1:
-        yield f"lost {len(result['ranges'])} connections, not one"
-        return
-    # What was not over yet, to the end of those that were sent.
-    unsure, end, _ = result["ranges"][0]
-    start = min(after, default=count)
-    if after != list(range(start, count)):
-        missing = set(range(start, count)) - set(after)
-        yield f"not the tail of {count}, once, in order: from {start}, without {ranges_of(missing)}"
-    if start > unsure:
-        yield f"lost, though not over when the server was killed: {unsure}-{start - 1}"
-    is_again = set(before) & set(after)
-    if len(is_again) > result["resent"]:
-        yield f"{len(is_again)} arrived again, but only {result['resent']} were sent again"
-    if confirmation.endswith("-drop"):
-        if is_again or result["resent"]:
-            yield f"arrived twice: {ranges_of(is_again)}; sent again: {result['resent']}"
-        if wrong := {index for index in in_doubt if index >= start}:
-            yield f"dropped, though the second server has them: {ranges_of(wrong)}"
-        return
-    if in_doubt:
-        yield f"dropped: {ranges_of(in_doubt)}"
-    if result["resent"] != end - unsure:
-        yield f"sent again: {result['resent']}, but {unsure}-{end - 1} were in doubt"
 
 
 def accounting(result: dict[str, Any]) -> Iterator[str]:

@@ -105,7 +105,6 @@ class Stage:
         self.runner.close()
 
     async def end(self) -> None:
-        """Ends what is left."""
         for task in self.tasks.values():
             task.cancel()
         await turns(ENOUGH)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from readystate import Backoff, QueuedWebSocket, State, StateChange
-from readystate._host.cpython import page as host_page
 from readystate._host.cpython.errors import NativeError
 from readystate._host.cpython.page import PageEvents
 from readystate_server.lab import Server
@@ -67,7 +65,6 @@ class Page:
         listeners: Whom it tells of its events.
         storage: Its ``sessionStorage``.
         names: Under which sessions of this page are kept.
-        is_online: Whether there may be a network.
         is_hidden: Whether its tab is not shown.
         room: How long a text may be that is stored.
         on_save: Called when something is stored.
@@ -77,13 +74,20 @@ class Page:
         self.listeners: dict[PageEvents, Callable[[str], None]] = {}
         self.storage: dict[str, str] = {}
         self.names: set[str] = set()
-        self.is_online = True
         self.is_hidden = False
         self.room = 10**9
         self.on_save: Callable[[], None] = lambda: None
 
+    def save(self, key: str, text: str | None) -> None:
+        """In place of the port's."""
+        if len(text or "") > self.room:
+            raise NativeError("there is no room")
+        self.on_save()
+        self.storage.pop(key, None)
+        if text is not None:
+            self.storage[key] = text
+
     def dispatch(self, type: str) -> None:
-        """Has this event happen."""
         for tell in tuple(self.listeners.values()):
             tell(type)
 
@@ -103,29 +107,13 @@ def fake_page(monkeypatch: pytest.MonkeyPatch) -> Page:
     """The port has this page."""
     page = Page()
     monkeypatch.setattr("readystate.session.confirmation.SessionConfirmation._keys", page.names)
-
-    def save(key: str, text: str | None) -> None:
-        if len(text or "") > page.room:
-            raise NativeError("there is no room")
-        page.on_save()
-        page.storage.pop(key, None)
-        if text is not None:
-            page.storage[key] = text
+    monkeypatch.setattr("readystate.session.keeping.save", page.save)
+    monkeypatch.setattr("readystate.session.keeping.restore", page.storage.get)
 
     def listen(events: PageEvents, function: Callable[[str], None]) -> None:
         page.listeners[events] = function
 
-    def ignore(events: PageEvents) -> None:
-        page.listeners.pop(events, None)
-
     monkeypatch.setattr(PageEvents, "__init__", listen)
-    monkeypatch.setattr(PageEvents, "destroy", ignore)
-    monkeypatch.setattr(PageEvents, "is_online", property(lambda _: page.is_online))
+    monkeypatch.setattr(PageEvents, "destroy", lambda events: page.listeners.pop(events, None))
     monkeypatch.setattr(PageEvents, "is_hidden", property(lambda _: page.is_hidden))
-    # They are functions, which modules have imported by their names.
-    for function, instead in ((host_page.save, save), (host_page.restore, page.storage.get)):
-        for module in [*sys.modules.values()]:
-            for name, value in [*vars(module).items()]:
-                if value is function:
-                    monkeypatch.setattr(module, name, instead)
     return page

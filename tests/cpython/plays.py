@@ -77,9 +77,6 @@ class Wire:
     def cut(self) -> None:
         self.end(1006, was_clean=False)
 
-    def later(self, function: Callable[..., None], *arguments: Any) -> None:
-        asyncio.get_running_loop().call_soon(function, *arguments)
-
     # What the host does
 
     def send(self, payload: bytes | memoryview, *, is_text: bool) -> bool:
@@ -96,11 +93,11 @@ class Wire:
         said = [str(each).replace(" ", "_") for each in (code, reason) if each]
         self.network.seen.append(":".join(["CLOSE", *said]))
         if not self.network.is_deaf:
-            self.later(self.end, code or 1005, reason)
+            asyncio.get_running_loop().call_soon(self.end, code or 1005, reason)
 
     def abort(self) -> None:
         self.network.seen.append("ABORT")
-        self.later(self.cut)
+        asyncio.get_running_loop().call_soon(self.cut)
 
 
 class Network:
@@ -140,7 +137,9 @@ def has_functions(rule: Rule) -> bool:
 class Stage(plays.Stage):
     """A network, of which a rule's options tell too whether it ``is_deaf`` or ``is_stuck``."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, page: Page | None = None
+    ) -> None:
         super().__init__(monkeypatch)
         for kind in (Outbox, Reconnector):
             defaults: Any = kind.__init__.__kwdefaults__
@@ -149,6 +148,14 @@ class Stage(plays.Stage):
             monkeypatch.setattr(made, "__defaults__", (self.clock,))
         self.network = Network(self.seen)
         monkeypatch.setattr(wire, "connect", self.network.connect)
+        for name in ("is_deaf", "is_stuck"):
+            setattr(self.network, name, name in options)
+        self.options: dict[str, Any] = {
+            name: number(value) if isinstance(value, str) else value
+            for name, value in options.items()
+            if not hasattr(self.network, name)
+        }
+        self.page: Any = page
         self.logger = Logged()
 
     @property
@@ -171,6 +178,8 @@ class Stage(plays.Stage):
 
     def look(self, name: str) -> object:
         match name:
+            case "listeners":
+                return len(self.page.listeners)
             case "logged":
                 return sum("dropped" in line for line in self.logged)
             case "log":
@@ -189,18 +198,10 @@ class Stage(plays.Stage):
         holder = self.queue if hasattr(self.queue, name) else self.queue.stats
         return getattr(holder, name)
 
-    def of_the_network(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Takes what the options say of the network; returns the others, as what they mean."""
-        for name in ("is_deaf", "is_stuck"):
-            setattr(self.network, name, name in options)
-        return {
-            name: number(value) if isinstance(value, str) else value
-            for name, value in options.items()
-            if not hasattr(self.network, name)
-        }
-
     def do_at_once(self, what: str, *words: str) -> None:
         match what:
+            case "page":
+                self.page.dispatch(words[0])
             case "send":
                 for each in words:
                     word, ttl = word_and_ttl(each)
@@ -215,8 +216,15 @@ class Stage(plays.Stage):
             case "await":
                 await self.deliveries[words[0]]
             case "put":
-                word, ttl = word_and_ttl(words[0])
-                self.deliveries[word] = await self.queue.put(message(word), ttl=ttl)
+                text, ttl = word_and_ttl(words[0])
+                self.deliveries[text] = await self.queue.put(message(text), ttl=ttl)
+            case "recv":
+                return word(await self.queue.recv())
+            case "all":
+                return ",".join([word(received) async for received in self.queue])
+            case "close":
+                code, *reason = words or ["1000"]
+                await self.queue.close(int(code), *map(repeated, reason))
             case _:
                 await getattr(self.queue, what)()
         return "done"
@@ -282,34 +290,14 @@ class Play(Stage):
     """
 
     at_once = (
-        *(
-            "start",
-            "abort",
-            "clear",
-            "reconnect",
-            "send",
-            "go",
-            "page",
-            "navigate",
-            "kill",
-            "room",
-            "slow",
-        ),
+        *("start", "abort", "clear", "reconnect", "send", "go"),
+        *("page", "navigate", "kill", "room", "slow"),
         *(*FUNCTIONS, "heartbeat", "is_reply", "acked", *SERVER),
     )
 
-    def __init__(
-        self,
-        options: dict[str, Any],
-        page: Page,
-        monkeypatch: pytest.MonkeyPatch,
-        *,
-        is_async: bool = False,
-    ) -> None:
-        super().__init__(monkeypatch)
-        self.options = self.of_the_network(options)
-        self.page = page
-        page.is_hidden = bool(self.options.pop("is_hidden", False))
+    def __init__(self, *arguments: Any, is_async: bool = False) -> None:
+        super().__init__(*arguments)
+        self.page.is_hidden = bool(self.options.pop("is_hidden", False))
         self.past: list[QueuedWebSocket] = []
         self.is_async = is_async
         self.changes: list[StateChange] = []
@@ -440,8 +428,6 @@ class Play(Stage):
 
     def do_at_once(self, what: str, *words: str) -> None:
         match what:
-            case "page":
-                self.page.dispatch(words[0])
             case "navigate" | "kill":  # The next page has a queue of its own.
                 self.page.leave() if what == "navigate" else self.page.kill()
                 self.past.append(self.__dict__.pop("ws"))
@@ -471,18 +457,11 @@ class Play(Stage):
     async def call(self, what: str, *words: str) -> str:
         ws = self.ws
         match what:
-            case "recv":
-                return word(await ws.recv())
-            case "iterate":
-                return ",".join([word(received) async for received in ws])
             case "exit":
                 error: Any = LookupError() if words else None
                 await ws.__aexit__(error and LookupError, error, None)
             case "close" if words and words[0].startswith("within="):
                 await ws.close(timeout=float(words[0].removeprefix("within=")))
-            case "close":
-                code, *reason = words or ["1000"]
-                await ws.close(int(code), *map(repeated, reason))
             case "wait_open":
                 await ws.wait_open(*map(float, words))
             case "wait":
@@ -511,13 +490,15 @@ class Play(Stage):
             case "states":
                 told, self.told = self.told, len(self.changes)
                 return ",".join(change.state for change in self.changes[told:])
-            case "listeners":
-                return len(self.page.listeners)
             case "kept":
                 return "".join(map(self.told_of, self.page.storage.values()))
             case "seconds":
                 spent = self.ws.stats.seconds
                 return ",".join(f"{state}:{spent[state]:g}" for state in State if spent[state])
+            case "gone":  # Why, what was unconfirmed, and whether that is sent again.
+                expired: Any = self.changes[-1].error
+                unconfirmed = ",".join(map(word, expired.unconfirmed))
+                return f"{expired.why}:{unconfirmed}{'+' * expired.is_renewed}"
             case "delay" | "attempt":
                 return getattr(self.changes[-1], name)
             case "error":

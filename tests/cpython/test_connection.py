@@ -35,12 +35,8 @@ class Play(Stage):
     ws: Connection
     at_once = ("next", "break", "page", "process_exception", *SERVER)
 
-    def __init__(
-        self, options: dict[str, Any], page: Page, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        super().__init__(monkeypatch)
-        self.options = self.of_the_network(options)
-        self.page = page
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.goes_on = asyncio.Event()
         self.answers: list[str] = []
 
@@ -76,8 +72,6 @@ class Play(Stage):
             case "next" | "break":
                 self.is_enough = what == "break"
                 self.goes_on.set()
-            case "page":
-                self.page.dispatch(words[0])
             case "process_exception":
                 self.answers += words
             case _:
@@ -102,21 +96,14 @@ class Play(Stage):
                         break
             case "send":
                 await self.ws.send(message(words[0]))
-            case "recv":
-                return word(await self.ws.recv())
-            case "all":
-                return ",".join([word(each) async for each in self.ws])
             case "one":
                 async for each in self.ws:
                     return word(each)
             case "batches":
                 async for batch in self.ws.batches():
                     self.seen.append(f"batch:{','.join(map(word, batch))}")
-            case "close":
-                code, *reason = words or ["1000"]
-                await self.ws.close(int(code), *reason)
             case _:
-                await getattr(self.ws, what)()
+                return await super().call(what, *words)
         return "done"
 
     def look(self, name: str) -> object:
@@ -129,8 +116,6 @@ class Play(Stage):
                 return getattr(self.error, "code", None)
             case "repr":
                 return repr(self.ws).replace(" ", "_")
-            case "listeners":
-                return len(self.page.listeners)
         return super().look(name)
 
 
@@ -282,7 +267,7 @@ it goes on when the page comes back, whatever says so
 
 @pytest.mark.parametrize("rule", parse(RULES))
 def test_rule(rule: Rule, fake_page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Play(rule.options, fake_page, monkeypatch) as play:
+    with Play(rule.options, monkeypatch, fake_page) as play:
         follow(rule, play.do, play.look, Exception)
 
 
@@ -330,20 +315,6 @@ async def test_nothing_is_left_of_a_connection() -> None:
     await turns()
     gc.collect()
     assert reference() is None
-
-
-async def test_send_waits_for_a_slow_reader() -> None:
-    """24 MiB to a server that reads 16 MiB a second: the client holds a bounded part of it."""
-    limit = 4 * 2**20
-    chunk = bytes(2**20)
-    most = 0
-    async with connect(url("/ws/sink", ack=0, rate=16 * 2**20), write_limit=limit) as ws:
-        for _ in range(24):
-            await ws.send(chunk)
-            most = max(most, ws.buffered_amount)
-        assert limit // 2 < most <= limit
-        await ws.drain()
-        assert ws.buffered_amount == 0
 
 
 # What it tells

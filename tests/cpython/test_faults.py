@@ -1,10 +1,13 @@
-"""Whatever fails: what arrives is what the queue says has arrived, once, and in order."""
+"""Whatever fails: what arrives is what the queue says has arrived, once, and in order.
+
+In a session each message arrives exactly once, at both ends.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -12,64 +15,52 @@ import pytest
 from readystate_server.lab import Server
 from readystate_server.lab.process import ServerProcess
 from readystate_server.testing.inpage import new_id
-from tests.faults import arrivals, check, problems_of_tail, send_through
+from tests.faults import accounting, arrivals, check, exchange, outcomes_of, send_through
 
 CONFIRMATIONS = ("heartbeat", "acks", "acks-drop", "heartbeat-drop", "none")
 KINDS = ("text", "binary")
 FEW = 20
 MANY = 1_000
 NOT_FEW = 3_000
+CODES = (1001, 1011, 1012, 4000)
 
-
-@dataclass(frozen=True)
-class Fault:
-    """What goes wrong with the first connections.
-
-    Attributes:
-        plan: The queries of the first connections, for many messages.
-        comes_early: Whether there is no connection before it is over.
-        pulse: The heartbeat that finds it out.
-        options: Further ones of the queue.
-    """
-
-    plan: list[dict[str, Any]]
-    comes_early: bool = False
-    pulse: tuple[float, float] | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-def before_open(options: dict[str, Any] | None = None, **query: Any) -> Fault:
-    return Fault([query], comes_early=True, options=options or {})
-
-
-def mid_burst(
-    pulse: tuple[float, float] | None = None, options: dict[str, Any] | None = None, **query: Any
-) -> Fault:
-    plan = [{**query, "after": 300}, {**query, "after": 100}]
-    return Fault(plan, pulse=pulse, options=options or {})
-
-
-FAULTS = {
-    "refused with 403": before_open(fault="refuse", status=403),
-    "refused with 503": before_open(fault="refuse", status=503),
-    "slow": before_open(options={"connect_timeout": 1}, fault="slow", wait=30),
-    "aborted": before_open(fault="abort"),
-    "dropped": mid_burst(fault="drop"),
-    "closed with 1001": mid_burst(fault="close", code=1001),
-    "closed with 1011": mid_burst(fault="close", code=1011),
-    "closed with 1012": mid_burst(fault="close", code=1012),
-    "closed with 4000": mid_burst(fault="close", code=4000),
-    "stalled": mid_burst((0.1, 0.4), {"max_unconfirmed_bytes": 2**21}, fault="stall"),
-    "deaf": mid_burst((0.1, 0.4), {"max_unconfirmed_bytes": 2**21}, fault="deaf"),
+EARLY: dict[str, dict[str, Any]] = {
+    "refused with 403": {"fault": "refuse", "status": 403},
+    "refused with 503": {"fault": "refuse", "status": 503},
+    "slow": {"fault": "slow", "wait": 30},
+    "aborted": {"fault": "abort"},
 }
-
+"""What goes wrong before the first connection is open."""
+LATE: dict[str, dict[str, Any]] = {
+    "dropped": {"fault": "drop"},
+    **{f"closed with {code}": {"fault": "close", "code": code} for code in CODES},
+    "stalled": {"fault": "stall"},
+    "deaf": {"fault": "deaf"},
+}
+"""What goes wrong with the first two connections, after some messages."""
+PLANS: dict[str, list[dict[str, Any]]] = {
+    **{name: [query] for name, query in EARLY.items()},
+    **{name: [{**query, "after": 300}, {**query, "after": 100}] for name, query in LATE.items()},
+    "dropped at once": [{"fault": "drop"}, {"fault": "drop", "after": 1}],
+}
+SILENT = {"pulse": (0.1, 0.4), "options": {"max_unconfirmed_bytes": 2**21}}
+HOW: dict[str, dict[str, Any]] = {
+    "slow": {"options": {"connect_timeout": 1}},
+    "stalled": SILENT,
+    "deaf": SILENT,
+}
+"""What finds it out."""
 
 CASES = [
     (name, confirmation, KINDS[(row + column) % 2], 1 if (row + column) % 3 == 2 else MANY)
-    for row, name in enumerate(FAULTS)
+    for row, name in enumerate((*EARLY, *LATE))
     for column, confirmation in enumerate(CONFIRMATIONS)
 ]
 """Each fault with each confirmation, with text and binary, one message and many."""
+IN_SESSION = (
+    *("refused with 403", "slow", "aborted", "dropped"),
+    *("closed with 1001", "closed with 1012", "stalled", "deaf", "dropped at once"),
+)
 
 
 async def account(
@@ -87,24 +78,23 @@ async def account(
 
 @pytest.mark.parametrize(("name", "confirmation", "kind", "count"), CASES)
 async def test_a_fault(server: Server, name: str, confirmation: str, kind: str, count: int) -> None:
-    fault = FAULTS[name]
-    plan = fault.plan
-    if count == 1 and not fault.comes_early:
+    plan, how, comes_early = PLANS[name], HOW.get(name, {}), name in EARLY
+    if count == 1 and not comes_early:
         plan = [{**plan[0], "after": 1}]
     if confirmation == "none":
         plan = plan[:1]  # A second fault might come when nothing is waited for any more.
     # If nothing is sent again, nothing may be left for the second connection.
-    losses = 0 if fault.comes_early else len(plan) if confirmation in ("heartbeat", "acks") else 1
+    losses = 0 if comes_early else len(plan) if confirmation in ("heartbeat", "acks") else 1
     result, journal, arrived = await account(
         server,
         confirmation,
         kind,
         plan=plan,
         steps=[("put", count), ("until lost", losses)],
-        pulse=fault.pulse,
-        options={"max_pending": MANY if fault.comes_early else 200, **fault.options},
+        pulse=how.get("pulse"),
+        options={"max_pending": MANY if comes_early else 200, **how.get("options", {})},
     )
-    if fault.comes_early:
+    if comes_early:
         assert result["attempts"] > 1, "there was no fault"
         assert journal[0]["count"] == 0
         # Nothing of it was in doubt at any time.
@@ -211,4 +201,58 @@ async def test_the_server_is_killed(
         arrivals(journal, result["accepted"], kind=kind, is_small=True)
         for journal in (first, second)
     )
-    assert not (wrong := problems_of_tail(result, before, after, confirmation)), "\n".join(wrong)
+    assert not [*accounting(result)]
+    # Of the one loss: what was not over yet, to the end of those that were sent.
+    ((unsure, end, _),) = result["ranges"]
+    start = min(after, default=result["accepted"])
+    assert before == [*range(len(before))]
+    assert after == [*range(start, result["accepted"])]
+    assert start <= unsure, "lost, though not over when the server was killed"
+    again = {*before} & {*after}
+    _, _, in_doubt = outcomes_of(result)
+    if confirmation.endswith("-drop"):
+        assert (again, result["resent"]) == (set(), 0)
+        assert max(in_doubt, default=-1) < start, "dropped, though the second server has it"
+    else:
+        assert (in_doubt, result["resent"]) == (set(), end - unsure)
+        assert len(again) <= result["resent"]
+
+
+async def exchanged(server: Server, kind: str, count: int, **how: Any) -> dict[str, Any]:
+    """What has come of a session: each message arrived once and in order, and both ends know it."""
+    id = new_id()
+    result = await exchange(base=server.ws_url(""), id=id, kind=kind, count=count, **how)
+    applications = await asyncio.to_thread(server.journal, f"{id}/session", closed=1, timeout=60)
+    # If the answer to "open" was lost, there is one that nobody knows of.
+    (handled,) = [application for application in applications if application["count"]]
+    is_small = how.get("is_small", False)
+    assert arrivals([handled], count, kind=kind, is_small=is_small) == [*range(count)]
+    assert handled["close"] == {"code": 1000, "reason": "", "clean": True}
+    assert (result["wrong"], result["late"]) == ([], 0)
+    assert result["confirmed"] == result["accepted"] == count
+    assert (result["dropped"], result["left"]) == ({}, 0)
+    assert "ConnectionClosedOK" in result["end"]
+    return result
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "count"),
+    [
+        *((name, KINDS[row % 2], MANY) for row, name in enumerate(IN_SESSION)),
+        *(("dropped at once", "text", 1), ("dropped", "text", MANY), ("deaf", "text", MANY)),
+    ],
+)
+async def test_a_fault_in_a_session(server: Server, name: str, kind: str, count: int) -> None:
+    result = await exchanged(server, kind, count, plan=PLANS[name], **HOW.get(name, {}))
+    assert result["attempts"] > 1, "there was no fault"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_no_connection_of_a_session_lasts(server: Server, kind: str) -> None:
+    """Each one is aborted after 50 to 500 messages, for ever."""
+    chance = random.Random(1)  # noqa: S311
+    plan = [{"fault": "drop", "after": chance.randint(50, 500)} for _ in range(100)]
+    # The window is sent anew each time.
+    how = {"is_endless": True, "is_small": True, "options": {"max_unconfirmed": 2**11}}
+    result = await exchanged(server, kind, NOT_FEW, plan=plan, **how)
+    assert result["reconnects"] >= NOT_FEW // 500

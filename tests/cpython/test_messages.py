@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from readystate import ConnectionFailed, QueuedWebSocket, State, StateChange, connect
+from readystate import ConnectionFailed, QueuedWebSocket, SessionExpired, connect
 from readystate.exceptions import connection_closed
 from readystate_server.testing.inpage import raises, url
 
@@ -32,6 +32,16 @@ def test_how_a_connection_has_ended(arguments: Any, text: str) -> None:
     assert (type(again), str(again), vars(again)) == (type(error), text, vars(error))
 
 
+def test_why_a_session_is_gone_and_what_becomes_of_its_messages() -> None:
+    expired = str(SessionExpired("late", ["a"], why="expired"))
+    assert expired.startswith("the session has expired: it was not resumed in time")
+    assert "(4404 'late'): 1 message is unconfirmed, see .unconfirmed" in expired
+    assert "use Session(renew=True)" in expired
+    forgotten = str(SessionExpired("new", ["a", "b"], why="forgotten", is_renewed=True))
+    assert forgotten.startswith("the server does not know the session: it was restarted")
+    assert forgotten.endswith(": 2 messages are unconfirmed, and sent again in a new session")
+
+
 async def test_subprotocols_are_named_only_where_some_were_offered() -> None:
     bad = url("/ws/refuse", status=403)
     for subprotocols in (None, ["token"]):
@@ -44,11 +54,8 @@ async def test_subprotocols_are_named_only_where_some_were_offered() -> None:
 
 
 async def test_a_server_without_sessions_is_thought_of() -> None:
-    changes: list[StateChange] = []
-    async with QueuedWebSocket(
-        url("/ws/refuse", status=403), session=True, max_attempts=1, on_state=changes.append
-    ) as ws:
+    bad = url("/ws/refuse", status=403)
+    async with QueuedWebSocket(bad, session=True, max_attempts=1) as ws:
         with raises(ConnectionFailed, match=r"sessions \('readystate\.v1'\)\?") as caught:
             await ws.recv()
     assert "1" in str(caught.value).split(":")[0]
-    assert changes[-1].state is State.CLOSED

@@ -34,7 +34,7 @@ it is started once
 an end before the start: closed
     send a; close                   > close:done    ? state=CLOSED a=closed
     start                                           ! ConnectionClosedOK
-    drain; recv; iterate            > drain:done recv:ConnectionClosedOK iterate:
+    drain; recv; all                > drain:done recv:ConnectionClosedOK all:
 an end before the start: aborted
     send a; abort                                   ? state=CLOSED a=aborted
     start                                           ! ConnectionClosedError
@@ -168,20 +168,20 @@ more of them may end it  [max_queue=2 on_overflow=close]
 
 RECEIVING = """
 receiving goes on across connections
-    start; open; iterate; say a b   > connect
+    start; open; all; say a b       > connect
     end 1012; pass 1; open; say c   > connect
-    end 1000                        > iterate:a,b,c ? reconnects=1
+    end 1000                        > all:a,b,c     ? reconnects=1
 what came before close is received after it
     start; open; say a b; recv      > connect recv:a
-    close; iterate                  > CLOSE:1000 close:done iterate:b
+    close; all                      > CLOSE:1000 close:done all:b
 after an end that was meant nothing is sent, and nothing waits
     start; open; say a; end 1000 why > connect      ? error=ConnectionClosedOK:1000
     recv; recv; recv                > recv:a recv:ConnectionClosedOK recv:ConnectionClosedOK
-    put b; iterate; drain           > put:ConnectionClosedOK iterate: drain:done
+    put b; all; drain               > put:ConnectionClosedOK all: drain:done
     send b                          ! ConnectionClosedOK    ? pending=0 why=closed:_1000_'why'
 after another end an iteration raises too
     start; open; end 4400 why       > connect       ? error=ConnectionClosedError:4400
-    recv; iterate; drain > recv:ConnectionClosedError iterate:ConnectionClosedError drain:done
+    recv; all; drain > recv:ConnectionClosedError all:ConnectionClosedError drain:done
 who waits is told of the end: by close
     start; open; recv; close        > connect CLOSE:1000 recv:ConnectionClosedOK close:done
 by abort
@@ -267,7 +267,7 @@ for the time too  [connect_timeout=1 give_up_after=3]
 it may be given up at once  [max_attempts=1]
     send a; start; refuse           > connect       ? state=CLOSED error=ConnectionFailed a=closed
     recv; recv; put b > recv:ConnectionFailed recv:ConnectionFailed put:ConnectionFailed
-    iterate; close                  > iterate:ConnectionFailed close:done
+    all; close                      > all:ConnectionFailed close:done
     send b                                          ! ConnectionFailed
 attempts are counted from the last connection that has brought a message  [max_attempts=2]
     start; refuse                   > connect       ? attempt=1
@@ -493,9 +493,9 @@ on_open
 it is no failure  [max_attempts=1]
     start; open; reconnect; open; reconnect; open > connect CLOSE connect CLOSE connect ? state=OPEN
 nothing is lost, and the reader goes on  [acks]
-    start; open; iterate; send ka kb > connect ka kb
+    start; open; all; send ka kb    > connect ka kb
     say a ack:ka; reconnect; open   > CLOSE connect kb ? ka=acknowledged
-    say b ack:kb; end 1000          > iterate:a,b   ? kb=acknowledged
+    say b ack:kb; end 1000          > all:a,b       ? kb=acknowledged
 not before the start, nor after the end
     reconnect                                       ! RuntimeError
     wait_open                       > wait_open:RuntimeError
@@ -511,7 +511,7 @@ or that it takes too long
 or that it is given up  [max_attempts=1]
     start; wait_open; refuse        > connect wait_open:ConnectionFailed
 what was never started says so
-    send a; recv; iterate; drain    > recv:RuntimeError iterate:RuntimeError drain:RuntimeError
+    send a; recv; all; drain        > recv:RuntimeError all:RuntimeError drain:RuntimeError
     start; open                     > connect a
 """
 
@@ -540,13 +540,13 @@ what the server fails on each time is dropped, if that is asked  [acks max_resen
 SESSION = """
 a session is opened with the window of what is received, and resumed  [session max_queue=5]
     start; open                     > connect:readystate.v1 ␐open:[5,67108864] ? state=CONNECTING
-    send a; say ␐opened x           > a             ? state=OPEN
+    send a; say ␐opened x           > a             ? state=OPEN protocol=readystate.v1
     cut; pass 1; open               > connect:readystate.v1 ␐resume:1 ? state=CONNECTING a=SENT
     say ␐resumed:0                  > a ␐ask        ? state=OPEN resent=1
     say ␐ack:1                                      ? a=session
 who waits has the other end asked, when it is done with all  [session]
     session; send a b; drain        > a b ␐ask
-    say ␐ack:1                                      ? a=session b=SENT
+    pass 0.5; say ␐ack:1                            ? a=session b=SENT latency=0.5
     say ␐ack:2                      > drain:done    ? b=session
 what was received is acknowledged when the application comes for more, soon  [session]
     session; say x; recv            > recv:x
@@ -563,6 +563,9 @@ and then no more, when that was due  [session]
     pass 3
 nor over a connection that is closing  [session]
     session; say x; recv; recv; closing; pass 3 > recv:x
+it goes on over a connection that the application has asked for  [session]
+    session; send a; reconnect      > a CLOSE connect:readystate.v1
+    open; say ␐resumed:1 ␐ack:1     > ␐resume:0     ? a=session
 the server ends it  [session]
     session; send a b; say ␐ack:1; end 1000 > a b   ? a=session b=session_ended logged=1
     recv                            > recv:ConnectionClosedOK
@@ -582,12 +585,12 @@ the server breaks the protocol  [session]
 it is gone, which is told, and never does it begin anew in silence  [session]
     session; send a; cut; send b    > a
     pass 1; open                    > connect:readystate.v1 ␐resume:0
-    end 4404                        ? error=SessionExpired:4404 a=session_ended b=session_ended
-    recv                            > recv:SessionExpired
+    end 4404 expired:_late          ? error=SessionExpired:4404 a=session_ended b=session_ended
+    recv                            > recv:SessionExpired ? gone=expired:a,b
 unless that is asked for: what is unconfirmed is sent again then  [session=renew]
     session; say x; send a; cut; send b > a
     pass 1; open                    > connect:readystate.v1 ␐resume:1
-    end 4404                                        ? state=WAITING error=SessionExpired:4404
+    end 4404 forgotten:_new         ? state=WAITING error=SessionExpired:4404 gone=forgotten:a,b+
     pass 2; open                    > connect:readystate.v1 ␐open:[65536,67108864]
     say ␐opened y                   > a b ␐ask      ? state=OPEN
     recv; recv; recv; pass 3        > recv:x recv:y ␐ack:1
@@ -667,21 +670,8 @@ and one that comes after its end begins another one  [session=kept]
     start; open                     > connect:readystate.v1 ␐open:[65536,67108864]
 """
 
-RULES = (
-    BEGIN_AND_END
-    + BOUNDS
-    + RECEIVING
-    + WHEN_AND_WHERE
-    + HOW_LONG
-    + ON_OPEN
-    + CONFIRMED
-    + PAGE
-    + RECONNECT
-    + LEAVING
-    + SESSION
-    + KEPT
-)
-
+RULES = BEGIN_AND_END + BOUNDS + RECEIVING + WHEN_AND_WHERE + HOW_LONG + ON_OPEN + CONFIRMED
+RULES += PAGE + RECONNECT + LEAVING + SESSION + KEPT
 
 CASES = [
     pytest.param(*case.values, is_async, id=f"{case.id}{' (async)' * is_async}")
@@ -693,7 +683,7 @@ CASES = [
 
 @pytest.mark.parametrize(("rule", "is_async"), CASES)
 def test_rule(rule: Rule, is_async: bool, fake_page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Play(rule.options, fake_page, monkeypatch, is_async=is_async) as play:
+    with Play(rule.options, monkeypatch, fake_page, is_async=is_async) as play:
         follow(rule, play.do, play.look, Exception)
 
 
@@ -707,7 +697,7 @@ def test_rule(rule: Rule, is_async: bool, fake_page: Page, monkeypatch: pytest.M
 def test_codes_after_which_it_connects_again(
     fake_page: Page, monkeypatch: pytest.MonkeyPatch, code: int, is_final: bool
 ) -> None:
-    with Play({}, fake_page, monkeypatch) as play:
+    with Play({}, monkeypatch, fake_page) as play:
         for action in ("start", "open", f"end {code}"):
             play.do(action)
         assert play.look("state") == ("CLOSED" if is_final else "WAITING")
@@ -728,7 +718,7 @@ def test_kinds_of_subprotocols(
     fake_page: Page, monkeypatch: pytest.MonkeyPatch, protocols: Any, offered: str
 ) -> None:
     """Offered in each attempt."""
-    with Play({"protocols": protocols}, fake_page, monkeypatch) as play:
+    with Play({"protocols": protocols}, monkeypatch, fake_page) as play:
         assert play.do("start") == [f"connect{offered}"]
         play.do("refuse")
         assert play.do("pass", "1") == [f"connect{offered}"]

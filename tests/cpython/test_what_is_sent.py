@@ -6,7 +6,7 @@ import array
 import ctypes
 import dataclasses
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from readystate import Blob, Connection, QueuedWebSocket, SendQueue, WebSocket, connect
 from readystate._host.cpython.values import NativeBlob, NativeBuffer
 from readystate_server.sessions.server_session import sized
-from readystate_server.testing.inpage import new_id, raises, url
+from readystate_server.testing.inpage import raises, url
 
 CASES: list[tuple[Any, bool | None, str | bytes]] = [
     (b"caf\xc3\xa9", True, "café"),
@@ -108,39 +108,24 @@ REFUSED = {
     "a view of a number": (memoryview(ctypes.c_int(1)), r"not memoryview: .*\.tobytes\(\)$"),
     "a data frame": (Frame(), r"not Frame: encode it first, as with its to_json\(\)$"),
 }
-Send = Callable[[Any], Awaitable[object]]
 
 
-def later(send: Callable[[Any], object]) -> Send:
-    async def call(data: Any) -> object:
-        return send(data)
-
-    return call
-
-
-async def senders(connection: Connection) -> dict[str, Send]:
-    queue, queued = SendQueue(), QueuedWebSocket(url("/ws/echo"))
+def senders(connection: Connection) -> list[Callable[[Any], Any]]:
+    """Each class's, over an open socket, too."""
+    queue, queued, ws = SendQueue(), QueuedWebSocket(url("/ws/echo")), WebSocket(url("/ws/echo"))
     open_socket = connection._ws  # type: ignore[attr-defined]
-    return {
-        "WebSocket.send": later(open_socket.send),
-        "WebSocket.send, before open": later(WebSocket(url("/ws/echo")).send),
-        "Connection.send": connection.send,
-        "SendQueue.send": later(queue.send),
-        "SendQueue.put": queue.put,
-        "QueuedWebSocket.send": later(queued.send),
-        "QueuedWebSocket.put": queued.put,
-        "ServerSession.send": later(sized),
-    }
+    classes = [ws.send, open_socket.send, connection.send, queue.send, queue.put]
+    return [*classes, queued.send, queued.put, sized]
 
 
 @pytest.mark.parametrize("what", REFUSED)
 async def test_what_is_neither_text_nor_binary(what: str) -> None:
     data, told = REFUSED[what]
-    async with connect(url("/ws/echo", id=new_id())) as connection:
-        for name, send in (await senders(connection)).items():
+    async with connect(url("/ws/echo")) as connection:
+        for send in senders(connection):
             with raises(TypeError, match=told):
                 await send(data)
-                raise AssertionError(f"{name} took it")
+                raise AssertionError(f"{send} took it")
         await connection.send("still open")
         assert await connection.recv() == "still open"
 

@@ -63,7 +63,6 @@ async def ask(
 
 
 async def say(ws: ClientWebSocketResponse, *messages: str | bytes) -> None:
-    """Sends messages."""
     for message in messages:
         await (ws.send_str(message) if isinstance(message, str) else ws.send_bytes(message))
 

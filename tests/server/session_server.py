@@ -7,16 +7,17 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import websockets
 
 from readystate.session.control import decode, encode
 from readystate_server.sessions import SUBPROTOCOL, MemoryStore, ServerSession, Sessions
+from readystate_server.sessions.sessions import Handler
 from readystate_server.sessions.store import Message
 from readystate_server.sessions.websockets import serve
-from tests.server.session_client import MemoryEnd, SessionClient, memory_pair
+from tests.server.wires import MemoryEnd, Wire, memory_pair
 
 WINDOW = [1024, 2**20]
 OPEN = encode("open", {"window": WINDOW})
@@ -24,10 +25,28 @@ OPEN = encode("open", {"window": WINDOW})
 _connections = itertools.count(2)
 
 
-def resume(secret: str) -> str:
+def resume(secret: str, received: int = 0, window: Sequence[int] = WINDOW) -> str:
     """What begins a connection that is later than all others."""
-    said = {"session": secret, "connection": next(_connections), "received": 0, "window": WINDOW}
-    return encode("resume", said)
+    said = {"session": secret, "connection": next(_connections), "received": received}
+    return encode("resume", {**said, "window": window})
+
+
+async def begin(
+    wire: Wire, secret: str = "", received: int = 0, window: Sequence[int] = WINDOW
+) -> str:
+    """Opens a session over a connection, or resumes that one; returns the secret."""
+    opening = encode("open", {"window": window})
+    await wire.send(resume(secret, received, window) if secret else opening)
+    kind, said = decode(str(await wire.receive()))
+    assert kind == ("resumed" if secret else "opened")
+    return secret or str(said["session"])
+
+
+async def refusal(wire: Wire, first: Message) -> tuple[int | None, str]:
+    """The close code and reason for a connection that begins so."""
+    await wire.send(first)
+    assert await wire.receive() is None
+    return wire.close_code, wire.close_reason
 
 
 async def echo(session: ServerSession) -> None:
@@ -70,14 +89,14 @@ class Server:
         ends: How their handlers have ended.
     """
 
-    def __init__(self, handler: Callable[[ServerSession], Awaitable[None]], **options: Any) -> None:
+    def __init__(self, handler: Handler = echo, **options: Any) -> None:
         self.all: list[ServerSession] = []
         self.ends: list[BaseException | None] = []
         # One after the other at the default rate would take long, and show nothing more.
         self.sessions = Sessions(self._handle, **{"connect_rate": math.inf, **options})
         self._handler = handler
         self._has_handled = asyncio.Event()
-        self._serving: set[asyncio.Task[None]] = set()
+        self.serving: set[asyncio.Task[None]] = set()
 
     @property
     def session(self) -> ServerSession:
@@ -88,42 +107,25 @@ class Server:
         """A new connection; returns the client's end of it."""
         client, server = memory_pair(origin)
         task = asyncio.create_task(self.sessions.serve(server, user))
-        self._serving.add(task)
+        self.serving.add(task)
         task.add_done_callback(self._served)
         return client
-
-    @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator[SessionClient]:
-        """A new client, whose connection ends without a close frame."""
-        client = SessionClient()
-        async with client.connected(self.connect()):
-            await client.until_joined()
-            yield client
 
     async def open(self, **options: Any) -> tuple[MemoryEnd, str]:
         """A connection with a session of its own, and the secret."""
         wire = self.connect(**options)
-        return wire, (await _begin(wire, OPEN, "opened"))["session"]
+        return wire, await begin(wire)
 
     async def resume(self, secret: str, **options: Any) -> None:
         """Has that session go on over another connection."""
-        await _begin(self.connect(**options), resume(secret), "resumed")
+        await begin(self.connect(**options), secret)
 
     async def refusal(self, first: Message, **options: Any) -> tuple[int | None, str]:
         """The close code and reason for a connection that begins so."""
-        wire = self.connect(**options)
-        await wire.send(first)
-        assert await wire.receive() is None
-        return wire.close_code, wire.close_reason
+        return await refusal(self.connect(**options), first)
 
     async def until_handled(self) -> None:
-        """Waits until a handler has ended."""
         await self._has_handled.wait()
-
-    async def until_served(self) -> None:
-        """Waits until no connection is served any more."""
-        if self._serving:
-            await asyncio.wait(self._serving)
 
     async def _handle(self, session: ServerSession) -> None:
         self.all.append(session)
@@ -138,17 +140,8 @@ class Server:
             self._has_handled.set()
 
     def _served(self, task: asyncio.Task[None]) -> None:
-        self._serving.discard(task)
+        self.serving.discard(task)
         task.result()  # no crash
-
-
-async def _begin(wire: MemoryEnd, first: str, kind: str) -> Any:
-    await wire.send(first)
-    answer = await wire.receive()
-    assert isinstance(answer, str)
-    told, said = decode(answer)
-    assert told == kind
-    return said
 
 
 @contextlib.asynccontextmanager
@@ -165,12 +158,11 @@ async def websockets_server(sessions: Sessions) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def serving(
-    handler: Callable[[ServerSession], Awaitable[None]] = echo, **options: Any
-) -> AsyncIterator[Server]:
+async def serving(handler: Handler = echo, **options: Any) -> AsyncIterator[Server]:
     server = Server(handler, **options)
     try:
         yield server
     finally:
         await server.sessions.close()
-        await server.until_served()
+        if server.serving:
+            await asyncio.wait(server.serving)

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,10 @@ def test_it_runs_the_command_in_its_folder_until_the_block_ends(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("end", [AppServer.kill, AppServer.stop])
-def test_it_starts_again_on_the_same_port(tmp_path: Path, end: object) -> None:
+def test_it_starts_again_on_the_same_port(tmp_path: Path, end: Callable[..., None]) -> None:
     (tmp_path / "hello").write_text("hello")
     with AppServer(SERVE, cwd=tmp_path) as server:
         url = server.url
-        assert callable(end)
         end(server)
         assert not listens(server)
         end(server)  # of one that does not run: nothing

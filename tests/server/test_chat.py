@@ -6,67 +6,88 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
 
-from readystate import DeliveryState
-from readystate.session.control import TOO_MUCH, Window
+from readystate import Backoff, ConnectionClosedError, DeliveryState, QueuedWebSocket, State
+from readystate._host.cpython.native_websocket import open_sockets
+from readystate.session.control import TOO_MUCH
 from readystate_server.lab import Server, chat
-from tests.server.session_client import SessionClient, WebSocketWire, connect
+from readystate_server.testing.inpage import until
 
 
-class Person(SessionClient):
+class Person:
     """Somebody in a room, over one connection after the other.
 
     Attributes:
-        wire: The last connection.
+        ws: Sends, and receives if this one reads.
+        received: The events that have arrived.
     """
 
-    wire: WebSocketWire
-
-    def __init__(self, server: Server, room: str, name: str, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, server: Server, room: str, name: str, *, reads: bool = True) -> None:
         self._url = server.ws_url("/ws/chat", room=room, name=name, id=f"{room}-{name}"[:200])
-        self._origin = server.url
+        self._reads = reads
+        # Nobody comes back unasked.
+        backoff, window = Backoff(600, 600, jitter=0), 1000 if reads else 1
+        self.ws = QueuedWebSocket(self._url, session=True, max_queue=window, backoff=backoff)
+        self.send = self.ws.send
+        self.received: list[dict[str, Any]] = []
 
     @contextlib.asynccontextmanager
     async def enter(self) -> AsyncIterator[Person]:
-        async with connect(self._url, origin=self._origin) as self.wire, self.connected(self.wire):
-            await self.until_joined()
-            yield self
+        """Over a connection that is lost at the end."""
+        if self.ws.stats.attempts:
+            self.ws.reconnect()
+        else:
+            self.ws.start()
+            if self._reads:
+                self._reading = asyncio.create_task(self._read())
+        await until(lambda: self.ws.state in (State.OPEN, State.CLOSED))
+        yield self
+        for wire in self.wires():
+            wire.abort()
+        await until(lambda: self.ws.state is not State.OPEN)
 
-    async def refusal(self) -> str | None:
-        """Why this one is not let in."""
-        async with connect(self._url, origin=self._origin) as wire:
-            assert await self.serve(wire) == chat.REFUSED
-            return wire.close_reason
+    async def _read(self) -> None:
+        with contextlib.suppress(ConnectionClosedError):
+            async for event in self.ws:
+                self.received.append(json.loads(event))
 
-    async def until_ended(self) -> int | None:
-        """Waits until the server ends this one's session; returns the code."""
-        await self.until(lambda: not self.core.is_joined)
-        return self.wire.close_code
+    def wires(self) -> list[Any]:
+        """Those of the connections that have not ended."""
+        return [each._wire for each in open_sockets() if each.url == self._url]
+
+    async def ended(self) -> Any:
+        """Waits until the server ends this one's session; how it has."""
+        changes = [change async for change in self.ws.states()]
+        return changes[-1].error
+
+    async def refusal(self) -> str:
+        async with self.enter():
+            error = await self.ended()
+            assert error.code == chat.REFUSED
+            return str(error.reason)
 
     @property
     def heard(self) -> list[tuple[str, str]]:
-        events = map(json.loads, self.received)
-        return [(event["from"], event["text"]) for event in events if "text" in event]
+        return [(event["from"], event["text"]) for event in self.received if "text" in event]
 
     def those(self, where: str) -> list[str]:
         """Who is "here", or "away"."""
-        lists = [event[where] for event in map(json.loads, self.received) if where in event]
+        lists = [event[where] for event in self.received if where in event]
         return lists[-1] if lists else []
 
     async def until_heard(self, count: int) -> None:
-        await self.until(lambda: len(self.heard) >= count)
+        await until(lambda: len(self.heard) >= count)
 
     async def until_here(self, *names: str) -> None:
-        await self.until(lambda: self.those("here") == list(names))
+        await until(lambda: self.those("here") == list(names))
 
     async def until_away(self, *names: str) -> None:
-        await self.until(lambda: self.those("away") == list(names))
+        await until(lambda: self.those("away") == list(names))
 
 
 Room: TypeAlias = Callable[..., Person]
@@ -83,6 +104,16 @@ def room(server: Server) -> Room:
 def neighbour(server: Server) -> Room:
     """The room beside it."""
     return partial(Person, server, uuid.uuid4().hex[:12])
+
+
+@contextlib.contextmanager
+def limited(**limits: float) -> Iterator[Server]:
+    """A server whose chat has these limits."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in limits.items():
+            monkeypatch.setattr(chat, name, value)
+        with Server() as server:
+            yield server
 
 
 @contextlib.asynccontextmanager
@@ -126,7 +157,7 @@ async def test_who_comes_later_hears_what_was_said_last(
     async with people(room, "Ada") as (ada,):
         for text in texts:
             ada.send(text)
-        await ada.until_confirmed()
+        await ada.ws.drain()
         async with room("Bob").enter() as bob:
             await bob.until_here("Ada", "Bob")
     assert [text for _, text in bob.heard] == texts[-chat.MAX_HISTORY :]
@@ -137,13 +168,11 @@ async def test_lost_connections_lose_nothing_and_repeat_nothing(room: Room) -> N
         async with room("Ada").enter() as ada:
             await bob.until_here("Bob", "Ada")
             deliveries = [ada.send(str(number)) for number in range(5)]
-            ada.wire.abort()
         await bob.until_away("Ada")
         assert bob.those("here") == ["Bob"]
-        bob.wire.abort()
     deliveries += [ada.send(str(number)) for number in range(5, 8)]
     async with ada.enter():
-        await ada.until_confirmed()
+        await ada.ws.drain()
         await ada.until_away("Bob")
         async with bob.enter():
             await bob.until_here("Bob", "Ada")
@@ -159,15 +188,15 @@ async def test_who_closes_is_gone_at_once_and_the_name_is_free(room: Room, code:
     async with room("Ada").enter() as ada:
         async with room("Bob").enter() as bob:
             await ada.until_here("Ada", "Bob")
-            await bob.wire.close(code)
+            for wire in bob.wires():
+                wire.close(code, "")
             await ada.until_here("Ada")
         async with room("Bob").enter():
             await ada.until_here("Ada", "Bob")
 
 
-async def test_who_does_not_come_back_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat, "EXPIRES", 1)
-    with Server() as server:
+async def test_who_does_not_come_back_is_gone() -> None:
+    with limited(EXPIRES=1) as server:
         room = partial(Person, server, "expiring")
         async with room("Ada").enter() as ada:
             async with room("Bob").enter():
@@ -200,12 +229,8 @@ async def test_a_name_is_one_persons(room: Room, neighbour: Room) -> None:
         assert refusal == "that name is taken: choose another one"
 
 
-async def test_a_room_can_be_full_and_there_can_be_too_many(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(chat, "MAX_MEMBERS", 2)
-    monkeypatch.setattr(chat, "MAX_ROOMS", 1)
-    with Server() as server:
+async def test_a_room_can_be_full_and_there_can_be_too_many() -> None:
+    with limited(MAX_MEMBERS=2, MAX_ROOMS=1) as server:
         room = partial(Person, server, "one")
         async with room("Ada").enter() as ada:
             for name in ("Bob", "Eve"):
@@ -214,24 +239,23 @@ async def test_a_room_can_be_full_and_there_can_be_too_many(
                     assert await room("Third").refusal() == "the room is full"
                     refusal = await Person(server, "two", "Third").refusal()
                     assert refusal == "there are too many rooms"
-                    await second.wire.close(1000)
+                    await second.ws.close()
                     await ada.until_here("Ada")
 
 
-async def test_a_room_that_is_left_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_room_that_is_left_is_forgotten() -> None:
     async def visit(server: Server, name: str) -> Person:
         """Says something and leaves, as soon as whoever was there has left."""
         while True:
             async with Person(server, name, "Ada").enter() as ada:
-                await ada.until(lambda: bool(ada.received) or not ada.core.is_joined)
+                await until(lambda: ada.received or ada.ws.state is State.CLOSED)
                 if ada.received:
                     ada.send("something")
-                    await ada.until_confirmed()
-                    await ada.wire.close(1000)
+                    await ada.ws.drain()
+                    await ada.ws.close()
                     return ada
 
-    monkeypatch.setattr(chat, "MAX_ROOMS", 1)
-    with Server() as server:
+    with limited(MAX_ROOMS=1) as server:
         await visit(server, "one")
         await visit(server, "two")
         assert (await visit(server, "one")).heard == []
@@ -253,7 +277,7 @@ async def test_a_message_is_text_of_some_length(
             bob.send(longest)
             await ada.until_heard(1)
             bob.send(message)
-            assert await bob.until_ended() == code
+            assert (await bob.ended()).code == code
         await ada.until_here("Ada")
     assert ada.heard == [("Bob", longest)]
 
@@ -271,20 +295,15 @@ async def test_who_says_much_is_heard_slowly(room: Room) -> None:
     assert [text for _, text in ada.heard] == texts
 
 
-async def test_who_does_not_read_has_to_go_and_keeps_nobody_waiting(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(chat, "MAX_PENDING", 4000)
-    monkeypatch.setattr(chat, "PAUSE", 0.01)
-    with Server() as server:
+async def test_who_does_not_read_has_to_go_and_keeps_nobody_waiting() -> None:
+    with limited(MAX_PENDING=4000, PAUSE=0.01) as server:
         room = partial(Person, server, "slow")
-        eve = room("Eve", window=Window(1, 2**20))
-        eve.acknowledges = False
+        eve = room("Eve", reads=False)
         async with people(room, "Ada", "Bob") as (ada, bob), eve.enter():
             await ada.until_here("Ada", "Bob", "Eve")
             for number in range(20):
                 ada.send(f"{number} ".ljust(chat.MAX_TEXT, "."))
             await bob.until_heard(20)
             await bob.until_here("Ada", "Bob")
-            assert await eve.until_ended() == chat.REFUSED
-            assert eve.wire.close_reason == "too many messages are unread"
+            error = await eve.ended()
+            assert (error.code, error.reason) == (chat.REFUSED, "too many messages are unread")

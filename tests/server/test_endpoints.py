@@ -48,9 +48,23 @@ NUMBERS = [
 NO_NUMBERS = [
     *("", "x", "7x", " 7", "-7", "7.0", "7\t", "\u0667", "1" * 16, "BYTES ", "BYTES 000000"),
 ]
-PEER = "/ws/peer?ack=1&ping=ping&after=2&fault"
+ACK = "/ws/peer?ack=1"
+PEER = f"{ACK}&ping=ping&after=2&fault"
 FIRST = '> 1; < {"ack": [1]}; > 2'
 LATE = "> 3; > ping; > PING; > CLOSE"
+WHY, TOLD = "code=4001&reason=d%C3%A4rf%C3%B6r", "< CLOSE 4001 därför"
+END = "> CLOSE 1000; < CLOSE 1000; < end"
+
+
+def ack(number: int) -> str:
+    """What acknowledges a message."""
+    return f'{{"ack": [{number}]}}'
+
+
+def sunk(messages: int, size: int) -> str:
+    """What a sink says that it has got."""
+    return f'{{"messages": {messages}, "bytes": {size}}}'
+
 
 TALKS = [
     # path, what is said (see raw.play), which messages and which close frame the journal has
@@ -64,8 +78,9 @@ TALKS = [
     ("/ws/echo", "> CLOSE; < CLOSE; < end", [], "1005"),
     ("/ws/close", "< CLOSE; > late; > CLOSE 4000 bye; < end", ["late"], "4000 bye"),
     ("/ws/close?code=4001&after=2", "> a; < a; > b; < b; < CLOSE 4001", ["a", "b"], ""),
+    (f"/ws/close?{WHY}", TOLD, [], ""),
     *(
-        (f"/ws/close?code={code}&reason=d%C3%A4rf%C3%B6r", f"< CLOSE {code} därför", [], "")
+        (f"/ws/close?code={code}&reason=why", f"< CLOSE {code} why", [], "")
         for code in (1000, 1001, 1008, 1011, 1012, 3000, 4999)
     ),
     # Codes that nobody may send are sent.
@@ -77,37 +92,15 @@ TALKS = [
     ("/ws/drop", "< PING; < reset", [], ""),
     ("/ws/drop?after=2", "> a; > PING; < PONG; > b; < reset", ["a", "b"], ""),
     ("/ws/stall", "> PING; > a; > CLOSE; < silence", [], ""),
-    (
-        "/ws/sink",
-        '> é; < {"messages": 1, "bytes": 2}; > BYTES ff00ff; < {"messages": 2, "bytes": 5}',
-        ["é", "BYTES ff00ff"],
-        "",
-    ),
-    (
-        "/ws/sink?ack=10",
-        f'{"> x; " * 25}< {{"messages": 10, "bytes": 10}}; < {{"messages": 20, "bytes": 20}}; '
-        "> CLOSE 1000; < CLOSE 1000; < end",
-        ["x"] * 25,
-        "1000",
-    ),
-    ("/ws/sink?ack=0", "> x; > CLOSE 1000; < CLOSE 1000; < end", ["x"], "1000"),
+    ("/ws/sink", f"> é; < {sunk(1, 2)}; > BYTES ff00ff; < {sunk(2, 5)}", ["é", "BYTES ff00ff"], ""),
+    ("/ws/sink?ack=4", "> x; " * 11 + f"< {sunk(4, 4)}; < {sunk(8, 8)}; {END}", ["x"] * 11, "1000"),
+    ("/ws/sink?ack=0", f"> x; {END}", ["x"], "1000"),
     # Only if asked for.
     ("/ws/peer", "> 1; > PING hi; < PONG hi; < silence", ["1"], ""),
     ("/ws/peer", "> ping; > PING; < PONG; < silence", ["ping"], ""),
     # Each message is acknowledged by the number that it begins with.
-    *(
-        (
-            "/ws/peer?ack=1",
-            f'> {said}; < {{"ack": [{number}]}}; > 8; < {{"ack": [8]}}',
-            [said, "8"],
-            "",
-        )
-        for said, number in NUMBERS
-    ),
-    *(
-        ("/ws/peer?ack=1", f'> {said}; > 8; < {{"ack": [8]}}', [said, "8"], "")
-        for said in NO_NUMBERS
-    ),
+    *((ACK, f"> {said}; < {ack(n)}; > 8; < {ack(8)}", [said, "8"], "") for said, n in NUMBERS),
+    *((ACK, f"> {said}; > 8; < {ack(8)}", [said, "8"], "") for said in NO_NUMBERS),
     # A heartbeat is answered and not recorded, unlike all else.
     *(
         ("/ws/peer?ping=ping", f"> ping{more}; < pong{more}; > x; > ping; < pong", ["x"], "")
@@ -119,8 +112,8 @@ TALKS = [
         for said in ("pinger", "Ping", " ping", "x ping", "BYTES 70696e67", "BYTES 70696e672031")
     ),
     # Nothing is acknowledged after a close frame.
-    ("/ws/peer?ack=1", "> 1; > CLOSE 1000; < CLOSE 1000; < end", ["1"], "1000"),
-    ("/ws/peer?ack=1", "> 1; > BROKEN; < CLOSE 1007; < end", ["1"], ""),
+    (ACK, f"> 1; {END}", ["1"], "1000"),
+    (ACK, "> 1; > BROKEN; < CLOSE 1007; < end", ["1"], ""),
     # A heartbeat does not count for the fault.
     (
         "/ws/peer?ping=ping&fault=close&after=2",
@@ -129,20 +122,10 @@ TALKS = [
         ["a", "b"],
         "1005",
     ),
-    (
-        f"{PEER}=none",
-        f'{FIRST}; < {{"ack": [2]}}; > ping; < pong; > CLOSE 4000; < CLOSE 4000',
-        ["1", "2"],
-        "4000",
-    ),
+    (f"{PEER}=none", f"{FIRST}; < {ack(2)}; > ping; < pong; {END}", ["1", "2"], "1000"),
     (f"{PEER}=drop", f"{FIRST}; < reset", ["1", "2"], ""),
     ("/ws/peer?fault=drop", "< PING; > PONG; < reset", [], ""),
-    (
-        f"{PEER}=close&code=4001&reason=d%C3%A4rf%C3%B6r",
-        f"{FIRST}; < CLOSE 4001 därför; > 3; > ping; > CLOSE 4001; < end",
-        ["1", "2", "3"],
-        "4001",
-    ),
+    (f"{PEER}=close&{WHY}", f"{FIRST}; {TOLD}; > 3; > ping; > CLOSE 4001; < end", [*"123"], "4001"),
     ("/ws/peer?fault=close", "< CLOSE", [], ""),
     (f"{PEER}=stall", f"{FIRST}; {LATE}; < silence", ["1", "2"], ""),
     (f"{PEER}=deaf", f"{FIRST}; {LATE}; < silence", ["1", "2"], ""),

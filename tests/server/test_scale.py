@@ -18,21 +18,15 @@ from tests.long.scale import faults, picture, report
 from tests.long.scale import proxy as proxies
 from tests.long.scale.accounts import Account, Journal, balance, pack
 from tests.long.scale.namespace import Namespace
-from tests.long.scale.run import Outcome, Plan, run
+from tests.long.scale.run import Plan, run
 
 CLIENTS = 50
 
 
-def outcome_of(folder: Path, **options: object) -> Outcome:
-    plan = Plan(clients=CLIENTS, servers=2, processes=1, ramp=0.5, rate=10, every=0.5, seed=7)
-    for name, value in options.items():
-        setattr(plan, name, value)
-    return asyncio.run(run(plan, folder))
-
-
 def test_nothing_is_lost_with_redis_though_servers_are_killed(tmp_path: Path) -> None:
-    outcome = outcome_of(tmp_path, seconds=3, faults=["kill", "abort"], drain=10)
-    results = report.report(outcome, "")
+    plan = Plan(clients=CLIENTS, servers=2, processes=1, ramp=0.5, rate=10, every=0.5, seed=7)
+    plan.seconds, plan.faults, plan.drain = 3, ["kill", "abort"], 10
+    results = report.report(asyncio.run(run(plan, tmp_path)), "")
     assert results["problems"] == {}
     assert results["accounts"]["sent"] >= CLIENTS
     assert {fault["name"] for fault in results["faults"]} == {"kill", "abort"}
@@ -41,20 +35,8 @@ def test_nothing_is_lost_with_redis_though_servers_are_killed(tmp_path: Path) ->
     assert "problems: none" in report.words(results)
 
 
-def account(**changes: object) -> Account:
-    right = {"client": 1, "sent": 3, "confirmed": 3, "dropped": 0, "answers": 3}
-    return Account(**{**right, "twice": 0, "disordered": 0, "lost": 0, **changes})  # type: ignore[arg-type]
-
-
-def journal_of(*records: tuple[str, int, int]) -> Journal:
-    """Of client 1: process, run of the handler, number."""
-    journal = Journal()
-    for process, run_number, number in records:
-        journal.read(process, pack(1, number, number, run_number, "0" * 64))
-    return journal
-
-
 ALL = [("a", 1, 1), ("a", 1, 2), ("a", 1, 3)]
+"""Process, run of the handler, number."""
 
 
 @pytest.mark.parametrize(
@@ -76,7 +58,12 @@ ALL = [("a", 1, 1), ("a", 1, 2), ("a", 1, 3)]
 def test_each_difference_is_found(
     records: list[tuple[str, int, int]], changes: dict[str, object], problems: dict[str, int]
 ) -> None:
-    found = balance([account(**changes)], journal_of(*records), clients=1)
+    right: dict[str, Any] = {"client": 1, "sent": 3, "confirmed": 3, "answers": 3}
+    right |= {"dropped": 0, "twice": 0, "disordered": 0, "lost": 0}
+    journal = Journal()
+    for process, run_number, number in records:  # of client 1
+        journal.read(process, pack(1, number, number, run_number, "0" * 64))
+    found = balance([Account(**(right | changes))], journal, clients=1)
     assert found.problems == problems
     assert bool(found) == (not problems)
 
@@ -90,19 +77,10 @@ def test_faults_are_those_of_the_seed() -> None:
         faults.chosen("flood", has_redis=True)
 
 
-def results_of(**changes: Any) -> dict[str, Any]:
-    herd = {"nine tenths back after": 9.0, "most connections in a second": 200}
-    right = {
-        "plan": {"clients": 2000},
-        "memory": {"growth": 1.02},
-        "herds": [herd, herd],
-        "problems": {},
-    }
-    return {**right, **changes}
-
-
 def met(**changes: Any) -> list[bool | None]:
-    return [aim["is met"] for aim in report.aims(results_of(**changes))]
+    herd = {"nine tenths back after": 9.0, "most connections in a second": 200}
+    right = {"plan": {"clients": 2000}, "memory": {"growth": 1.02}, "herds": [herd, herd]}
+    return [aim["is met"] for aim in report.aims({**right, "problems": {}, **changes})]
 
 
 def test_connections_are_counted_in_any_second_not_only_in_those_of_the_clock() -> None:

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import functools
 import socket
-from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
+from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -22,18 +22,20 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from readystate import ConnectionClosedError
+from readystate import Backoff, ConnectionClosedError, QueuedWebSocket
+from readystate._host.cpython.native_websocket import open_sockets
 from readystate.session import control
 from readystate_server.sessions import SUBPROTOCOL, ServerSession, Sessions
 from readystate_server.sessions.aiohttp import serve as serve_aiohttp
 from readystate_server.sessions.starlette import serve as serve_starlette
 from readystate_server.sessions.store import Message
-from tests.server.session_client import SessionClient, WebSocketWire, connect
-from tests.server.session_server import Server, resume, websockets_server
+from tests.server.raw import request
+from tests.server.session_server import Server, begin, refusal, resume, websockets_server
+from tests.server.wires import WebSocketWire, connect, until_closed, until_heard
 
 COUNT = 3000
 STEP = 250
-"""How many messages arrive over each connection, with the controls."""
+"""How many messages arrive over each connection, at most, before it is torn down."""
 
 Running: TypeAlias = Callable[[Sessions], AbstractAsyncContextManager[str]]
 """Runs a server in this event loop, and gives the URL of its sessions."""
@@ -79,10 +81,6 @@ async def asgi_server(make: Callable[[Route], Any], sessions: Sessions) -> Async
             await task
 
 
-def starlette_app(route: Route) -> Starlette:
-    return Starlette(routes=[WebSocketRoute("/session", route)])
-
-
 def fastapi_app(route: Route) -> FastAPI:
     app = FastAPI()
     app.add_api_websocket_route("/session", route)
@@ -92,7 +90,9 @@ def fastapi_app(route: Route) -> FastAPI:
 SERVERS: dict[str, Running] = {
     "aiohttp": aiohttp_server,
     "websockets": websockets_server,
-    "starlette": functools.partial(asgi_server, starlette_app),
+    "starlette": functools.partial(
+        asgi_server, lambda route: Starlette(routes=[WebSocketRoute("/session", route)])
+    ),
     "fastapi": functools.partial(asgi_server, fastapi_app),
 }
 
@@ -101,32 +101,26 @@ class Echo(Server):
     """Sessions that send back what comes, under a framework.
 
     Attributes:
-        received: The messages that have come.
-        wire: The last connection of a client.
+        secret: That of the last session that was opened.
     """
 
-    wire: WebSocketWire
+    secret: str
+    url: str
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(self._echo, resume_burst=10**6, **options)
-        self.url = ""
-        self.received: list[Message] = []
+        super().__init__(resume_burst=10**6, **options)
 
     @contextlib.asynccontextmanager
-    async def over_network(
-        self, client: SessionClient | None = None, **options: Any
-    ) -> AsyncIterator[SessionClient]:
-        """A client, over a new connection."""
-        client = client or SessionClient()
-        async with connect(self.url, **options) as wire, client.connected(wire):
-            self.wire = wire
-            await client.until_joined()
-            yield client
+    async def wire(self, secret: str = "", **options: Any) -> AsyncIterator[WebSocketWire]:
+        """A connection that has opened a session, or resumed that one."""
+        async with connect(self.url, **options) as wire:
+            self.secret = await begin(wire, secret)
+            yield wire
 
-    async def _echo(self, session: ServerSession) -> None:
-        async for message in session:
-            self.received.append(message)
-            await session.send(message)
+    async def refused(self, first: Message, url: str = "", **options: Any) -> int | None:
+        """The close code for a connection that begins so."""
+        async with connect(url or self.url, **options) as wire:
+            return (await refusal(wire, first))[0]
 
 
 Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[Echo]]
@@ -154,32 +148,35 @@ def numbered(number: int) -> Message:
 async def test_all_arrive_once_and_in_order_over_connections_that_are_torn_down(
     serving: Serve,
 ) -> None:
-    client = SessionClient()
     messages = [numbered(number) for number in range(COUNT)]
-    for message in messages:
-        client.send(message)
-    connections = 0
+    received: list[Message] = []
     async with serving() as echo:
-        while len(client.received) < COUNT:
-            async with connect(echo.url) as wire, client.connected(wire) as connection:
-                connections += 1
-                wire.left = STEP
-                everything = asyncio.create_task(client.until_received(COUNT))
-                await asyncio.wait((connection, everything), return_when=FIRST_COMPLETED)
-                everything.cancel()
-        assert client.received == echo.received == messages
+        ws = QueuedWebSocket(echo.url, session=True, max_queue=STEP, backoff=Backoff(0, 0))
+        async with ws:
+            for message in messages:
+                ws.send(message)
+            while len(received) < COUNT:
+                received.append(await ws.recv())
+                if len(received) % STEP == 0:
+                    tear_down()
+        assert ws.stats.reconnects >= COUNT // STEP // 2
         assert len(echo.all) == 1
-        assert connections > COUNT // STEP
-        async with echo.over_network(client):
-            await client.until_confirmed()
+    assert received == messages
+
+
+def tear_down() -> None:
+    """What has not arrived is lost."""
+    for native in open_sockets():
+        if native._wire is not None:
+            native._wire.abort()
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (4001, "why")])
 async def test_the_client_ends_the_session(serving: Serve, code: int, reason: str) -> None:
     async with serving() as echo:
-        async with echo.over_network() as client:
-            await echo.wire.close(code, reason)
-            assert await client.connection == code
+        async with echo.wire() as wire:
+            await wire.close(code, reason)
+            assert await until_closed(wire) == code
         await echo.until_handled()
         (end,) = echo.ends
         if code == 1000:
@@ -194,17 +191,18 @@ async def test_the_client_ends_the_session(serving: Serve, code: int, reason: st
 async def test_the_end_of_a_connection_is_not_the_end_of_the_session(
     serving: Serve, how: str
 ) -> None:
-    client = SessionClient()
+    secret = ""
     async with serving() as echo:
-        for number in range(3):
-            async with echo.over_network(client):
-                client.send(str(number))
-                await client.until_received(number + 1)
+        for message in "012":
+            async with echo.wire(secret) as wire:
+                secret = echo.secret
+                await wire.send(message)
+                await until_heard(wire, message)
                 if how == "hang up":
-                    echo.wire.hang_up()
-                    assert await client.connection == 1006
+                    wire.hang_up()
+                    assert await until_closed(wire) == 1006
                 else:
-                    await echo.wire.close(1001)
+                    await wire.close(1001)
         assert len(echo.sessions) == len(echo.all) == 1
 
 
@@ -224,35 +222,36 @@ async def test_the_server_closes_with_its_codes(
 
 
 async def test_shutting_down_closes_with_1001(serving: Serve) -> None:
-    async with serving() as echo, echo.over_network() as client:
+    async with serving() as echo, echo.wire() as wire:
         await echo.sessions.close()
-        assert await client.connection == 1001
+        assert await until_closed(wire) == 1001
 
 
 async def test_the_page_is_what_the_handshake_says(serving: Serve) -> None:
+    one, other = "https://one.example", "https://other.example"
     async with serving() as echo:
-        async with echo.over_network(origin="https://one.example") as client:
+        async with echo.wire(origin=one):
             pass
-        async with connect(echo.url, origin="https://other.example") as wire:
-            assert await client.serve(wire) == control.NO_SUCH_SESSION
-        async with echo.over_network(client, origin="https://one.example"):
-            client.send("still mine")
-            await client.until_received(1)
+        first = resume(echo.secret)
+        assert await echo.refused(first, origin=other) == control.NO_SUCH_SESSION
+        async with echo.wire(echo.secret, origin=one) as wire:
+            await wire.send("still mine")
+            await until_heard(wire, "still mine")
 
 
 @pytest.mark.parametrize("size", [10_001, 5 * 2**20, 17 * 2**20])
 async def test_a_message_that_is_too_long_ends_the_session(serving: Serve, size: int) -> None:
     # The frameworks have bounds of their own, of 1 to 16 MiB, and close with 1009.
     async with serving(max_message=10_000) as echo:
-        async with echo.over_network() as client:
-            client.send(bytes(size))
-            assert await client.connection in (control.TOO_MUCH, 1009)
+        async with echo.wire() as wire:
+            with contextlib.suppress(websockets.ConnectionClosed):
+                await wire.send(bytes(size))
+            assert await until_closed(wire) in (control.TOO_MUCH, 1009)
         await echo.until_handled()
         (end,) = echo.ends
         assert isinstance(end, ConnectionClosedError)
         assert end.code == control.TOO_MUCH
-        async with connect(echo.url) as wire:
-            assert await client.serve(wire) == control.NO_SUCH_SESSION
+        assert await echo.refused(resume(echo.secret)) == control.NO_SUCH_SESSION
 
 
 async def test_a_client_without_the_subprotocol(serving: Serve) -> None:
@@ -296,20 +295,16 @@ async def test_a_client_that_has_gone_before_the_answer_under_aiohttp(
     served = asyncio.get_running_loop().create_future()
     sessions = Sessions(ServerSession.drain)
 
-    async def serve_late(request: web.Request) -> web.StreamResponse:
-        while request.transport is not None and not request.transport.is_closing():
+    async def serve_late(asked: web.Request) -> web.StreamResponse:
+        while asked.transport is not None and not asked.transport.is_closing():
             await asyncio.sleep(0)
-        response = await serve_aiohttp(sessions, request)
+        response = await serve_aiohttp(sessions, asked)
         served.set_result(response)
         return response
 
     async with aiohttp_app(serve_late) as url:
         _, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
-        writer.write(
-            b"GET /session HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Protocol: readystate.v1\r\n\r\n"
-        )
+        writer.write(request("/session", Sec_WebSocket_Protocol=SUBPROTOCOL))
         await writer.drain()
         writer.transport.abort()
         assert (await served).status == 400
@@ -320,27 +315,22 @@ async def test_the_application_says_who_the_user_is() -> None:
     async def authenticated(request: web.Request) -> web.StreamResponse:
         return await serve_aiohttp(echo.sessions, request, user=request.query["user"])
 
-    echo, client = Echo(), SessionClient()
+    echo, secret = Echo(), ""
     async with aiohttp_app(authenticated) as url:
         echo.url = f"{url}?user=ada"
         for _ in range(2):
-            async with echo.over_network(client):
-                pass
-            async with connect(f"{url}?user=eve") as wire:
-                assert await client.serve(wire) == control.NO_SUCH_SESSION
+            async with echo.wire(secret):
+                secret = echo.secret
+            first = resume(secret)
+            assert await echo.refused(first, f"{url}?user=eve") == control.NO_SUCH_SESSION
         assert [session.user for session in echo.all] == ["ada"]
         await echo.sessions.close()
 
 
 async def test_a_route_that_has_accepted_the_connection_is_told_to_leave_that_out() -> None:
-    async def receive() -> dict[str, Any]:
-        return {"type": "websocket.connect"}
-
-    async def send(event: Any) -> None:
-        pass
-
     scope = {"type": "websocket", "subprotocols": [SUBPROTOCOL], "headers": []}
-    websocket = WebSocket(scope, receive, send)
+    receive = AsyncMock(return_value={"type": "websocket.connect"})
+    websocket = WebSocket(scope, receive, AsyncMock())
     await websocket.accept(SUBPROTOCOL)
     with pytest.raises(RuntimeError, match=r"leave out websocket\.accept\(\)"):
         await serve_starlette(Sessions(ServerSession.drain), websocket)

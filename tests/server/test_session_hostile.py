@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from readystate.session.control import DLE, MAX_NUMBER, encode, ends_session
 from readystate_server.sessions.store import MemoryStore, Message
 from tests.server.session_server import Server, resume, serving
+from tests.server.wires import until_closed
 
 
 async def test_all_wrong_ids_are_told_the_same() -> None:
@@ -133,7 +134,7 @@ async def throw(server: Server, messages: list[Message], has_session: bool, end:
         wire.abort()
     else:
         await wire.close(int(end))
-    code = await wire.until_closed()
+    code = await until_closed(wire)
     assert code in (None, 4400, 4404, 4413, 1000, 1001)
     if has_session and code is not None and ends_session(code):
         while len(server.sessions) > 1:

@@ -15,8 +15,8 @@ from readystate_server.sessions.bucket import Turns
 from readystate_server.sessions.stats import Ages
 from readystate_server.sessions.store import Message
 from tests.plays import Stage, message, number, repeated, word
-from tests.server.session_client import MemoryEnd
 from tests.server.session_server import Server, hooked, resume
+from tests.server.wires import MemoryEnd
 from tests.unit.rules import Rule, follow, parse
 
 
@@ -69,10 +69,8 @@ class Play(Stage):
         for kind in (Turns, Ages):
             monkeypatch.setattr(kind.__init__, "__defaults__", (self.clock,))
         given = {name: number(value) for name, value in options.items()}
-        self.window = [
-            int(each) for each in options.get("clients_window", "1000,1000000").split(",")
-        ]
-        given.pop("clients_window", None)
+        window = given.pop("clients_window", "1000,1000000")
+        self.window = [*map(int, window.split(","))]
         self.suppressed = (asyncio.CancelledError,) if given.pop("is_stubborn", False) else ()
         self.store = SlowStore(clock=self.clock)
         self.settings: dict[str, Any] = {"store": self.store, "resume_burst": 100, **given}
@@ -210,7 +208,8 @@ class Play(Stage):
                 assert isinstance(self.error, ConnectionClosed)
                 return self.error.reason.replace(" ", "_")
             case "health":
-                return bool(self.server.sessions.health())
+                health = self.server.sessions.health()
+                return bool(health) or ",".join(health.problems).replace(" ", "_")
             case "refused":
                 refused = self.server.sessions.stats.refused
                 return ",".join(f"{limit}:{count}" for limit, count in refused.items())
@@ -297,6 +296,7 @@ nothing is received or sent when it has expired  [expires=10]
     send z; drain; recv             > send:SessionExpired drain:SessionExpired recv:SessionExpired
                                     ? unconfirmed=x,#y raised=the_client_did_not_reconnect_in_time
     raise; resume 0                 > END:4404      ? end=SessionExpired
+                                    ? reason=expired:_this_server_no_longer_has_this_session
 with a connection it does not  [expires=10]
     open; pass 100; say a; recv     > ␐opened recv:a ? sessions=1
 who acknowledges nothing for too long loses its connection  [ack_timeout=3 max_unconfirmed=1]
@@ -343,6 +343,12 @@ a resumption that is late, of a connection that the client has given up, disturb
 or elsewhere
     open; resume 0 1000; server 2   > ␐opened 1:END:4409 ␐resumed:0
     resume 0 999; resume 0 1000     > END:4409 END:4409 ? is_connected=True
+one that no process knows is refused, who might have had it
+    open; lose; pass 200; server 2; resume 0 > ␐opened END:4404
+                                    ? reason=there_is_no_such_session
+or cannot be of another process, whose sessions are its own  [store=None]
+    open; lose; server 2; resume 0  > ␐opened END:4404
+                                    ? reason=forgotten:_this_server_never_had_this_session
 of many resumptions at once the last wins: here
     open; resume 0 and resume 0 and resume 0 > ␐opened 1:END:4409 2:END:4409 3:END:4409 ␐resumed:0
                                     ? is_connected=True _epoch=1
@@ -373,6 +379,7 @@ it comes back to a process that has had it, and is never unknown  [unknown_burst
 shutting down closes with 1001, and leaves the session to others
     connect; open; send x; shut     > ␐opened send:done x shut:done 1:LOST END:1001
     connect                         > END:1001      ? x=taken_over end=CancelledError sessions=0
+                                    ? health=the_server_is_going_away:_close()_was_called
     server 2; resume 0              > ␐resumed:0 x
 also if its handler returns when it is cancelled  [is_stubborn]
     open; shut                      > ␐opened shut:done END:1001 ? end=done
@@ -423,8 +430,10 @@ a store that fails is tried again
     open; store fail; send x; pass 5 > ␐opened send:done
     store work; pass 60             > x
 who comes meanwhile is told to come later: to open
-    store fail; open                > END:1013
-    store work; open                > ␐opened
+    store fail; open; open          > END:1013 END:1013 ? refused=store:2 store_failures=2
+                                    ? reason=the_session_store_fails:_try_again_later
+                                    ? health=the_session_store_fails:_OSError:_out_of_reach
+    store work; open                > ␐opened       ? health=True
 to resume elsewhere
     open; lose; server 2; store fail; resume 0 > ␐opened END:1013
     store work; resume 0            > ␐resumed:0
@@ -433,7 +442,9 @@ a session that is being forgotten is none already
 
 no more sessions begin than there may be, with those whose handler goes on  [max_sessions=2]
     open; open; leave 1000; open    > ␐opened ␐opened END:1013 ? sessions=1 ending=1
-    return; open; open              > ␐opened END:1013 ? sessions=2
+                    ? reason=too_many_sessions:_try_again_later_(max_sessions)
+                    ? health=there_are_2_sessions,_which_is_the_limit_max_sessions=
+    return; open; open              > ␐opened END:1013 ? sessions=2 refused=max_sessions:2
 also at once  [max_sessions=1]
     store wait; open; open          > END:1013
     store work                      > 1:␐opened     ? sessions=1
@@ -444,6 +455,8 @@ secrets are not tried without end, and others go on  [unknown_burst=2 unknown_ra
     open; resume 0                  > ␐opened 5:END:4409 ␐resumed:0
 who resumes too often is refused, and disturbs nobody  [resume_burst=1 resume_rate=0]
     open; resume 0; resume 0        > ␐opened 1:END:4409 ␐resumed:0 END:1013 ? claims=0 sessions=1
+            ? reason=a_session_was_resumed_too_often:_try_again_later_(resume_rate)
+            ? refused=resume_rate:1 health=True
     send x                          > send:done 2:x
 """
 
