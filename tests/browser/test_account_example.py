@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from readystate_server.lab import Server
 from readystate_server.lab.process import ServerProcess
 
-from ..browsers import ROOT
+from ..processes import ROOT, started
 
 SCRIPT = ROOT / "web" / "examples" / "account.py"
 PRINTED = [
@@ -34,21 +34,14 @@ def victim(server: Server) -> Iterator[ServerProcess]:
 
 
 def test_as_a_script(victim: ServerProcess) -> None:
-    script = subprocess.Popen(
-        [sys.executable, "-u", str(SCRIPT), victim.ws_url("/ws/echo")],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    command = [sys.executable, "-u", str(SCRIPT), victim.ws_url("/ws/echo")]
+    with started(command, stdout=subprocess.PIPE) as script:
         assert script.stdout is not None
         printed = [script.stdout.readline()]
         victim.kill()
         printed.append(script.stdout.readline())
         victim.start()
-        printed.append(script.communicate(timeout=30)[0])
-    finally:
-        script.kill()
-        script.wait(timeout=10)
+        printed.append(script.stdout.read())
     assert "".join(printed).splitlines() == PRINTED
 
 

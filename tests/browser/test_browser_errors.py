@@ -1,11 +1,17 @@
-"""What only a browser throws, or takes: no JavaScript exception is left for Python to catch."""
+"""What only a browser throws, or takes: no JavaScript exception is left for Python to catch.
+
+Which class, name, code and message each has, tests/engines/cases/throwing.py shows in all engines.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import traceback
+from types import SimpleNamespace
 
 from readystate import (
     DOMException,
+    InvalidStateError,
     QueuedWebSocket,
     SecurityError,
     SendQueue,
@@ -23,6 +29,7 @@ FORBID = """\
   frame.sandbox = "";
   document.body.append(frame);
   const get = () => frame.contentWindow.sessionStorage;
+  globalThis.own = Object.getOwnPropertyDescriptor(globalThis, "sessionStorage");
   Object.defineProperty(globalThis, "sessionStorage", { configurable: true, get });
 }"""
 NEWER = """\
@@ -43,11 +50,9 @@ NEWER = """\
 
 
 async def cannot_be_kept() -> None:
-    for session in (
-        Session(persist="sessionStorage"),
-        Session(persist="sessionStorage", name="mine"),
-    ):
+    for name in (None, "mine"):
         with raises(RuntimeError, match="allow-same-origin") as caught:
+            session = Session(persist="sessionStorage", name=name)
             QueuedWebSocket(url("/ws/session"), session=session)
         cause = caught.value.__cause__
         assert isinstance(cause, SecurityError), repr(cause)
@@ -58,7 +63,7 @@ def test_a_page_that_may_keep_nothing(runtime: Runtime) -> None:
     try:
         runtime.call(cannot_be_kept)
     finally:
-        runtime.page.evaluate("() => delete globalThis.sessionStorage")
+        runtime.page.evaluate("() => Object.defineProperty(globalThis, 'sessionStorage', own)")
 
 
 @in_browser
@@ -95,21 +100,14 @@ async def test_large_messages_are_copied() -> None:
 
 @in_browser
 async def test_secrets_are_not_in_what_the_browser_says() -> None:
-    import traceback
-
     for bad in ("ws://me:SECRET@host:port/?SECRET", "ws://h/#SECRET", "ftp://me:SECRET@h/?SECRET"):
-        for make in (WebSocket, connect, QueuedWebSocket):
-            try:
+        for make in (WebSocket, connect, lambda bad: QueuedWebSocket(bad).start()):
+            with raises(DOMException) as caught:
                 made = make(bad)
                 if isinstance(made, connect):
                     await made
-                elif isinstance(made, QueuedWebSocket):
-                    made.start()
-            except DOMException as error:
-                text = "".join(traceback.format_exception(error))
-                assert "SECRET" not in text, text
-            else:
-                raise AssertionError(f"{make.__name__} took it")
+            text = "".join(traceback.format_exception(caught.value))
+            assert "SECRET" not in text, text
 
 
 @in_browser
@@ -142,3 +140,72 @@ def test_options_that_the_browser_knows(runtime: Runtime) -> None:
         runtime.call(options_reach_it)
     finally:
         runtime.page.evaluate("() => { globalThis.WebSocket = Native; }")
+
+
+# The exceptions: the object, the cause, the traceback
+
+
+@in_browser
+async def test_what_the_browser_threw_is_there_and_what_pyodide_raised_is_the_cause() -> None:
+    from pyodide.ffi import JsException
+
+    ws = WebSocket(url("/ws/echo"))
+    with raises(InvalidStateError) as caught:
+        ws.send("x")
+    thrown = caught.value.js_error
+    assert (thrown.name, thrown.code) == ("InvalidStateError", 11)
+    assert thrown.constructor.name == "DOMException"
+    assert isinstance(caught.value.__cause__, JsException)
+
+
+@in_browser
+async def test_the_traceback_shows_the_users_line_and_one_frame_of_ours() -> None:
+    ws = WebSocket(url("/ws/echo"))
+    for call in (lambda: ws.send("x"), lambda: ws.close(0), lambda: WebSocket("ws://host/#")):
+        with raises(DOMException) as caught:
+            call()
+        frames = traceback.extract_tb(caught.value.__traceback__)
+        names = [frame.filename for frame in frames if "readystate" in frame.filename]
+        ours = [name for name in names if "testing" not in name]
+        assert len(ours) == 1, ours
+        assert frames[-2].name == "<lambda>"
+
+
+@in_browser
+async def test_a_javascript_type_error_is_pythons() -> None:
+    from pyodide.ffi import JsException
+
+    ws = await opened()
+    with raises(TypeError) as caught:
+        ws.close(2**70)
+    assert not isinstance(caught.value, (DOMException, JsException))
+    assert isinstance(caught.value.__cause__, JsException)
+    assert str(caught.value) == caught.value.__cause__.message
+
+
+@in_browser
+async def test_any_other_name_is_a_plain_dom_exception() -> None:
+    import js
+
+    ws = await opened()
+    native = ws.js_websocket
+    controller = js.AbortController.new()
+    controller.abort()
+    # The WebSocket API itself throws no other name.
+    ws.js_websocket = SimpleNamespace(send=lambda _: controller.signal.throwIfAborted())
+    with raises(DOMException, match=".") as caught:
+        ws.send("x")
+    ws.js_websocket = native
+    assert type(caught.value) is DOMException
+    assert (caught.value.name, caught.value.code) == ("AbortError", 20)
+    assert caught.value.js_error.constructor.name == "DOMException"
+
+
+@in_browser
+async def test_the_original_survives_a_way_through_javascript() -> None:
+    """An exception that goes from Python to JavaScript and back can still be named."""
+    import js
+
+    ws = WebSocket(url("/ws/echo"))
+    with raises(InvalidStateError):
+        js.Array.of("a", "b").forEach(lambda text, *_: ws.send(text))

@@ -9,16 +9,7 @@ import pytest
 
 from readystate import Backoff, Blob, QueuedWebSocket, SendQueue, connect
 from readystate_server.testing import in_browser
-from readystate_server.testing.inpage import (
-    closed,
-    event,
-    journal,
-    new_id,
-    opened,
-    raises,
-    reported,
-    url,
-)
+from readystate_server.testing.inpage import closed, journal, new_id, opened, raises, url
 
 
 async def received(id: str) -> list[Any]:
@@ -142,40 +133,3 @@ async def test_an_array_of_protocols_is_offered_in_each_attempt() -> None:
         while ws.stats.reconnects == 0:
             await asyncio.sleep(0)
     assert [each["offered"] for each in await journal(id, closed=2)] == [["json", "cbor"]] * 2
-
-
-@in_browser
-async def test_a_browser_that_refuses_to_send() -> None:
-    """It is reported, and the message is in doubt."""
-    import js
-
-    id = new_id()
-    ws = await opened("/ws/sink")
-    ws.js_websocket.send = js.JSON.parse  # which throws
-    queue = SendQueue(ws)
-    delivery = queue.send("{")
-    assert ws.readyState == ws.CLOSING
-    (context,) = reported
-    reported.clear()
-    assert "refused to send" in context["message"]
-    queue.send("next")
-    await event(ws, "close")
-    assert list(queue) == ["{", "next"]
-    assert delivery.state == "SENT"
-    again = await opened("/ws/sink", id=id)
-    queue.attach(again)
-    await queue.drain()
-    await closed(again)
-    assert await received(id) == ["{", "next"]
-
-
-@in_browser
-async def test_a_close_event_that_a_script_has_made_is_no_end() -> None:
-    import js
-
-    ws = await opened("/ws/sink")
-    queue = SendQueue(ws)
-    ws.dispatchEvent(js.Event.new("close"))
-    ws.dispatchEvent(js.CloseEvent.new("close"))
-    assert queue.send("x").state == "SENT"
-    await queue.drain()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import weakref
+from typing import Any, TypeAlias
 
 import pytest
 from playwright.sync_api import Browser
@@ -321,39 +323,64 @@ def test_timers_that_are_not_needed_any_more_leave_nothing(alone: Runtime) -> No
     alone.console.check()
 
 
-@in_browser
-async def test_the_python_object_goes_too() -> None:
-    import weakref
-
-    async def connect() -> weakref.ref[WebSocket]:
-        ws = await opened()
-        ws.onmessage = lambda event: ws.send("a cycle")
-        await closed(ws)
-        await all_delivered(ws)
-        return weakref.ref(ws)
-
-    reference = await connect()
-    gc.collect()
-    assert reference() is None
+Left: TypeAlias = tuple[weakref.ref[Any], Any]
+"""What nothing should refer to any more, and a socket that may still be open."""
 
 
-@in_browser
-async def test_a_listener_that_is_removed_is_let_go_of() -> None:
-    import weakref
+async def of_a_cycle() -> Left:
+    ws = await opened()
+    ws.onmessage = lambda event: ws.send("a cycle")
+    await closed(ws)
+    await all_delivered(ws)
+    return weakref.ref(ws), ws.js_websocket
 
-    class Listener:
-        def __call__(self, event: object) -> None:
-            pass
 
-    ws, listener = await opened(), Listener()
-    reference = weakref.ref(listener)
+async def listened_to_after_its_end() -> Left:
+    ws = await opened()
+    await closed(ws)
+    await all_delivered(ws)
+    ws.onclose = lambda event: ws.send("a cycle")
+    ws.addEventListener("open", lambda event: ws.send("a cycle"))
+    return weakref.ref(ws), ws.js_websocket
+
+
+async def never_listened_to_before_its_end() -> Left:
+    ws = WebSocket(url("/ws/refuse"))
+    await until(lambda: ws.readyState == WebSocket.CLOSED)
+    ws.onclose = lambda event: ws.send("a cycle")
+    return weakref.ref(ws), ws.js_websocket
+
+
+async def without_listeners() -> Left:
+    ws = WebSocket(url("/ws/echo"))
+    return weakref.ref(ws), ws.js_websocket
+
+
+async def removed() -> Left:
+    ws, listener = await opened(), lambda _: None
     ws.addEventListener("message", listener)
     ws.onopen = listener
     ws.removeEventListener("message", listener)
     ws.onopen = None
-    del listener
+    return weakref.ref(listener), ws
+
+
+THINGS = {
+    "a socket whose listener refers to it": of_a_cycle,
+    "a socket that is listened to after its end": listened_to_after_its_end,
+    "a socket that nobody listened to before": never_listened_to_before_its_end,
+    "an open socket without listeners": without_listeners,
+    "a listener that is removed from an open socket": removed,
+}
+
+
+@pytest.mark.parametrize("thing", THINGS)
+@in_browser
+async def test_python_lets_go_of(thing: str) -> None:
+    reference, socket = await THINGS[thing]()
     gc.collect()
     assert reference() is None
+    socket.close()
 
 
 @in_browser
@@ -371,39 +398,3 @@ async def test_a_socket_with_listeners_lives_without_a_reference() -> None:
     gc.collect()
     await until(lambda: len(seen) == 2)
     assert seen == ["x", 4000]
-
-
-@in_browser
-async def test_a_socket_without_listeners_holds_nothing() -> None:
-    import weakref
-
-    ws = WebSocket(url("/ws/echo"))
-    native, reference = ws.js_websocket, weakref.ref(ws)
-    del ws
-    gc.collect()
-    assert reference() is None
-    native.close()
-
-
-@in_browser
-async def test_listeners_that_are_added_after_the_end_hold_nothing() -> None:
-    import weakref
-
-    async def listened_to() -> weakref.ref[WebSocket]:
-        ws = await opened()
-        await closed(ws)
-        await all_delivered(ws)
-        ws.onclose = lambda event: ws.send("a cycle")
-        ws.addEventListener("open", lambda event: ws.send("a cycle"))
-        return weakref.ref(ws)
-
-    async def never_listened_to() -> weakref.ref[WebSocket]:
-        ws = WebSocket(url("/ws/refuse"))
-        await until(lambda: ws.readyState == WebSocket.CLOSED)
-        ws.onclose = lambda event: ws.send("a cycle")
-        return weakref.ref(ws)
-
-    for closed_socket in (listened_to, never_listened_to):
-        reference = await closed_socket()
-        gc.collect()
-        assert reference() is None, closed_socket

@@ -1,24 +1,24 @@
 """What happens to a page, and connections that come back: it is hidden, frozen, or offline.
 
-What is done about it is shown in tests/cpython, with a simulated page; here it is that the
-events of a browser are those, that it has waits that are not its timers, and that the network is
-really gone. Playwright shows all tabs, so that the page here only says that it is hidden; how fast
-one is that a visitor has hidden, tests/long measures. test_worker.py has the worker's events.
+What is done about it is shown in tests/cpython, with a simulated page; here it is that the events
+and the storage of a browser are those, that it has waits that are not its timers, and that the
+network is really gone. Playwright shows all tabs, so that the page here only says that it is
+hidden; how fast one is that a visitor has hidden, tests/long measures. test_worker.py has the
+worker's events.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any
 
 import pytest
 
-from readystate import Backoff, QueuedWebSocket, State, StateChange, connect
-from readystate._host import UnthrottledTimer, sleep_unthrottled
+from readystate import QueuedWebSocket, QuotaExceededError, connect
+from readystate._host import PageEvents, UnthrottledTimer, restore, save, sleep_unthrottled
 from readystate_server.lab import Server
 from readystate_server.testing import Runtime, in_browser
-from readystate_server.testing.inpage import new_id, turns, url
+from readystate_server.testing.inpage import new_id, raises, url
 from tests.faults import check, send_through
 
 FOREVER = 3600.0
@@ -27,14 +27,15 @@ TIMEOUT = 150
 MANY = 1_000
 
 
-def dispatch(type: str, **options: Any) -> None:
+def dispatch(type: str, **values: Any) -> None:
     """Has the page believe that this has happened."""
     import js
-    from pyodide.ffi import to_js
 
-    Kind = js.PageTransitionEvent if options else js.Event  # noqa: N806
-    event = Kind.new(type, to_js(options, dict_converter=js.Object.fromEntries))
-    (js.document if type in ("resume", "visibilitychange") else js.globalThis).dispatchEvent(event)
+    from readystate._host.js.values import options
+
+    Kind = js.PageTransitionEvent if values else js.Event  # noqa: N806
+    place = js.document if type in ("resume", "visibilitychange") else js.globalThis
+    place.dispatchEvent(Kind.new(type, options(**values)))
 
 
 class Hidden:
@@ -42,13 +43,11 @@ class Hidden:
 
     def __enter__(self) -> None:
         import js
-        from pyodide.ffi import to_js
 
-        said: dict[str, Any] = {"hidden": True, "visibilityState": "hidden"}
-        for name, value in said.items():
-            property = {"value": value, "configurable": True}
-            made = to_js(property, dict_converter=js.Object.fromEntries)
-            js.Object.defineProperty(js.document, name, made)
+        from readystate._host.js.values import options
+
+        for name, value in (("hidden", True), ("visibilityState", "hidden")):
+            js.Object.defineProperty(js.document, name, options(value=value, configurable=True))
 
     def __exit__(self, *_: object) -> None:
         import js
@@ -88,53 +87,34 @@ class WithoutTimers(Hidden):
         super().__exit__(*exception)
 
 
-async def waiting() -> QueuedWebSocket:
-    """One whose connection has been lost, and that waits as good as for ever."""
-    paths = iter(["/ws/close?code=1012"])
-    ws = QueuedWebSocket(
-        lambda: url(next(paths, "/ws/echo")), backoff=Backoff(60, 60, jitter=0), close_timeout=0
-    )
-    ws.start()
-    async for change in ws.states():
-        if change.state is State.WAITING and change.error is not None:
-            return ws
-    raise AssertionError(f"{ws} never waited")
-
-
-@pytest.mark.parametrize("type", ["online", "pageshow", "resume", "visibilitychange"])
 @in_browser
-async def test_what_comes_back_connects_at_once(type: str) -> None:
-    async with asyncio.timeout(30):
-        ws = await waiting()
-        dispatch(type, **({"persisted": True} if type == "pageshow" else {}))
-        ws.send("x")
-        assert await ws.recv() == "x"
-        assert ws.stats.reconnects == 1
-        await ws.close()
-
-
-@pytest.mark.parametrize("type", ["offline", "pageshow", "visibilitychange"])
-@in_browser
-async def test_what_does_not_bring_it_back(type: str) -> None:
-    """A page that is shown for the first time was not away, and one that is hidden is not back."""
-    ws = await waiting()
-    with Hidden() if type == "visibilitychange" else contextlib.nullcontext():
-        dispatch(type, **({"persisted": False} if type == "pageshow" else {}))
-        await turns(20)
-    assert (ws.state, ws.stats.attempts) == (State.WAITING, 1)
-    await ws.close()
+async def test_what_happens_to_the_page_is_told_until_nobody_listens() -> None:
+    """A page that is shown for the first time was not away."""
+    told: list[str] = []
+    events = PageEvents(told.append)
+    for type in ("online", "offline", "resume", "visibilitychange", "pagehide"):
+        dispatch(type)
+    for persisted in (False, True):
+        dispatch("pageshow", persisted=persisted)
+    assert not events.is_hidden
+    with Hidden():
+        dispatch("visibilitychange")
+        assert events.is_hidden
+    assert told == ["online", "offline", "resume", "visible", "pagehide", "pageshow", "hidden"]
+    events.destroy()
+    for type in ("online", "resume"):
+        dispatch(type)
+    assert len(told) == 7
 
 
 @in_browser
-async def test_an_iteration_goes_on_at_once_too() -> None:
-    connections = 0
-    async with asyncio.timeout(30):
-        async for ws in connect(url("/ws/close?code=1012"), backoff=Backoff(60, 60, jitter=0)):
-            connections += 1
-            await ws.wait_closed()
-            if connections == 2:
-                break
-            asyncio.get_running_loop().call_later(0.1, dispatch, "visibilitychange")
+async def test_a_tab_that_is_full_keeps_what_it_has() -> None:
+    save("mine", "before")
+    with raises(QuotaExceededError):
+        save("mine", "x" * 2**25)
+    assert restore("mine") == "before"
+    save("mine", None)
+    assert restore("mine") is None
 
 
 @in_browser
@@ -196,19 +176,6 @@ async def send_much_without_timers() -> None:
 def test_what_waits_for_the_buffer_is_woken_without_timers(runtime: Runtime) -> None:
     runtime.page.evaluate(HOLD)
     runtime.call(send_much_without_timers)
-
-
-@in_browser
-async def test_after_the_end_it_listens_to_nothing() -> None:
-    """A listener that was left would complain on the console."""
-    changes: list[StateChange] = []
-    ws = QueuedWebSocket(url("/ws/echo"), on_state=changes.append)
-    ws.start()
-    ws.abort()
-    await asyncio.sleep(0)
-    dispatch("online")
-    dispatch("offline")
-    assert changes[-1].state is State.CLOSED
 
 
 @pytest.mark.parametrize(

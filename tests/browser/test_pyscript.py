@@ -5,14 +5,16 @@ Only a page shows it: PyScript runs nowhere else, and no other Python takes what
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from urllib.parse import urlencode
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from readystate import __version__
-from readystate_server.lab import Server
+from readystate_server.lab import Server, vendor
+from readystate_server.lab.places import WEB
 from readystate_server.testing import Console
 
 IN_CHROMIUM, IN_FIREFOX = map(pytest.mark.only_browser, ("chromium", "firefox"))
@@ -25,6 +27,19 @@ WAYS = [
     pytest.param("worker", "packages", COMPILED, marks=IN_CHROMIUM),
     pytest.param("worker", "files", "readystate.whl", marks=IN_FIREFOX),
 ]
+PROGRAM = Path(__file__).with_name("pyscript_script.py").read_text(encoding="utf-8")
+
+
+def page_of(program: str, how: str, python: str, package: Mapping[str, object]) -> str:
+    """A page whose script is the program, with such attributes, and with such a config."""
+    pins = vendor.pinned(WEB)
+    core = f"/vendor/pyscript@{pins['pyscript']}/core"
+    config = {"interpreter": f"/vendor/{python}@{pins[python]}/{python}.mjs", **package}
+    return (
+        '<!doctype html><title>Host</title><link rel="icon" href="data:,">'
+        f'<link rel="stylesheet" href="{core}.css"><script type="module" src="{core}.js"></script>'
+        f"<body><script {how} config='{json.dumps(config)}'>{program}</script>"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +50,17 @@ def window(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize(("place", "how", "wheel"), WAYS)
-def test_in_pyscript(window: Page, server: Server, place: str, how: str, wheel: str) -> None:
+def test_in_pyscript(
+    window: Page, server: Server, tmp_path: Path, place: str, how: str, wheel: str
+) -> None:
     """The wheel is another server's, as for pages that are developed with one of their own."""
     console = Console(window)
-    with Server() as other:
-        query = {"how": how, "wheel": other.url_for(f"/wheel/{wheel}")}
-        if place == "worker":
-            query["worker"] = "1"
-        window.goto(f"{server.url}/tests/browser/pyscript.html?{urlencode(query)}")
+    url = server.url_for(f"/wheel/{wheel}")
+    package = {how: [url] if how == "packages" else {url: "./*"}}
+    script = "type='py' worker" if place == "worker" else "type='py'"
+    (tmp_path / "page.html").write_text(page_of(PROGRAM, script, "pyodide", package))
+    with Server(folders={"/pages": tmp_path}) as own:
+        window.goto(own.url_for("/pages/page.html"))
         window.wait_for_function("document.title.includes('3000')", timeout=45_000)
     assert window.title() == f"{place}, InvalidStateError, open, text, binary, 3000 True"
     console.check()

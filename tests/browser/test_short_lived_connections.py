@@ -17,6 +17,7 @@ from readystate_server.testing import in_browser
 from readystate_server.testing.inpage import new_id, url
 
 COUNT = 20
+PINGS = Heartbeat("ping", interval=0.2, timeout=20, is_reply=lambda message: message == "pong")
 
 
 def number(message: Any) -> int | None:
@@ -28,21 +29,18 @@ def acked(message: str | bytes) -> list[int]:
     return list(json.loads(message)["ack"])
 
 
-@pytest.mark.parametrize("kind", ["heartbeat", "acks", "session"])
+KINDS = dict[str, tuple[str, dict[str, Any]]](
+    heartbeat=("/ws/peer?ping=ping", {"heartbeat": PINGS}),
+    acks=("/ws/peer?ping=ping&ack=1", {"acks": Acks(number, acked)}),
+    session=("/ws/session?", {"session": True}),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @in_browser
 async def test_all_is_confirmed(kind: str) -> None:
-    query: dict[str, Any] = {"id": new_id(), "fault": "drop", "after": 7}
-    options: dict[str, Any] = {}
-    address = url("/ws/peer", ping="ping", ack=1, **query)
-    if kind == "heartbeat":
-        address = url("/ws/peer", ping="ping", **query)
-        is_reply = lambda message: message == "pong"  # noqa: E731
-        options["heartbeat"] = Heartbeat("ping", interval=0.2, timeout=20, is_reply=is_reply)
-    elif kind == "acks":
-        options["acks"] = Acks(number, acked)
-    else:
-        address = url("/ws/session", **query)
-        options["session"] = True
+    path, options = KINDS[kind]
+    address = url(f"{path}&id={new_id()}&fault=drop&after=7")
     async with (
         asyncio.timeout(30),
         QueuedWebSocket(address, backoff=Backoff(0, 0), **options) as ws,

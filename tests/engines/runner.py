@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import sync_playwright
@@ -36,10 +35,12 @@ AT_A_TIME = 2
 """How many engines run in parallel."""
 TIMEOUT = 240.0
 """Seconds that an engine may take."""
-MODULES = (
-    *("tests/__init__.py", "tests/faults.py"),
-    "tests/engines/__init__.py",
+MODULES = tuple(
+    path.relative_to(TESTS.parent).as_posix()
+    for pattern in ("__init__.py", "faults.py", "engines/__init__.py", "engines/cases/*.py")
+    for path in sorted(TESTS.glob(pattern))
 )
+"""What runs in an engine."""
 SETUP = "run 'python -m tests.setup'"
 
 Told = tuple[str, str, str | None]
@@ -104,15 +105,13 @@ def run(engine: str) -> Run:
         Server(folders={"/tests": TESTS, **versions.FOLDERS}) as server,
         Server(allow_origins=[server.url]) as failing,
     ):
-        cases = sorted((TESTS / "engines" / "cases").glob("*.py"))
-        modules = [path.relative_to(TESTS.parent).as_posix() for path in cases]
         stand_ins = sorted(STAND_INS.rglob("*.py"))
         request = json.dumps(
             {
                 "engine": name,
                 "pyodide": pyodide,
                 "failing": failing.ws_url(""),
-                "modules": [*MODULES, *modules],
+                "modules": MODULES,
                 "micropython": micropython,
                 "standIns": [path.relative_to(STAND_INS).as_posix() for path in stand_ins],
                 "testing": ["readystate_server/testing/inpage.py"],
@@ -133,10 +132,8 @@ def run(engine: str) -> Run:
     return done
 
 
-def in_playwright(
-    name: str, path: str = "page.html", **query: str
-) -> Callable[[Server, str], Told]:
-    """Runs the cases in a page of a browser that Playwright drives."""
+def in_playwright(name: str, place: str = "page") -> Callable[[Server, str], Told]:
+    """Runs the cases in a page of a browser that Playwright drives, or in a worker of the page."""
 
     def told(server: Server, request: str) -> Told:
         # In a thread of its own it disturbs no other Playwright.
@@ -147,7 +144,7 @@ def in_playwright(
                 raise Missing(str(error)) from error
             try:
                 page = browser.new_page()
-                page.goto(page_url(server, request, path, **query))
+                page.goto(page_url(server, request, place))
                 failure = None
                 try:
                     page.wait_for_selector(
@@ -183,9 +180,9 @@ def in_webkit(server: Server, request: str) -> Told:
         raise Missing(f"{str(error).splitlines()[0]}: {SETUP}") from error
 
 
-def page_url(server: Server, request: str, path: str = "page.html", **query: str) -> str:
+def page_url(server: Server, request: str, place: str = "page") -> str:
     """The page that runs the cases of the request."""
-    return f"{server.url}/tests/engines/{path}?{urlencode({'request': request, **query})}"
+    return server.url_for("/tests/engines/page.html", request=request, place=place)
 
 
 def in_process(
@@ -269,13 +266,13 @@ ENGINES: dict[str, Callable[[Server, str], Told]] = {
     "bun": in_process(bun),
     "deno": in_process(deno),
     # MicroPython: "page" and "worker" are places in the browser that is named last.
-    "mpy-page-chromium": in_playwright("chromium", "mpy/page.html"),
+    "mpy-page-chromium": in_playwright("chromium"),
 }
 MORE: dict[str, Callable[[Server, str], Told]] = {
     **{f"node-{version}": in_process(partial(node_of, version)) for version in versions.NODE},
-    "mpy-page-firefox": in_playwright("firefox", "mpy/page.html"),
-    "mpy-worker-chromium": in_playwright("chromium", "mpy/page.html", place="worker"),
-    "mpy-worker-firefox": in_playwright("firefox", "mpy/page.html", place="worker"),
+    "mpy-page-firefox": in_playwright("firefox"),
+    "mpy-worker-chromium": in_playwright("chromium", "worker"),
+    "mpy-worker-firefox": in_playwright("firefox", "worker"),
 }
 """Engines that the default suite does not run."""
 OLDEST = f"node@{versions.OLDEST}"

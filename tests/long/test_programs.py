@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.__main__ import CASES
+from tests.benchmarks.hidden import WAYS, measure
 from tests.browsers import NAMES
 from tests.processes import run
 
@@ -37,3 +38,11 @@ def test_a_soak_with_every_fault(name: str) -> None:
 def test_the_tests_notice_what_breaks() -> None:
     done = run([sys.executable, "-m", "tests.mutations"], timeout=2900)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.timeout(200)
+def test_a_hidden_tab_does_not_wait_for_its_timers() -> None:
+    """They come once a second, and each way waits twenty times: it would take twenty seconds."""
+    taken = {way: hidden for way, (_, hidden) in measure().items()}
+    assert [*taken] == [*WAYS]
+    assert max(taken.values()) < 2, taken

@@ -241,7 +241,7 @@ BREAKS = (
         f"{_JS}/errors.py",
         "return BY_NAME[name](message, js_error=js_error)",
         "return DOMException(message, name, code=BY_NAME[name].code, js_error=js_error)",
-        ("tests/browser/test_exceptions.py",),
+        ("tests/browser/test_browser_errors.py",),
     ),
     Break(
         "a secret of the URL is in what the browser says",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 import urllib.error
@@ -16,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 from readystate._host import NativeError
 from readystate._host.cpython.events import _ORIGIN
 
-VOID = {"br", "hr", "img", "input", "link", "meta", "path", "rect", "circle", "use"}
+VOID = {"br", "hr", "img", "input", "link", "meta"}
 PART = re.compile(r"#([\w-]+)|\.([\w-]+)|\[([\w-]+)(?:=([^\]]*))?\]|:(checked)|([\w-]+|\*)")
 
 
@@ -154,9 +155,6 @@ class Reader(HTMLParser):
         if tag not in VOID:
             self.place = element
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.place.append(Element(tag, {name: value or "" for name, value in attrs}))
-
     def handle_endtag(self, tag: str) -> None:
         place: Element | None = self.place
         while place is not None and place.name != tag:
@@ -169,31 +167,18 @@ class Reader(HTMLParser):
 
 
 class URL:
-    """A URL, with the parts that the pages look at."""
+    """A URL of the server, of which the pages set the protocol and the query."""
 
     def __init__(self, url: str, base: str = "") -> None:
-        try:
-            parts = urlsplit(urljoin(base, url))
-            self.username, self.password = parts.username or "", parts.password or ""
-            self.hostname = (
-                f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-            )
-            self._host = parts.netloc.rpartition("@")[2]
-            is_bad = not parts.scheme or (not self.hostname and parts.scheme in ("ws", "http"))
-            if is_bad or parts.port == 0:
-                raise ValueError(url)
-        except ValueError:
-            raise NativeError("SyntaxError", f"{url!r} is no URL") from None
+        parts = urlsplit(urljoin(base, url))
         self.protocol = f"{parts.scheme}:"
-        self._path = parts.path or "/"
-        self.hash = f"#{parts.fragment}" if parts.fragment else ""
+        self._place = parts.netloc, parts.path or "/"
         self._query = dict(parse_qsl(parts.query))
         self.searchParams = SimpleNamespace(set=self._query.__setitem__)
 
     @property
     def href(self) -> str:
-        query = urlencode(self._query)
-        return urlunsplit((self.protocol[:-1], self._host, self._path, query, self.hash[1:]))
+        return urlunsplit((self.protocol[:-1], *self._place, urlencode(self._query), ""))
 
 
 class Response:
@@ -204,8 +189,6 @@ class Response:
         self._body = body
 
     async def json(self) -> Any:
-        import json
-
         return json.loads(self._body)
 
 

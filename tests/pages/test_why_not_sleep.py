@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ async def test_the_numbers_are_those_of_real_handshakes(section: Section, server
     module = load("why_not_sleep")
     # A network on which a second is too short for every fifth, even where it lasts longer.
     delays = [2000.0 if number % 5 == 0 else 10.0 for number in range(COUNT)]
-    module.NETWORKS = {"mobile": Drawn(delays)}
+    module.NETWORKS = {"mobile": SimpleNamespace(delays={1: delays}.__getitem__)}
     section.choose("mobile", 1)
     async with alive(module.main()):
         id = await section.run()
@@ -108,17 +109,6 @@ async def test_the_numbers_are_those_of_real_handshakes(section: Section, server
     assert section.text("outcome") == sentence
     label = plot.getAttribute("aria-label")
     assert label == f"Plot of {COUNT} handshakes: {sentence}"
-
-
-class Drawn:
-    """A network whose handshakes take as long as is said."""
-
-    def __init__(self, delays: list[float]) -> None:
-        self._delays = delays
-
-    def delays(self, seed: int) -> list[float]:
-        assert seed == 1
-        return self._delays
 
 
 async def test_the_network_and_the_seed_decide(section: Section) -> None:

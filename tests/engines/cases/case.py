@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from readystate import DOMException
+from readystate import DOMException, WebSocket
 
 from .natives import IS_MICROPYTHON
 
@@ -100,6 +100,14 @@ def cause_of(error: Exception) -> Any:
         return getattr(error, "js_error", None)
     cause: Any = error.__cause__
     return None if cause is None else cause.js_error
+
+
+def told_of(ws: WebSocket, *types: str) -> list[str]:
+    """The types of the events of these types that there are, as they come."""
+    seen: list[str] = []
+    for type in types:
+        ws.addEventListener(type, lambda event: seen.append(event.type))
+    return seen
 
 
 class Case:

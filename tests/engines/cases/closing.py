@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from readystate import CloseEvent, WebSocket
 from readystate_server.testing.inpage import closed, event, journal, new_id, opened, url
 
-from .case import Cases, Report
+from .case import Cases, Report, told_of
 
 CASES = Cases()
 
-OURS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
-    "close()": ((), {"code": 1005, "reason": ""}),
-    "close(1000)": ((1000,), {"code": 1000, "reason": ""}),
-    'close(1000, "")': ((1000, ""), {"code": 1000, "reason": ""}),
-    'close(1000, "done")': ((1000, "done"), {"code": 1000, "reason": "done"}),
-    'close(3000, "é")': ((3000, "é"), {"code": 3000, "reason": "é"}),
-    "close(4999, 123 bytes)": ((4999, "x" * 123), {"code": 4999, "reason": "x" * 123}),
-    "close(1000, a lone surrogate)": ((1000, "a\ud800"), {"code": 1000, "reason": "a\ufffd"}),
-    "close(1000.5)": ((1000.5,), {"code": 1000, "reason": ""}),
-    'close(reason="")': ((None, ""), {"code": 1005, "reason": ""}),
-    'close(reason="done"), without a code': ((None, "done"), {"code": 1000, "reason": "done"}),
+OURS: dict[str, tuple[Callable[[WebSocket], None], int, str]] = {
+    "close()": (lambda ws: ws.close(), 1005, ""),
+    "close(1000)": (lambda ws: ws.close(1000), 1000, ""),
+    'close(1000, "")': (lambda ws: ws.close(1000, ""), 1000, ""),
+    'close(1000, "done")': (lambda ws: ws.close(1000, "done"), 1000, "done"),
+    'close(3000, "é")': (lambda ws: ws.close(code=3000, reason="é"), 3000, "é"),
+    "close(4999, 123 bytes)": (lambda ws: ws.close(4999, "x" * 123), 4999, "x" * 123),
+    "close(1000, a lone surrogate)": (lambda ws: ws.close(1000, "a\ud800"), 1000, "a\ufffd"),
+    "close(1000.5)": (lambda ws: ws.close(1000.5), 1000, ""),  # type: ignore[arg-type]
+    'close(reason="")': (lambda ws: ws.close(reason=""), 1005, ""),
+    'close(reason="done"), without a code': (lambda ws: ws.close(reason="done"), 1000, "done"),
 }
 THEIRS = {
     "1000 ''": (1000, ""),
@@ -40,32 +40,28 @@ FORBIDDEN_FRAMES = (0, 999, 1005, 1006, 1015, 65535)
 
 
 @CASES.each("{} by this side", OURS)
-async def ours(report: Report, arguments: tuple[Any, ...], received: dict[str, Any]) -> None:
+async def ours(report: Report, end: Callable[[WebSocket], None], code: int, reason: str) -> None:
     id = new_id()
     ws = await opened(id=id)
-    seen: list[str] = []
-    for type in ("error", "close"):
-        ws.addEventListener(type, lambda event: seen.append(event.type))
+    seen = told_of(ws, "error", "close")
     over = event(ws, "close")
-    ws.close(*arguments)
+    end(ws)
     assert ws.readyState == WebSocket.CLOSING
     close = await over
     report.saw(close.code, close.reason)
     assert ws.readyState == WebSocket.CLOSED
     # The server answers with the same frame.
-    assert (close.code, close.wasClean) == (received["code"], True)
+    assert (close.code, close.wasClean) == (code, True)
     assert seen == ["close"]
     (connection,) = await journal(id, closed=1)
-    assert connection["close"] == dict(received, clean=True)
+    assert connection["close"] == {"code": code, "reason": reason, "clean": True}
 
 
 @CASES.each("the server closes with {}", THEIRS)
 async def theirs(report: Report, code: int, reason: str) -> None:
     ws = WebSocket(url("/ws/close", code=code, reason=reason, after=1))
     await event(ws, "open")
-    seen: list[tuple[str, int]] = []
-    for type in ("error", "close"):
-        ws.addEventListener(type, lambda event: seen.append((event.type, ws.readyState)))
+    seen = told_of(ws, "error", "close")
     over = event(ws, "close")
     ws.send("now")
     close = await over
@@ -73,8 +69,8 @@ async def theirs(report: Report, code: int, reason: str) -> None:
     known = {engine: [1006, "", False] for engine in UNKNOWN.get(code, ())}
     told = [close.code, close.reason, close.wasClean]
     report.expects([code, reason, True], told, **known)
-    assert seen[-1] == ("close", WebSocket.CLOSED)
-    assert len(seen) == (1 if close.wasClean else 2)
+    assert seen == (["close"] if close.wasClean else ["error", "close"])
+    assert ws.readyState == WebSocket.CLOSED
 
 
 @CASES.add("the server closes without a code")
@@ -82,6 +78,7 @@ async def no_code(report: Report) -> None:
     ws = WebSocket(url("/ws/close"))
     close = await event(ws, "close")
     assert (close.code, close.reason, close.wasClean) == (1005, "", True)
+    assert repr(close) == "<CloseEvent 1005 '' wasClean=True>"
 
 
 @CASES.each("the server closes with {}, which nobody may send", FORBIDDEN_FRAMES)
@@ -101,9 +98,7 @@ async def forbidden(report: Report, code: int) -> None:
 async def lost(report: Report) -> None:
     ws = WebSocket(f"{report.failing}/ws/drop?after=1")
     await event(ws, "open")
-    seen: list[str] = []
-    for type in ("error", "close"):
-        ws.addEventListener(type, lambda event: seen.append(event.type))
+    seen = told_of(ws, "error", "close")
     over = event(ws, "close")
     ws.send("last words")
     close = await over
@@ -118,14 +113,13 @@ async def lost(report: Report) -> None:
 async def twice(report: Report) -> None:
     id = new_id()
     ws = await opened(id=id)
-    ends: list[int] = []
-    ws.onclose = lambda event: ends.append(event.code)
+    seen = told_of(ws, "close")
     over = event(ws, "close")
     ws.close(3000, "first")
     ws.close(4000, "second")
     close = await over
     ws.close(4001, "third")
-    assert (close.code, ends) == (3000, [3000])
+    assert (close.code, seen) == (3000, ["close"])
     (connection,) = await journal(id, closed=1)
     assert connection["close"] == {"code": 3000, "reason": "first", "clean": True}
 
@@ -144,8 +138,7 @@ async def sent_before_close(report: Report) -> None:
 @CASES.add("what arrives after close() is not received any more")
 async def received_after_close(report: Report) -> None:
     ws = await opened()
-    seen: list[object] = []
-    ws.onmessage = lambda event: seen.append(event.data)
+    seen = told_of(ws, "message")
     ws.send("x")
     close = await closed(ws)
     assert close.wasClean

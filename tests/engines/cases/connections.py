@@ -59,6 +59,7 @@ async def round_trip(report: Report, connect: Any) -> None:
 async def automatic(report: Report) -> None:
     async with connect(url("/ws/echo"), transport="auto") as ws:
         report.saw(type(ws).__name__)
+        assert report.engine != "chromium" or type(ws).__name__ == "StreamConnection"
         for message in ("text", b"binary"):
             await ws.send(message)
             assert await ws.recv() == message
@@ -66,7 +67,8 @@ async def automatic(report: Report) -> None:
 
 
 @CASES.add("connect(): a flood arrives in order, and iteration ends with it")
-async def flood(report: Report) -> None:
+@over_each_transport
+async def flood(report: Report, connect: Any) -> None:
     async with connect(url("/ws/flood", count=5000, number=1, then="close")) as ws:
         numbers = []
         async for message in ws:

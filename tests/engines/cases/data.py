@@ -17,7 +17,7 @@ CASES = Cases()
 TEXTS = {
     "no text": "",
     "text": "hello",
-    "text beyond ASCII": "Grüße, 世界, 😀",
+    "text beyond ASCII": "Grüße, 世界, 😀, \uffff\r\n",
     "a NUL": "a\0b",
     "1 MiB of text": "é" * 2**19,
 }

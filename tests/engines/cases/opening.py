@@ -7,7 +7,7 @@ import asyncio
 from readystate import CloseEvent, Event, WebSocket
 from readystate_server.testing.inpage import event, journal, new_id, opened, reported, until, url
 
-from .case import Cases, Report
+from .case import Cases, Report, told_of
 from .natives import JAVASCRIPT, native_event
 
 CASES = Cases()
@@ -31,6 +31,7 @@ async def before_open(report: Report) -> None:
     assert (ws.bufferedAmount, ws.protocol, ws.extensions) == (0, "", "")
     assert ws.url == url("/ws/echo")
     assert (ws.onopen, ws.onmessage, ws.onerror, ws.onclose) == (None, None, None, None)
+    assert repr(ws) == f"<WebSocket {url('/ws/echo')} CONNECTING>"
 
 
 @CASES.add("binaryType begins as blob")
@@ -100,22 +101,21 @@ async def other_protocol(report: Report, protocol: str, known: dict[str, str]) -
 @CASES.each("{}", FAILURES)
 async def fails(report: Report, path: str) -> None:
     ws = WebSocket(report.failing + path, ["json"])
-    seen: list[tuple[str, int]] = []
-    for type in ("open", "message", "error", "close"):
-        ws.addEventListener(type, lambda event: seen.append((event.type, ws.readyState)))
+    states: list[int] = []
+    ws.onerror = lambda _: states.append(ws.readyState)
+    seen = told_of(ws, "open", "message", "error", "close")
     close = await event(ws, "close")
     assert isinstance(close, CloseEvent)
-    report.saw(*(type for type, _ in seen), close.code, close.wasClean)
-    assert seen == [("error", WebSocket.CLOSED), ("close", WebSocket.CLOSED)]
+    report.saw(*seen, close.code, close.wasClean)
+    assert seen == ["error", "close"]
+    assert (states, ws.readyState) == ([WebSocket.CLOSED], WebSocket.CLOSED)
     assert (close.code, close.reason, close.wasClean) == (1006, "", False)
 
 
 @CASES.add("close() while CONNECTING")
 async def closed_while_connecting(report: Report) -> None:
     ws = WebSocket(f"{report.failing}/ws/echo?delay=1")
-    seen: list[str] = []
-    for type in ("open", "error", "close"):
-        ws.addEventListener(type, lambda event: seen.append(event.type))
+    seen = told_of(ws, "open", "error", "close")
     over = event(ws, "close")
     ws.close()
     report.saw(ws.readyState)
@@ -131,9 +131,7 @@ async def closed_while_connecting(report: Report) -> None:
 @CASES.add("an error event that a script makes ends nothing")
 async def made_error(report: Report) -> None:
     ws = WebSocket(url("/ws/echo"))
-    seen: list[str] = []
-    for type in ("error", "close"):
-        ws.addEventListener(type, lambda event: seen.append(event.type))
+    seen = told_of(ws, "error", "close")
     happening = event(ws, "open")
     ws.dispatchEvent(native_event("error"))
     assert ws.readyState == WebSocket.CONNECTING
@@ -144,19 +142,18 @@ async def made_error(report: Report) -> None:
 
 @CASES.add("an exception in a handler stops nothing")
 async def handler_raises(report: Report) -> None:
-    ws = WebSocket(url("/ws/echo"))
-
     async def fail_later(_: Event) -> None:
         raise LookupError
 
     def fail(_: Event) -> None:
         raise ValueError
 
-    ws.onopen = fail
+    ws = WebSocket(url("/ws/echo", secret="token"), onopen=fail)
     ws.addEventListener("open", fail_later)
     await event(ws, "open")
     await until(lambda: len(reported) == 2)
     assert [type(told["exception"]) for told in reported] == [ValueError, LookupError]
+    assert all("token" not in told["message"] for told in reported)
     reported.clear()
     echo = event(ws, "message")
     ws.send("goes on")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
@@ -37,6 +37,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "complains: The page may complain, on it or on its console.")
 
 
+@pytest.fixture(scope="module")
+def server(browser: Browser, server: Server) -> Iterator[Server]:
+    """A server for each file, to which no connection has failed yet."""
+    with Server() as own:
+        yield own
+
+
 @pytest.fixture
 def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page in a context of its own; at the end nothing has complained."""
@@ -49,17 +56,12 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
             console.check()
 
 
-class PageAs(Protocol):
-    """The fixture ``page_as``."""
-
-    def __call__(self, scheme: Any, *, width: int = 1280, motion: Any = "no-preference") -> Page:
-        """A page of a browser of its own, for a visitor with these preferences."""
+PageAs: TypeAlias = Callable[..., Page]
 
 
 @pytest.fixture
 def page_as(launch_browser: Callable[..., Browser], browser_name: str) -> Iterator[PageAs]:
-    """A function that opens a page in a colour scheme, so wide, and with or without motion."""
-
+    """A function that opens a page of a browser of its own, for a visitor with preferences."""
     browsers: list[Browser] = []
 
     def page_as(scheme: Any, *, width: int = 1280, motion: Any = "no-preference") -> Page:
@@ -79,16 +81,15 @@ def page_as(launch_browser: Callable[..., Browser], browser_name: str) -> Iterat
         browser.close()
 
 
-class Look(Protocol):
-    """The fixture ``look``."""
-
-    def __call__(self, place: Page | Locator, name: str, scheme: str = "light") -> None:
-        """Sees that the page fits into its window, and keeps a picture of the place."""
+Look: TypeAlias = Callable[..., None]
 
 
 @pytest.fixture
 def look(browser_name: str) -> Look:
-    """A function for the end of a test; the pictures are in ``artifacts``."""
+    """A function that sees that a page fits into its window, and keeps a picture of the place.
+
+    The pictures are in ``artifacts``.
+    """
 
     def look(place: Page | Locator, name: str, scheme: str = "light") -> None:
         page = place if isinstance(place, Page) else place.page
@@ -107,6 +108,15 @@ def look(browser_name: str) -> Look:
     return look
 
 
+def reaches(field: Locator, least: int, timeout: float = PATIENCE) -> None:
+    """Waits until the first number in the field is so large."""
+    field.page.wait_for_function(
+        "([field, least]) => parseInt(field.textContent) >= least",
+        arg=[field.element_handle(), least],
+        timeout=timeout,
+    )
+
+
 def hold_python(page: Page) -> Callable[[], None]:
     """Has pages not get Python until the function that this returns is called."""
     held: list[Route] = []
@@ -119,21 +129,6 @@ def hold_python(page: Page) -> Callable[[], None]:
         held[0].continue_()
 
     return release
-
-
-def heights(section: Locator) -> set[str]:
-    """How high each part of a section of the first page is that has a place of its own."""
-    found = section.evaluate(
-        """(section) => [section, ...section.querySelectorAll(".bench *")]
-            .filter((element) => !element.closest("svg *, code, .unseen"))
-            .filter((element) => getComputedStyle(element).display !== "inline")
-            .map((element) => {
-                const name = element.dataset.field ?? element.getAttribute("class");
-                const { height } = element.getBoundingClientRect();
-                return `${element.tagName} ${name} ${Math.round(height)}`;
-            })"""
-    )
-    return set(found)
 
 
 @pytest.fixture

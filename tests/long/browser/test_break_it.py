@@ -6,14 +6,12 @@ What each fault does, and the account, are compared with the server's journal in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from readystate_server.lab import Server
 
-from .conftest import BOOT, PATIENCE, PageAs
+from .conftest import BOOT, PATIENCE, PageAs, reaches
 
 FAULTS = ("drop", "refuse", "restart", "half-open", "offline")
 
@@ -35,9 +33,6 @@ class Lab:
     def field(self, name: str) -> Locator:
         return self.section.locator(f"[data-field={name}]")
 
-    def number(self, name: str) -> int:
-        return int(self.field(name).inner_text())
-
     def fault(self, name: str) -> Locator:
         return self.section.locator(f"button[data-fault={name}]")
 
@@ -50,45 +45,17 @@ class Lab:
         self.rate.fill("100")
         self.stream.click()
         expect(self.section).to_have_attribute("data-state", "running", timeout=PATIENCE)
-        self.at_least("confirmed", 30)
-
-    def at_least(self, name: str, number: int) -> None:
-        self.page.wait_for_function(
-            """([name, number]) => {
-                const field = document.querySelector(`#break_it [data-field=${name}]`);
-                return Number(field.textContent) >= number;
-            }""",
-            arg=[name, number],
-            timeout=PATIENCE,
-        )
-
-    def attempts(self, number: int) -> None:
-        """Waits until so many attempts have been made, or more: some waits are short."""
-        self.page.wait_for_function(
-            """(number) => {
-                const text = document.querySelector("#break_it [data-field=attempt]").textContent;
-                return Number(/attempt (\\d+)/.exec(text)?.[1]) >= number;
-            }""",
-            arg=number,
-            timeout=PATIENCE,
-        )
+        reaches(self.field("confirmed"), 30)
 
     def reconnected(self) -> None:
-        self.at_least("reconnects", 1)
+        reaches(self.field("reconnects"), 1)
         expect(self.field("state")).to_have_text("OPEN", timeout=PATIENCE)
         # And what is sent from now on arrives.
-        self.at_least("received", self.number("received") + 50)
+        reaches(self.field("received"), int(self.field("received").inner_text()) + 50)
 
     def over(self) -> None:
         expect(self.section).to_have_attribute("data-state", "over", timeout=PATIENCE)
         expect(self.stream).to_have_text("Start")
-
-
-@pytest.fixture(scope="module")
-def server(browser: Browser, server: Server) -> Iterator[Server]:
-    """One of its own, to which no connection has failed yet."""
-    with Server() as own:
-        yield own
 
 
 def test_works_with_the_keyboard(page: Page, server: Server) -> None:
@@ -108,7 +75,7 @@ def test_works_with_the_keyboard(page: Page, server: Server) -> None:
     press("Enter")
     expect(lab.stream).to_have_text("Stop")
     expect(lab.stream).to_be_focused()
-    lab.at_least("confirmed", 1)
+    reaches(lab.field("confirmed"), 1)
     press("Tab")
     expect(lab.rate).to_be_focused()
     for fault in FAULTS:

@@ -36,7 +36,7 @@ def height(locator: Locator) -> float:
 
 
 def test_the_visitor_sets_the_handshake_and_the_messages(page: Page, server: Server) -> None:
-    """With the keyboard alone, which stays where it was; what happens is announced."""
+    """With the keyboard alone, which stays where it was."""
     page.goto(f"{server.url}/")
     expect_run(page)
     delay = page.get_by_role("slider", name="The handshake takes")
@@ -57,27 +57,12 @@ def test_the_visitor_sets_the_handshake_and_the_messages(page: Page, server: Ser
     expect(page.locator("output[for=count]")).to_have_text("2 messages")
     press("Tab")
     expect(button).to_be_focused()
-    page.evaluate(
-        """() => {
-            window.told = [];
-            const said = document.querySelector("#said");
-            const note = () => told.push(said.textContent);
-            new MutationObserver(note).observe(said, { childList: true });
-        }"""
-    )
     press("Enter")
     expect(page.locator("#lab")).to_have_attribute("data-state", "running")
     expect(button).to_be_focused()
     expect(button).to_have_attribute("aria-disabled", "true")
     expect_run(page)
-    said = page.locator("#said").inner_text()
-    assert "A second was too short" in said
-    assert "sleep(1) lost 2 messages" in said
-    assert page.evaluate("told") == [
-        *(f"Running: {number} of {WAYS} are connected …" for number in range(WAYS)),
-        "Running: all are connected …",
-        said,
-    ]
+    expect(page.locator("#said")).to_contain_text("sleep(1) lost 2 messages")
     # The axis of a timeline is long enough for what it shows.
     last = page.locator("#result [data-way=ask] svg.timeline text").last.inner_html()
     assert float(last.removesuffix(" ms")) >= 1500
@@ -182,10 +167,8 @@ def test_what_does_not_come_is_said(page: Page, server: Server) -> None:
 
 @pytest.mark.complains
 def test_an_exception_is_said(page: Page, server: Server) -> None:
-    def break_it(route: Route) -> None:
-        route.fulfill(body="raise ValueError('of no use')", content_type="text/x-python")
-
-    page.route("**/lab.py", break_it)
+    program = "raise ValueError('of no use')"
+    page.route("**/lab.py", lambda route: route.fulfill(body=program, content_type="text/x-python"))
     page.goto(f"{server.url}/")
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("ValueError: of no use", timeout=BOOT)

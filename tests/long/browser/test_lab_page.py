@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from readystate_server.lab import Server
 
-from .conftest import BOOT, BOTH_SCHEMES, BOTH_WIDTHS, WEB, Look, PageAs, heights, hold_python
+from .conftest import BOOT, BOTH_SCHEMES, BOTH_WIDTHS, PATIENCE, WEB, Look, PageAs, hold_python
 from .test_break_it import Lab
 from .test_lab import expect_run
 from .test_lab_try_it import TryIt
@@ -32,6 +33,21 @@ AXE = """async () => (await axe.run()).violations.map(({ id, help, nodes }) =>
 [AXE_CORE] = (WEB / "vendor").glob("axe-core@*/axe.min.js")
 
 
+def heights(section: Locator) -> set[str]:
+    """How high each part of a section of the first page is that has a place of its own."""
+    found = section.evaluate(
+        """(section) => [section, ...section.querySelectorAll(".bench *")]
+            .filter((element) => !element.closest("svg *, code, .unseen"))
+            .filter((element) => getComputedStyle(element).display !== "inline")
+            .map((element) => {
+                const name = element.dataset.field ?? element.getAttribute("class");
+                const { height } = element.getBoundingClientRect();
+                return `${element.tagName} ${name} ${Math.round(height)}`;
+            })"""
+    )
+    return set(found)
+
+
 @pytest.mark.only_browser("chromium")  # Others do not measure it.
 @BOTH_WIDTHS
 def test_nothing_moves_by_itself(page: Page, server: Server, width: int) -> None:
@@ -41,10 +57,10 @@ def test_nothing_moves_by_itself(page: Page, server: Server, width: int) -> None
     page.set_viewport_size({"width": width, "height": height})
     page.add_init_script(WATCH)
     page.goto(f"{server.url}/")
-    expect(page.locator("#lab")).to_have_attribute("data-state", "done", timeout=BOOT)
+    expect_run(page)
     page.get_by_role("button", name="Run again").click()
     expect(page.locator("#lab")).to_have_attribute("data-state", "running")
-    expect(page.locator("#lab")).to_have_attribute("data-state", "done", timeout=BOOT)
+    expect_run(page)
     page.get_by_role("button", name="Run the calls").click()
     expect(page.locator("#exceptions")).to_have_attribute("data-state", "done", timeout=BOOT)
     page.get_by_role("button", name="The open event").click()
@@ -70,14 +86,14 @@ def test_nothing_moves(page: Page, server: Server, width: int) -> None:
     release()
     sleep.booted()
     sleep.button.click()
-    sleep.failed()
+    sleep.reaches("sleep_failed", 1)
     assert heights(sleep.place) <= before_sleep
     sleep.button.click()
     sleep.over("stopped")
     assert heights(sleep.place) <= before_sleep
     lab.start("session")
     lab.fault("offline").click()
-    lab.attempts(2)
+    expect(lab.field("attempt")).to_have_text(re.compile("attempt [2-9]"), timeout=PATIENCE)
     assert heights(lab.section) <= before
     lab.fault("offline").click()
     lab.reconnected()
@@ -105,7 +121,7 @@ def test_each_part_fits(
     lab.stream.click()
     lab.over()
     sleep.button.click()
-    sleep.failed()
+    sleep.reaches("sleep_failed", 1)
     sleep.button.click()
     sleep.over("stopped")
     look(sleep.place, "lab/why-not-sleep", scheme)
@@ -133,7 +149,7 @@ def test_axe_reports_nothing(page_as: PageAs, server: Server, scheme: Any) -> No
     page.goto(f"{server.url}/")
     page.add_script_tag(path=AXE_CORE)
     assert page.evaluate(AXE) == []  # while Python is loaded
-    expect(page.locator("#lab")).to_have_attribute("data-state", "done", timeout=BOOT)
+    expect_run(page)
     page.get_by_text("The code of both").click()
     page.get_by_role("button", name="Run the calls").click()
     expect(page.locator("#exceptions")).to_have_attribute("data-state", "done", timeout=BOOT)

@@ -14,10 +14,8 @@ from websockets.sync.server import ServerConnection, serve
 from readystate_server.lab import Server
 
 from .conftest import BOOT, listen
-from .test_lab_exceptions import CALLS, Exceptions
+from .test_lab_exceptions import Exceptions
 from .test_lab_try_it import ECHO, TryIt
-
-ALL_WELL = f"{len(CALLS) + 1} calls, all of them as the standard has it."
 
 
 def address(server: Server, given: str) -> str:
@@ -90,8 +88,7 @@ def test_the_projects_server_that_does_not_let_the_page_in(page: Page, server: S
         expect_nothing_of_the_projects(page)
         command = f"python -m readystate_server --allow-origin {server.url}"
         expect(page.locator("#other-server pre")).to_have_text(command)
-        lab.run()
-        expect(lab.said).to_have_text(ALL_WELL)
+        lab.all_well()
 
 
 @pytest.mark.complains
@@ -101,8 +98,7 @@ def test_a_server_that_is_not_there(page: Page, server: Server) -> None:
     lab = Exceptions(page, address(server, gone))
     expect_nothing_of_the_projects(page)
     expect(page.locator("#other-server")).to_contain_text(f"{gone}/journal/ is out of reach")
-    lab.run()
-    expect(lab.said).to_have_text(ALL_WELL)
+    lab.all_well()
 
 
 @pytest.mark.complains
@@ -110,8 +106,7 @@ def test_a_server_that_is_not_the_projects(page: Page, server: Server, echo: str
     lab = Exceptions(page, address(server, echo))
     expect_nothing_of_the_projects(page)
     expect(page.locator("#talks-to")).to_have_text(echo)
-    lab.run()
-    expect(lab.said).to_have_text(ALL_WELL)
+    lab.all_well()
     editor = TryIt(page, address(server, echo))
     editor.choose("send_on_open")
     expect(editor.code).to_contain_text(f'ws = WebSocket("{echo}")')

@@ -5,14 +5,13 @@ In both Pythons; Pyodide blocks, too. Only PyScript has these, and only a browse
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from readystate_server.lab import Server, app, vendor
-from readystate_server.lab.places import WEB
+from readystate_server.lab import Server, app
+from tests.browser.test_pyscript import page_of
 
 pytestmark = [pytest.mark.only_browser("chromium"), pytest.mark.timeout(180)]
 
@@ -66,23 +65,13 @@ def test_it(
     host: str,
     is_isolated: bool,
 ) -> None:
-    pins = vendor.pinned(WEB)
-    core = f"/vendor/pyscript@{pins['pyscript']}/core"
     name, package, blocks = {
         "py": ("pyodide", "readystate.whl", BLOCKS),
         "mpy": ("micropython", "readystate-mpy.zip", ""),
     }[python]
-    config = {
-        "interpreter": f"/vendor/{name}@{pins[name]}/{name}.mjs",
-        "files": {f"/wheel/{package}": "./*"},
-    }
-    (tmp_path / "page.html").write_text(
-        '<!doctype html><title>Host</title><link rel="icon" href="data:,">'
-        f'<link rel="stylesheet" href="{core}.css"><script type="module" src="{core}.js"></script>'
-        f"<body><script {HOSTS[host].format(python)} config='{json.dumps(config)}'>"
-        f"{PROGRAM}{blocks}{END}</script>"
-    )
-
+    files = {"files": {f"/wheel/{package}": "./*"}}
+    html = page_of(f"{PROGRAM}{blocks}{END}", HOSTS[host].format(python), name, files)
+    (tmp_path / "page.html").write_text(html)
     if not is_isolated:
         monkeypatch.delitem(app.HEADERS, "Cross-Origin-Embedder-Policy")
     with Server(folders={"/pages": tmp_path}) as server:
@@ -103,8 +92,5 @@ def test_it(
             ):
                 pass
     document = DOCUMENT[0] if is_isolated or host == "page" else DOCUMENT[1]
-    without_await = ["without await"] if blocks else []
-    expected = [*SAID, document, *without_await, "the end"]
-    assert [
-        line for line in said if line in {*SAID, *DOCUMENT, "without await", "the end"}
-    ] == expected
+    expected = [*SAID, document, *(["without await"] if blocks else []), "the end"]
+    assert [line for line in said if line in {*DOCUMENT, *expected}] == expected

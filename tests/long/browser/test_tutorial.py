@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib import util
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from playwright.sync_api import expect
 
 from readystate_server.testing import AppServer, OpenPage
 from tests.docs.quickstart import COMMAND
+from tests.docs.test_tutorial import module
 from tests.docs.tutorial import lay_out
 
 PATIENCE = 30_000
@@ -40,10 +40,6 @@ def test_a_page_shows_prices(tmp_path: Path, open_page: OpenPage, step: str) -> 
 @pytest.mark.only_browser("chromium")  # Firefox waits for a minute before it connects again
 def test_its_readers_test_of_the_page_passes(tmp_path: Path, open_page: OpenPage) -> None:
     lay_out(tmp_path, "tests")
-    spec = util.spec_from_file_location("of_the_reader", tmp_path / "test_page.py")
-    assert spec is not None
-    assert spec.loader is not None
-    test = util.module_from_spec(spec)
-    spec.loader.exec_module(test)
+    test = module(tmp_path / "test_page.py")
     with AppServer(COMMAND, cwd=tmp_path) as server:
         test.test_an_order_survives_a_restart(open_page, server)

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from readystate_server.lab import Server
 
-from .conftest import BOOT
+from .conftest import BOOT, reaches
 
 # The longest of the runs takes half a minute, if nothing else runs.
 LONGEST_RUN = 120_000
@@ -39,20 +39,8 @@ class Section:
         expect(self.place).to_have_attribute("data-state", state, timeout=LONGEST_RUN)
         expect(self.button).to_have_text("Start 40 handshakes")
 
-    def measured(self, least: int) -> None:
-        """Waits until so many are over."""
-        self.page.wait_for_function(
-            """(least) => document.querySelector("#why_not_sleep progress").value >= least""",
-            arg=least,
-            timeout=LONGEST_RUN,
-        )
-
-    def failed(self) -> None:
-        """Waits until the sleep has failed once."""
-        self.page.wait_for_function(
-            """() => Number(document.querySelector("[data-field=sleep_failed]").textContent) > 0""",
-            timeout=LONGEST_RUN,
-        )
+    def reaches(self, name: str, least: int) -> None:
+        reaches(self.field(name), least, LONGEST_RUN)
 
 
 def test_works_with_the_keyboard_and_stops(page: Page, server: Server) -> None:
@@ -74,7 +62,7 @@ def test_works_with_the_keyboard_and_stops(page: Page, server: Server) -> None:
     press("Enter")
     expect(section.button).to_have_text("Stop")
     expect(section.button).to_be_focused()
-    section.measured(3)
+    section.reaches("measured", 3)
     press("Enter")
     section.over("stopped")
     expect(section.button).to_be_focused()

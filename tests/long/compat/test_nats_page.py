@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from hashlib import sha256
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -37,30 +34,16 @@ def answer(route: Route) -> None:
     if name in packages.wheels():
         route.fulfill(headers=anybody, path=packages.WHEELS / name)
     elif path.startswith("/simple/"):
-        kind = "application/vnd.pypi.simple.v1+json"
-        route.fulfill(headers=anybody, content_type=kind, body=json.dumps(index(name)))
+        route.fulfill(headers=anybody, content_type="text/html", body=index(name))
     else:
         route.abort()
 
 
-def index(name: str) -> dict[str, Any]:
-    """A project of the index, as PEP 691 has it."""
-    wheels = [
-        wheel for wheel in packages.wheels() if wheel.startswith(f"{name.replace('-', '_')}-")
-    ]
-    return {
-        "meta": {"api-version": "1.1"},
-        "name": name,
-        "versions": [wheel.split("-")[1] for wheel in wheels],
-        "files": [
-            {
-                "filename": wheel,
-                "url": f"https://wheels.test/{wheel}",
-                "hashes": {"sha256": sha256((packages.WHEELS / wheel).read_bytes()).hexdigest()},
-            }
-            for wheel in wheels
-        ],
-    }
+def index(name: str) -> str:
+    """A project of the index, as PEP 503 has it."""
+    start = f"{name.replace('-', '_')}-"
+    wheels = [wheel for wheel in packages.wheels() if wheel.startswith(start)]
+    return "".join(f'<a href="https://wheels.test/{wheel}">{wheel}</a>' for wheel in wheels)
 
 
 def join(tabs: BrowserContext, server: Server, name: str, servers: list[str]) -> Page:
