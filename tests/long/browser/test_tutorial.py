@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ from playwright.sync_api import expect
 
 from readystate_server.testing import AppServer, OpenPage
 from tests.docs.quickstart import COMMAND
-from tests.docs.test_tutorial import module
 from tests.docs.tutorial import lay_out
 
 PATIENCE = 30_000
@@ -40,6 +40,6 @@ def test_a_page_shows_prices(tmp_path: Path, open_page: OpenPage, step: str) -> 
 @pytest.mark.only_browser("chromium")  # Firefox waits for a minute before it connects again
 def test_its_readers_test_of_the_page_passes(tmp_path: Path, open_page: OpenPage) -> None:
     lay_out(tmp_path, "tests")
-    test = module(tmp_path / "test_page.py")
+    test = runpy.run_path(str(tmp_path / "test_page.py"))["test_an_order_survives_a_restart"]
     with AppServer(COMMAND, cwd=tmp_path) as server:
-        test.test_an_order_survives_a_restart(open_page, server)
+        test(open_page, server)
