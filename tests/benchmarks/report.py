@@ -98,6 +98,7 @@ def _case(result: Result) -> dict[str, Any]:
                 "reading": result.reading(target, subject),
                 "reached": result.reached(target, subject),
                 "why": target.why,
+                "least": target.least and result.reading(target, target.least),
             }
             for target, subject in case.aims
         ],
@@ -122,12 +123,19 @@ def _target_row(case: Mapping[str, Any], target: Mapping[str, Any]) -> str:
         for name in (target["peer"], than)
     )
     cells = [short(case["title"]), target["peer"], takes, f"{than}: {beside}" if than else ""]
-    aim = f"{sign}{number(target['limit'])}"
-    reached = f"**{sign}{number(target['reading'])}**" if target["reached"] else None
-    why = f": [why](#{target['why']})" if target["why"] else ""
-    verdict = "" if reached else f", missed{why}"
-    cells += [reached or f"{sign}{number(target['reading'])}", f"{aim}{verdict}"]
+    reading, aim = (f"{sign}{number(target[name])}" for name in ("reading", "limit"))
+    if target["reached"]:
+        cells += [f"**{reading}**", aim]
+    else:
+        cells += [reading, f"{aim}, {_why(target, sign)}"]
     return f"| {' | '.join(cells)} |"
+
+
+def _why(target: Mapping[str, Any], sign: str) -> str:
+    verdict = "missed"
+    if (target["least"] or 0) > target["limit"]:
+        verdict = f"out of reach ({sign}{number(target['least'])} at least)"
+    return f"{verdict}: [why](#{target['why']})" if target["why"] else verdict
 
 
 def clock(numbers: Mapping[str, Any], cases: str | tuple[str, ...], *peers: str) -> str:
