@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from typing import Any
 
 import pytest
 
 from readystate import Blob, Event, MessageEvent, WebSocket
-from readystate_server.testing.inpage import closed, event, opened, raises, until, url
+from readystate_server.testing.inpage import (
+    all_delivered,
+    closed,
+    event,
+    opened,
+    raises,
+    until,
+    url,
+)
 
 
 async def test_an_event_has_the_attributes_of_the_dom() -> None:
@@ -86,3 +95,17 @@ async def test_a_listener_that_stops_an_event_is_the_last_one() -> None:
     ws.addEventListener("open", lambda event: calls.append(event.type))
     await until(lambda: ws.readyState == WebSocket.OPEN)  # as no later listener is told
     assert calls == []
+
+
+async def test_what_is_closed_holds_no_listener() -> None:
+    """Which may hold whatever it closes over, while the socket itself is kept."""
+    ws = await opened()
+    held = []
+    for listener in (lambda event: (1, event), lambda event: (2, event)):
+        held.append(weakref.ref(listener))
+        ws.onmessage = listener
+        ws.addEventListener("error", listener)
+    del listener
+    await closed(ws)
+    await all_delivered(ws)
+    assert [one() for one in held] == [None, None]
