@@ -116,8 +116,8 @@ def test_drops_no_frames(dashboard: tuple[Page, Console]) -> None:
 def test_a_hidden_tab_does_not_grow(dashboard: tuple[Page, Console], server: Server) -> None:
     page, console = dashboard
     start(page)
-    page.wait_for_function("drawn.length", timeout=BUSY)
-    page.evaluate("held = true")
+    # In one step: all could be drawn in between.
+    page.wait_for_function("drawn.length && (held = true)", timeout=BUSY)
     expect(page.locator("#said")).to_have_text("The server has sent all.", timeout=BUSY)
     page.evaluate("drawn.length = 0; held = false")
     expect(page.locator("#total")).to_have_text(f"{COUNT:,}", timeout=BUSY)
