@@ -131,7 +131,9 @@ def serve(options: argparse.Namespace) -> int:
         sys.stdout.flush()
         if options.open:
             webbrowser.open(f"{server.url}/")
-        threading.Event().wait()
+        # Not one endless wait: a signal that comes just before it would not end it.
+        while not threading.Event().wait(1):
+            pass
     finally:
         server.stop()
     return 0
