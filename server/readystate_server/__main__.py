@@ -4,7 +4,7 @@ import argparse
 import errno
 import signal
 import sys
-import threading
+import time
 import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -131,9 +131,9 @@ def serve(options: argparse.Namespace) -> int:
         sys.stdout.flush()
         if options.open:
             webbrowser.open(f"{server.url}/")
-        # Not one endless wait: a signal that comes just before it would not end it.
-        while not threading.Event().wait(1):
-            pass
+        # In steps: a signal that comes just before an endless wait would not end it.
+        while True:
+            time.sleep(1)
     finally:
         server.stop()
     return 0
