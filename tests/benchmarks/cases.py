@@ -74,7 +74,8 @@ class Target:
             ``than`` takes; "value": the limit stands for itself.
         by: Who is to reach it; else each of the case's subjects.
         why: The part of docs/background/speed.md that says why it is missed.
-        least: Who does no more than has to be done: what that one misses too is out of reach.
+        least: A peer that does only what cannot be left out: if it misses the limit, too, that is
+            out of reach.
     """
 
     metric: Metric
@@ -312,7 +313,7 @@ CASES = (
             message={"kind": kind, "size": size},
             metrics=TIME,
             targets=(
-                times(measure.SCRIPT, connect, PYSCRIPT, CONNECT, why, least),
+                times(measure.SCRIPT, connect, PYSCRIPT, CONNECT, why=why, least=least),
                 *((times(measure.SCRIPT, 1.45, JAVASCRIPT, CONNECT),) if connect == 0.3 else ()),
                 times(measure.SCRIPT, 1, PYSCRIPT, DOM),
                 times(measure.SCRIPT, 1.1, CONNECT, QUEUED),
@@ -341,8 +342,8 @@ CASES = (
         targets=(
             times(measure.SCRIPT, 1, PYSCRIPT, DOM),
             times(measure.SCRIPT, 1.1, PYSCRIPT, CONNECT),
-            times(measure.SCRIPT, 1.1, CONNECT, SEND_QUEUE, "queues", ACCOUNTS),
-            times(measure.SCRIPT, 1.1, CONNECT, QUEUED, "queues", ACCOUNTS),
+            times(measure.SCRIPT, 1.1, CONNECT, SEND_QUEUE, why="queues", least=ACCOUNTS),
+            times(measure.SCRIPT, 1.1, CONNECT, QUEUED, why="queues", least=ACCOUNTS),
         ),
         peers=SENDERS,
         subjects=(DOM, CONNECT, SEND_QUEUE, QUEUED),
@@ -369,7 +370,17 @@ CASES = (
         count=100,
         quick=50,
         metrics=(measure.MEDIAN, measure.P99),
-        targets=(Target(measure.MEDIAN, 0.2, JAVASCRIPT, "plus", CONNECT, "round-trips", TASK),),
+        targets=(
+            Target(
+                measure.MEDIAN,
+                0.2,
+                JAVASCRIPT,
+                how="plus",
+                by=CONNECT,
+                why="round-trips",
+                least=TASK,
+            ),
+        ),
         peers=(*PEERS, TASK),
         subjects=(DOM, CONNECT),
     ),

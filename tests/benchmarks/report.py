@@ -9,9 +9,9 @@ from typing import Any
 from .bench import Result
 from .measure import Metric
 
-_CLOCKS = ("time", "median")
 WIDTH = 78
 """Columns of the terminal's table."""
+_CLOCKS = ("time", "median")
 
 
 def table(result: Result) -> str:
