@@ -122,7 +122,12 @@ TALKS = [
         ["a", "b"],
         "1005",
     ),
-    (f"{PEER}=none", f"{FIRST}; < {ack(2)}; > ping; < pong; {END}", ["1", "2"], "1000"),
+    (
+        f"{PEER}=none",
+        f"{FIRST}; < {ack(2)}; > ping; < pong; > CLOSE 4000; < CLOSE 4000; < end",
+        ["1", "2"],
+        "4000",
+    ),
     (f"{PEER}=drop", f"{FIRST}; < reset", ["1", "2"], ""),
     ("/ws/peer?fault=drop", "< PING; > PONG; < reset", [], ""),
     (f"{PEER}=close&{WHY}", f"{FIRST}; {TOLD}; > 3; > ping; > CLOSE 4001; < end", [*"123"], "4001"),
